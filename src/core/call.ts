@@ -1,0 +1,90 @@
+import type { Clock, Nanoseconds } from './clock.ts'
+import type { ErrorSummary } from './errors.ts'
+import type { MarkName } from './ledger.ts'
+
+export interface ChatMessage {
+  readonly role: 'system' | 'user' | 'assistant'
+  readonly content: string
+}
+
+/** What steers sampling. What is absent is left to the model server's default. */
+export interface GenerationOptions {
+  readonly temperature?: number
+  /** The most tokens to generate. */
+  readonly maxTokens?: number
+  readonly seed?: number
+  readonly topK?: number
+  readonly topP?: number
+  readonly stop?: readonly string[]
+  /** The size of the context window in tokens. On Ollama a change reloads the model. */
+  readonly contextTokens?: number
+}
+
+/** Limits of one call in ms, counted from its start. Passing one is a failure with its own code, not an interrupt. */
+export interface CallTimeouts {
+  readonly firstTokenMs?: number
+  /** The longest silence between two tokens. */
+  readonly stallMs?: number
+  readonly totalMs?: number
+}
+
+export type Placement = 'any' | 'same' | 'other'
+
+/** One attempt of one stage, ready to send. Plain JSON: it may cross a process border. */
+export interface CallRequest {
+  /** Unique in its run: the stage's id, how often the run has entered it, and the attempt. */
+  readonly callId: string
+  readonly runId: string
+  readonly stage: string
+  /** 1 for the first. */
+  readonly attempt: number
+  /** As the server knows it. */
+  readonly model: string
+  readonly messages: readonly ChatMessage[]
+  readonly options: GenerationOptions
+  readonly placement: Placement
+  /** The node of the call before, for `placement`. */
+  readonly previousNode?: string
+}
+
+/** Durations that a server reported with its last line, in ns. What it did not report is absent. */
+export interface ServerDurations {
+  /** From the server's first sight of the request to its last line. */
+  readonly totalNs?: Nanoseconds
+  readonly loadNs?: Nanoseconds
+  readonly prefillNs?: Nanoseconds
+  readonly decodeNs?: Nanoseconds
+}
+
+/** How a call ended, as the backend saw it. `cancelled` only after the signal given to it was aborted. */
+export interface CallEnd {
+  readonly end: 'completed' | 'cancelled' | 'failed'
+  /** With `failed` only. */
+  readonly error?: ErrorSummary
+  /** Whether the same call may succeed if it is sent again (a refused connection, a busy server). With `failed` only. */
+  readonly retryable?: boolean
+  readonly finishReason?: 'stop' | 'length'
+  /** Counts the server reported; absent when it did not. */
+  readonly promptTokens?: number
+  readonly generatedTokens?: number
+  readonly server?: ServerDurations
+}
+
+/** What a backend tells while it works. Both functions are called synchronously, at the moment itself. */
+export interface CallObserver {
+  mark(name: MarkName, at?: Nanoseconds): void
+  /** One piece of text as the server sent it: one token for most servers. Never empty. */
+  token(text: string): void
+}
+
+export interface GenerateContext extends CallObserver {
+  readonly clock: Clock
+  /** Aborted to cancel the call, with a `CallCancelled` as reason. */
+  readonly signal: AbortSignal
+}
+
+/**
+ * Settlements: `completed` ended by itself before any interrupt; `drained` ended by itself after one;
+ * `aborted` was cancelled; `withdrawn` was cancelled because its answer was no longer wanted; `failed`.
+ */
+export type Settlement = 'completed' | 'drained' | 'aborted' | 'withdrawn' | 'failed'

@@ -1,0 +1,50 @@
+import type { RunEvent } from './event.ts'
+import type { Pipeline } from './pipeline.ts'
+import type { RunRecord } from './record.ts'
+
+/** A signal that is known before the run starts, as `--interrupt` gives it. Comes at most once. */
+export interface PlannedSignal {
+  /** Counts from this stage's first call. Without it: from the run's start, whatever stage runs. */
+  readonly stage?: string
+  /** Exactly one of the two. */
+  readonly afterMs?: number
+  readonly afterTokens?: number
+  readonly input?: string
+}
+
+export interface StartOptions {
+  readonly input: string
+  readonly vars?: Readonly<Record<string, string>>
+  readonly signals?: readonly PlannedSignal[]
+  /** Aborting it cancels the run. */
+  readonly signal?: AbortSignal
+  /** Made by default. */
+  readonly runId?: string
+}
+
+/** What became of a signal. */
+export type SignalAnswer =
+  | { readonly accepted: true; readonly decision: string; readonly reason: string; readonly superseded: boolean }
+  /** The run had ended (`CAESURA_E_RUN_ENDED`), or the policy ignores signals. */
+  | { readonly accepted: false; readonly code?: 'CAESURA_E_RUN_ENDED'; readonly reason: string }
+
+export interface RunHandle {
+  readonly runId: string
+  readonly traceId: string
+  /** Every event from the first on; each iteration starts there. Being handed an event is what `delivered` means. */
+  readonly events: AsyncIterable<RunEvent>
+  /** The events after `seq`. */
+  eventsAfter(seq: number): AsyncIterable<RunEvent>
+  /** Sends a signal; resolves to what was decided. */
+  interrupt(signal?: { input?: string }): Promise<SignalAnswer>
+  /** Settles every call, then ends the run. Does nothing after the end. */
+  cancel(reason?: string): void
+  /** Never rejects for a stage's failure: look at `outcome`. */
+  readonly result: Promise<RunRecord>
+}
+
+export interface Engine extends AsyncDisposable {
+  start(pipeline: Pipeline, options: StartOptions): RunHandle
+  /** Cancels what runs, waits until it has settled, closes nodes and records. */
+  close(): Promise<void>
+}

@@ -1,0 +1,110 @@
+/** What the process exits with: 1 the work failed, 2 bad input, 3 the surroundings are not usable. */
+export type ExitCode = 1 | 2 | 3
+
+/** Every error code, with the exit status it leads to. Codes are stable: scripts match them. */
+export const errorCodes = {
+  // bad input: nothing was started
+  CAESURA_E_FILE: 2, // a file is missing, a folder, unreadable
+  CAESURA_E_FILE_TOO_LARGE: 2,
+  CAESURA_E_ENCODING: 2, // not UTF-8 text
+  CAESURA_E_YAML: 2, // syntax, tabs, duplicate keys, alias bombs
+  CAESURA_E_PIPELINE: 2, // a pipeline that does not hold: type, unknown key, range, reference
+  CAESURA_E_TEMPLATE: 2, // template syntax or an unknown name in a prompt
+  CAESURA_E_CONFIG: 2,
+  CAESURA_E_ALIAS: 2, // a model name that is neither an alias nor known to a node
+  CAESURA_E_USAGE: 2, // a flag or an argument in a wrong form
+  CAESURA_E_RUN_UNKNOWN: 2, // no recorded run has this id
+  CAESURA_E_RUN_ENDED: 2, // an interrupt or a cancel after the end of the run
+  CAESURA_E_PROMPT_EMPTY: 2, // a prompt that renders to nothing
+  // the surroundings
+  CAESURA_E_NO_SERVER: 3,
+  CAESURA_E_NO_MODEL: 3,
+  CAESURA_E_NO_BACKEND: 3, // node-llama-cpp is not installed, or has no build for this machine
+  CAESURA_E_RECORDS: 3, // the records database cannot be opened or written
+  // the work failed
+  CAESURA_E_REFUSED: 1, // the model server refused the connection
+  CAESURA_E_CONNECTION: 1, // DNS, TLS, reset before an answer
+  CAESURA_E_SERVER: 1, // the model server answered with an error
+  CAESURA_E_SERVER_BUSY: 1, // its queue is full (503) or it limits the rate (429)
+  CAESURA_E_REQUEST: 1, // the model server rejected the request (400)
+  CAESURA_E_PROTOCOL: 1, // an answer that is not the protocol: HTML, broken JSON, wrong shapes
+  CAESURA_E_LINE_TOO_LONG: 1,
+  CAESURA_E_STREAM_CUT: 1, // the answer ended without its last line
+  CAESURA_E_MODEL_ERROR: 1, // an error line in the middle of an answer
+  CAESURA_E_TIMEOUT_LOAD: 1,
+  CAESURA_E_TIMEOUT_FIRST_TOKEN: 1,
+  CAESURA_E_TIMEOUT_STALL: 1,
+  CAESURA_E_TIMEOUT_TOTAL: 1,
+  CAESURA_E_CONTEXT_FULL: 1, // the prompt is longer than the model's context
+  CAESURA_E_TOO_MANY_INTERRUPTS: 1,
+  CAESURA_E_INTERNAL: 1,
+} as const satisfies Record<string, ExitCode>
+
+export type ErrorCode = keyof typeof errorCodes
+
+/** Where a value stands and what was wrong with it. All optional: what is not known is left out. */
+export interface ErrorPlace {
+  readonly file?: string
+  /** 1-based. */
+  readonly line?: number
+  /** 1-based. */
+  readonly column?: number
+  /** The path in the document, such as `stages[0].policy.response`. */
+  readonly path?: string
+  readonly received?: string
+  readonly expected?: string
+  /** What to do next, in one sentence. */
+  readonly hint?: string
+}
+
+/** The one error class of the library: a stable code, a sentence, and the place. */
+export class CaesuraError extends Error {
+  override readonly name = 'CaesuraError'
+  readonly code: ErrorCode
+  readonly place: ErrorPlace
+
+  constructor(code: ErrorCode, message: string, place: ErrorPlace & { cause?: unknown } = {}) {
+    const { cause, ...rest } = place
+    super(message, cause === undefined ? undefined : { cause })
+    this.code = code
+    this.place = rest
+  }
+
+  get exitCode(): ExitCode {
+    return errorCodes[this.code]
+  }
+
+  /** The body of `{"error": …}` on stdout with `--json`. */
+  toJSON(): { code: ErrorCode; message: string } & ErrorPlace {
+    return { code: this.code, message: this.message, ...this.place }
+  }
+}
+
+/** Several errors found in one reading, in the order of the document. */
+export class CaesuraErrors extends AggregateError {
+  override readonly name = 'CaesuraErrors'
+  declare errors: CaesuraError[]
+
+  constructor(errors: CaesuraError[]) {
+    super(errors, errors.map((error) => error.message).join('\n'))
+  }
+}
+
+/** An error as a record keeps it. */
+export interface ErrorSummary {
+  readonly code: ErrorCode
+  readonly message: string
+}
+
+export function summarize(error: unknown): ErrorSummary {
+  if (error instanceof CaesuraError) return { code: error.code, message: error.message }
+  return { code: 'CAESURA_E_INTERNAL', message: error instanceof Error ? error.message : String(error) }
+}
+
+/**
+ * The reason every cancelled call carries. Its name is `AbortError`, because instrumentation and HTTP clients
+ * treat any other name as a fault.
+ */
+export class CallCancelled extends Error {
+  override readonly name = 'AbortError'
+}

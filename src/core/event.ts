@@ -1,0 +1,48 @@
+import { z } from 'zod'
+import { recordSchema } from './record.ts'
+
+const head = { seq: z.int().min(1), runId: z.string(), ms: z.number() }
+const call = { stage: z.string(), callId: z.string() }
+
+/** What a run tells while it goes: numbered from 1 without a gap, `ms` from the run's start. */
+export const runEventSchema = z.discriminatedUnion('type', [
+  z.strictObject({ ...head, type: z.literal('run-start'), pipeline: z.string(), traceId: z.string() }),
+  z.strictObject({ ...head, type: z.literal('stage-start'), ...call, attempt: z.int(), model: z.string() }),
+  z.strictObject({ ...head, type: z.literal('token'), ...call, text: z.string() }),
+  z.strictObject({
+    ...head,
+    type: z.literal('interrupt-signal'),
+    ...call,
+    interrupt: z.int().min(1),
+    trigger: z.string(),
+    input: z.string().optional(),
+  }),
+  z.strictObject({
+    ...head,
+    type: z.literal('interrupt-decide'),
+    ...call,
+    interrupt: z.int().min(1),
+    response: z.string(),
+    decision: z.string(),
+    reason: z.string(),
+  }),
+  z.strictObject({
+    ...head,
+    type: z.literal('stage-settle'),
+    ...call,
+    settlement: z.string(),
+    error: z.strictObject({ code: z.string(), message: z.string() }).optional(),
+  }),
+  /** The first `characters` UTF-16 units of the call's text stand: they go on to the next stage, or are the answer. */
+  z.strictObject({ ...head, type: z.literal('output-commit'), ...call, characters: z.int().min(0) }),
+  /** Nothing of the call's text stands. */
+  z.strictObject({ ...head, type: z.literal('output-withdraw'), ...call }),
+  z.strictObject({ ...head, type: z.literal('run-end'), outcome: recordSchema.shape.outcome }),
+])
+export type RunEvent = z.infer<typeof runEventSchema>
+/** An event before the log has numbered it. */
+export type RunEventBody = RunEvent extends infer E
+  ? E extends RunEvent
+    ? Omit<E, 'seq' | 'runId' | 'ms'>
+    : never
+  : never

@@ -1,0 +1,49 @@
+import type { Nanoseconds } from './clock.ts'
+
+/** The instants that a run keeps. All timing of spans, metrics, records and reports is derived from them. */
+export const markNames = [
+  'call-start', // handed to the executor; waits for a slot from here
+  'slot-acquired',
+  'connect-start',
+  'connected', // absent, like connect-start, on a connection that was open already
+  'request-sent', // the last byte of the request
+  'headers',
+  'load-start',
+  'load-end',
+  'prefill-start',
+  'prefill-end',
+  'first-token',
+  'last-token',
+  'interrupt', // the call was interrupted
+  'abort-requested',
+  'done', // the last line of a complete answer was read
+  'closed', // the connection is seen closed, or the sequence is free
+  'slot-released',
+  'settled',
+] as const
+
+export type MarkName = (typeof markNames)[number]
+
+export interface Mark {
+  readonly name: MarkName
+  readonly at: Nanoseconds
+}
+
+/** The marks of one call in the order in which they were set. A name is set once: the first time counts. */
+export class Ledger {
+  readonly #marks: Mark[] = []
+
+  set(name: MarkName, at: Nanoseconds): void {
+    if (this.at(name) === undefined) this.#marks.push({ name, at })
+  }
+
+  at(name: MarkName): Nanoseconds | undefined {
+    for (const mark of this.#marks) if (mark.name === name) return mark.at
+    return undefined
+  }
+
+  /** By instant; marks of one instant in the order in which they were set. */
+  toArray(): Mark[] {
+    return this.#marks.toSorted((a, b) => a.at - b.at)
+  }
+}

@@ -1,0 +1,91 @@
+import type { CallEnd, CallObserver, CallRequest, GenerateContext } from './call.ts'
+import type { Clock } from './clock.ts'
+import type { RunRecord } from './record.ts'
+
+/** A model that a server has. */
+export interface ModelInfo {
+  readonly name: string
+  readonly bytes?: number
+}
+
+/** What a server says of itself. */
+export interface ServerInfo {
+  /** Such as `ollama`, `llama-cpp`, `scripted`. */
+  readonly kind: string
+  readonly version?: string
+  /** Where it is: a URL, or a file for an engine in this process. */
+  readonly address?: string
+}
+
+/** A model server. One file each in `backends/`, all held to `test/conformance/backend.ts`. */
+export interface Backend {
+  readonly kind: string
+  /** Host and port, or a file: for errors, spans and `doctor`. */
+  readonly address?: string
+  /**
+   * Generates one answer. Never rejects. Resolves when nothing of the call is left here: after an abort, when the
+   * connection is seen closed (or the sequence is free). An aborted signal ends it in every phase, before the first byte too.
+   */
+  generate(request: CallRequest, context: GenerateContext): Promise<CallEnd>
+  /** Whether the server is there. Throws `CAESURA_E_NO_SERVER`, `CAESURA_E_NO_BACKEND`. */
+  server(signal: AbortSignal): Promise<ServerInfo>
+  /** The models it can run now. Throws as `server` does. */
+  models(signal: AbortSignal): Promise<readonly ModelInfo[]>
+  /** What to type to get a model that is missing; absent when there is no such command. */
+  pullCommand?(model: string): string
+  /** Brings the model into memory. Throws. */
+  load?(model: string, signal: AbortSignal): Promise<void>
+  close(): Promise<void>
+}
+
+/** A model server with a name and the number of calls that it works on at once. */
+export interface Node {
+  readonly name: string
+  readonly backend: Backend
+  /** Calls at once; 1 by default. */
+  readonly slots: number
+  /** The group of nodes it belongs to; `default` by default. */
+  readonly pool: string
+  /** The models that it takes calls for; absent: any. */
+  readonly models?: readonly string[]
+}
+
+/** What the executor tells of a call beside what the backend tells. */
+export interface ExecutionObserver extends CallObserver {
+  /** A slot of this node is ours; the call is about to be sent. */
+  placed(node: { name: string; backend: string; address?: string }): void
+}
+
+/** Runs calls somewhere: in this process, or on workers over a queue. */
+export interface Executor {
+  /** Queues the call, waits for a slot, runs it. Never rejects. A slot is free again before the promise resolves. */
+  execute(
+    request: CallRequest,
+    context: { clock: Clock; signal: AbortSignal; observer: ExecutionObserver },
+  ): Promise<CallEnd>
+  close(): Promise<void>
+}
+
+/** The start of a run's record, for lists. */
+export interface RunSummary {
+  readonly runId: string
+  readonly pipeline: string
+  readonly outcome: RunRecord['outcome']
+  readonly startedAt: string
+  readonly durationMs: number
+  readonly interrupts: number
+  /** Of the first interrupt that has one, ms. */
+  readonly toFirstTokenMs?: number
+  readonly wastedTokens: number
+}
+
+/** Keeps the records of finished runs. */
+export interface RunStore {
+  /** Writes a finished run, whole or not at all. Throws `CAESURA_E_RECORDS`. */
+  write(record: RunRecord): void
+  /** By id, by a prefix that only one run has, or `last`. Throws `CAESURA_E_RUN_UNKNOWN`. */
+  read(run: string): RunRecord
+  /** Newest first. */
+  list(filter?: { limit?: number; pipeline?: string }): RunSummary[]
+  close(): void
+}

@@ -1,0 +1,112 @@
+import { z } from 'zod'
+
+/** A length of time or an instant from the run's start, in ms with up to six decimals (whole nanoseconds). */
+const ms = z.number()
+const count = z.int().min(0)
+const errorSummary = z.strictObject({ code: z.string(), message: z.string() })
+
+export const phaseNames = [
+  'decide', // interrupt → the policy's first commands are given
+  'drain', // the old call runs on because the policy lets it
+  'settle', // abort requested → the old call has settled
+  'slot', // the next call waits for a free slot on our side
+  'queue', // … for a worker
+  'connect',
+  'send',
+  'server-queue', // the server's own wait for a slot, and what it does not report otherwise
+  'load',
+  'prefill',
+  'first-token', // end of prefill → the first token was sampled
+  'transport',
+  'unattributed', // what no mark and no report explains; one phase, at the end
+] as const
+export type PhaseName = (typeof phaseNames)[number]
+
+export const phaseSchema = z.strictObject({
+  name: z.enum(phaseNames),
+  ms,
+  /** `observed`: a mark on both ends. `inferred`: from durations that the server reported. */
+  source: z.enum(['observed', 'inferred']),
+})
+export type Phase = z.infer<typeof phaseSchema>
+
+export const callRecordSchema = z.strictObject({
+  /** The stage's id. */
+  id: z.string(),
+  callId: z.string(),
+  attempt: z.int().min(1),
+  /** Absent when the call settled before it had a slot. */
+  node: z.string().optional(),
+  backend: z.string().optional(),
+  model: z.string(),
+  settlement: z.enum(['completed', 'drained', 'aborted', 'withdrawn', 'failed']),
+  error: errorSummary.optional(),
+  finishReason: z.enum(['stop', 'length']).optional(),
+  /** What was generated. Absent where text is not kept. */
+  text: z.string().optional(),
+  tokens: z.strictObject({
+    /** Absent when the server did not report it. */
+    prompt: count.optional(),
+    /** As the server counted; pieces of text received where it did not. */
+    generated: count,
+    /** Handed to a reader of the run's events. */
+    delivered: count,
+    /** Generated, but neither carried into the next stage nor part of an answer that stood. */
+    wasted: count,
+  }),
+  startMs: ms,
+  firstTokenMs: ms.optional(),
+  lastTokenMs: ms.optional(),
+  settledMs: ms,
+  /** How long it held a slot. */
+  slotMs: ms,
+  /** The part of it after the last token that was used; all of it when none was. */
+  wastedSlotMs: ms,
+  marks: z.array(z.strictObject({ name: z.string(), ms })),
+  /** The server's own durations, where it reported them. */
+  server: z
+    .strictObject({ totalMs: ms.optional(), loadMs: ms.optional(), prefillMs: ms.optional(), decodeMs: ms.optional() })
+    .optional(),
+})
+export type CallRecord = z.infer<typeof callRecordSchema>
+
+export const interruptRecordSchema = z.strictObject({
+  at: ms,
+  from: z.string(),
+  fromCall: z.string(),
+  /** Where the run went; absent when it ended, or when a newer signal took over. */
+  to: z.string().optional(),
+  toCall: z.string().optional(),
+  trigger: z.string(),
+  /** The new input. Absent where there was none, or where text is not kept. */
+  input: z.string().optional(),
+  response: z.string(),
+  decision: z.string(),
+  reason: z.string(),
+  carry: z.string(),
+  superseded: z.boolean(),
+  /** Interrupt → first token of the next stage. Absent when there was none. */
+  toFirstTokenMs: ms.optional(),
+  phases: z.array(phaseSchema),
+})
+export type InterruptRecord = z.infer<typeof interruptRecordSchema>
+
+export const recordSchema = z.strictObject({
+  schema: z.literal('caesura.record/1'),
+  runId: z.string(),
+  pipeline: z.string(),
+  /** 32 hex digits: the trace that the run's spans belong to. */
+  traceId: z.string().regex(/^[0-9a-f]{32}$/),
+  outcome: z.enum(['completed', 'cancelled', 'failed']),
+  /** Why, with `failed` and `cancelled`. */
+  error: errorSummary.optional(),
+  cancelReason: z.string().optional(),
+  /** The answer: the text of the last stage that stood. Absent where text is not kept. */
+  output: z.string().optional(),
+  startedAt: z.iso.datetime(),
+  durationMs: ms,
+  stages: z.array(callRecordSchema),
+  interrupts: z.array(interruptRecordSchema),
+  cost: z.strictObject({ generatedTokens: count, wastedTokens: count, slotMs: ms, wastedSlotMs: ms }),
+})
+export type RunRecord = z.infer<typeof recordSchema>

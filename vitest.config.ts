@@ -1,0 +1,13 @@
+import { defineConfig } from 'vitest/config'
+
+export default defineConfig({
+  // XState warns about what it cannot persist or deliver in its development build only.
+  resolve: { conditions: ['development', 'node', 'import', 'default'] },
+  ssr: { resolve: { conditions: ['development', 'node', 'import', 'default'] } },
+  test: {
+    include: ['test/**/*.test.ts'],
+    exclude: ['test/real-ollama/**', 'node_modules/**'],
+    testTimeout: 20_000,
+    execArgv: ['--conditions=development'],
+  },
+})
