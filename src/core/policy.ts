@@ -45,6 +45,8 @@ export type CallEvent =
   | { readonly type: 'started'; readonly at: Nanoseconds }
   /** `count` is 1 for the first token. */
   | { readonly type: 'token'; readonly at: Nanoseconds; readonly count: number; readonly text: string }
+  /** `count` sentences are over; told when the next one begins, so that `3.` in `3.50` is none. */
+  | { readonly type: 'sentence-end'; readonly at: Nanoseconds; readonly count: number }
   /** The instant has come that the trigger asked to be woken at. */
   | { readonly type: 'wake'; readonly at: Nanoseconds }
 
@@ -113,11 +115,14 @@ export const releaseDelivery: Command = { type: 'releaseDelivery' }
 export const setDeadline = (ms: number): Command => ({ type: 'setDeadline', ms })
 export const decide = (decision: string, reason: string): Command => ({ type: 'decide', decision, reason })
 
+/** Written as a method's type, so that a definition with a parameter of its own fits into a list of definitions. */
+type Reaction<P, E> = { react(view: BoundaryView, parameter: P, event: E): readonly Command[] }['react']
+
 /** Decides what becomes of the call in flight: a reducer from boundary events to commands. Pure. */
 export interface ResponseDefinition<P = unknown> extends Definition<P> {
   start(view: BoundaryView, parameter: P): readonly Command[]
   readonly on?: {
-    readonly [E in BoundaryEvent as E['type']]?: (view: BoundaryView, parameter: P, event: E) => readonly Command[]
+    readonly [E in BoundaryEvent as E['type']]?: Reaction<P, E>
   }
 }
 
@@ -133,12 +138,12 @@ export interface PartialOutput {
 }
 
 /** Decides what of the partial output the next stage sees: a prefix of its text. */
-export interface CarryDefinition extends Definition<never> {
+export interface CarryDefinition extends Definition<unknown> {
   keep(output: PartialOutput): string
 }
 
 /** A choice that needs no code of its own here: `warm`, `placement`, `then`. */
-export type ChoiceDefinition = Definition<never>
+export type ChoiceDefinition = Definition<unknown>
 
 /** A policy with a name, for `policy: NAME`. */
 export interface Preset {
@@ -160,8 +165,8 @@ export interface PolicyInput {
 
 /** All that a policy can be made of. `policies/catalogue.ts` holds the one that ships. */
 export interface PolicyCatalogue {
-  readonly triggers: readonly TriggerDefinition<never, never>[]
-  readonly responses: readonly ResponseDefinition<never>[]
+  readonly triggers: readonly TriggerDefinition[]
+  readonly responses: readonly ResponseDefinition[]
   readonly carries: readonly CarryDefinition[]
   readonly warms: readonly ChoiceDefinition[]
   readonly placements: readonly ChoiceDefinition[]

@@ -1,0 +1,63 @@
+import type { Llama } from 'node-llama-cpp'
+import { CaesuraError } from '../core/errors.ts'
+
+/** The package with its native part loaded. */
+export interface Binding {
+  readonly library: typeof import('node-llama-cpp')
+  readonly llama: Llama
+  readonly version: string
+  /** What llama.cpp reported last as an error. */
+  lastError(): string | undefined
+}
+
+export interface BindingSettings {
+  readonly gpu: boolean
+  /** How the package is loaded; `import('node-llama-cpp')` by default. */
+  readonly importLibrary?: () => Promise<typeof import('node-llama-cpp')>
+}
+
+/**
+ * Loads node-llama-cpp with a binary that came with its package: nothing is compiled and nothing is downloaded. Throws
+ * `CAESURA_E_NO_BACKEND` when the package is missing or has no binary for this machine.
+ */
+export async function loadBinding({ gpu, importLibrary }: BindingSettings): Promise<Binding> {
+  let library: typeof import('node-llama-cpp')
+  try {
+    library = await (importLibrary ?? (() => import('node-llama-cpp')))()
+  } catch (cause) {
+    throw new CaesuraError(
+      'CAESURA_E_NO_BACKEND',
+      'node-llama-cpp is not installed: models cannot run in this process',
+      {
+        hint: 'npm install node-llama-cpp',
+        cause,
+      },
+    )
+  }
+  const { getLlama, getModuleVersion, LlamaLogLevel } = library
+  let lastError: string | undefined
+  try {
+    const llama = await getLlama({
+      gpu: gpu ? 'auto' : false,
+      build: 'never',
+      skipDownload: true,
+      progressLogs: false,
+      logLevel: LlamaLogLevel.error,
+      // llama.cpp explains a failed load only in its log, and a log on stderr is not ours to write.
+      logger: (_level, line) => {
+        lastError = line.trim()
+      },
+    })
+    return { library, llama, version: await getModuleVersion(), lastError: () => lastError }
+  } catch (cause) {
+    const machine = `${process.platform}-${process.arch}`
+    throw new CaesuraError(
+      'CAESURA_E_NO_BACKEND',
+      `node-llama-cpp has no build that runs on this machine (${machine})`,
+      {
+        hint: 'npm install node-llama-cpp',
+        cause,
+      },
+    )
+  }
+}

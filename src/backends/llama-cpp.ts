@@ -1,0 +1,242 @@
+import { basename, resolve } from 'node:path'
+import type { CallEnd, CallRequest, GenerateContext } from '../core/call.ts'
+import { CaesuraError, summarize } from '../core/errors.ts'
+import type { Backend } from '../core/ports.ts'
+import { decode, type Progress, prefill } from './llama-cpp-answer.ts'
+import { type Binding, type BindingSettings, loadBinding } from './llama-cpp-binding.ts'
+import { type LlamaEngine, loadEngine, modelBytes } from './llama-cpp-engine.ts'
+
+export interface LlamaCppSettings {
+  /** A GGUF file; relative to the current folder. */
+  readonly model: string
+  /** Calls at once, a sequence of the context each; 1 by default. More calls wait. */
+  readonly slots?: number
+  /**
+   * Threads that compute; 1 by default. A thread more than there are idle cores makes a token hundreds of times slower,
+   * because llama.cpp's threads wait for each other in a loop.
+   */
+  readonly threads?: number
+  /** Tokens of a prompt read in one piece; 128 by default. A cancelled call ends after the piece in hand. */
+  readonly batchTokens?: number
+  /** Tokens of prompt and answer that fit into one call; by default 4096, or what the model was trained on if that is less. */
+  readonly contextTokens?: number
+  /** Lets the package use a GPU if it has a build for it; false by default. */
+  readonly gpu?: boolean
+  /** The names by which calls may ask for the model; absent: any name. The file's name without `.gguf` is always one. */
+  readonly names?: readonly string[]
+  /** How node-llama-cpp is loaded; `import('node-llama-cpp')` by default. */
+  readonly importLibrary?: BindingSettings['importLibrary']
+}
+
+const BATCH_TOKENS = 128
+
+/**
+ * A model in this process, through llama.cpp. Needs the optional peer `node-llama-cpp`; package and model are loaded with the
+ * first call or by `load`, and kept until `close`.
+ *
+ * Options that a call leaves out: temperature 0.8, top-k 40, top-p 0.9, a random seed (Ollama's defaults); no penalty for
+ * repeats, no min-p. `contextTokens` of a call can only make the window smaller. Counts are exact, on a cancelled and on a
+ * failed call too; the token that ends an answer is not counted.
+ *
+ * A call fails with `CAESURA_E_NO_BACKEND`, `CAESURA_E_NO_MODEL`, `CAESURA_E_CONTEXT_FULL`, `CAESURA_E_REQUEST` (the chat
+ * template refuses the messages) or `CAESURA_E_MODEL_ERROR` (llama.cpp failed); none is worth a retry.
+ */
+export function llamaCppBackend(settings: LlamaCppSettings): Backend {
+  const {
+    slots = 1,
+    threads = 1,
+    batchTokens = BATCH_TOKENS,
+    contextTokens,
+    gpu = false,
+    names,
+    importLibrary,
+  } = settings
+  const file = resolve(settings.model)
+  const name = basename(file).replace(/\.gguf$/i, '')
+  let binding: Promise<Binding> | undefined
+  let loading: Promise<LlamaEngine> | undefined
+  let engine: LlamaEngine | undefined
+  /** What runs, each with what cuts it. */
+  const calls = new Map<Promise<CallEnd>, AbortController>()
+  let closed: CaesuraError | undefined
+
+  /** A failed load is tried again by the next call: the package or the file may be there by then. */
+  const bind = (): Promise<Binding> => {
+    binding ??= loadBinding({ gpu, ...(importLibrary !== undefined && { importLibrary }) }).catch((error: unknown) => {
+      binding = undefined
+      throw error
+    })
+    return binding
+  }
+  const startLoad = (): Promise<LlamaEngine> => {
+    loading ??= bind()
+      .then((bound) =>
+        loadEngine(bound, {
+          file,
+          slots,
+          threads,
+          batchTokens,
+          gpu,
+          ...(contextTokens !== undefined && { contextTokens }),
+        }),
+      )
+      .then(
+        (loaded) => (engine = loaded),
+        (error: unknown) => {
+          loading = undefined
+          throw error
+        },
+      )
+    return loading
+  }
+  const refuse = (model: string) => {
+    if (closed !== undefined) throw closed
+    if (names === undefined || model === name || names.includes(model)) return
+    throw new CaesuraError('CAESURA_E_NO_MODEL', `this engine has the model ${name}, not ${model}`, {
+      received: model,
+      expected: [name, ...names].join(', '),
+    })
+  }
+
+  /** Throws; a cancelled signal is an end, not an error. */
+  async function answer(
+    request: CallRequest,
+    context: GenerateContext,
+    signal: AbortSignal,
+    progress: Progress,
+  ): Promise<CallEnd> {
+    const cut = (): CallEnd => {
+      if (!context.signal.aborted && closed !== undefined) throw closed
+      return { end: 'cancelled' }
+    }
+    refuse(request.model)
+    if (engine === undefined) {
+      context.mark('load-start')
+      // Who gives up waiting does not stop the load: others may wait for it, and the next call needs it.
+      if ((await settledOrAborted(startLoad(), signal)) === 'aborted') return cut()
+      context.mark('load-end')
+    }
+    const loaded = engine!
+    const waits = !loaded.slots.hasFree
+    // Reading a prompt begins with turning it to tokens. A wait for a sequence is not a part of it.
+    if (!waits) context.mark('prefill-start')
+    const prompt = loaded.render(request.messages)
+    if (prompt.length === 0) throw new CaesuraError('CAESURA_E_PROMPT_EMPTY', 'the messages make up no prompt')
+    const windowTokens = Math.min(request.options.contextTokens ?? Number.POSITIVE_INFINITY, loaded.contextTokens)
+    if (prompt.length >= windowTokens) throw contextFull(prompt.length, windowTokens)
+    const sequence = await loaded.slots.take(prompt, signal)
+    if (sequence === undefined) return cut()
+    try {
+      if (waits) context.mark('prefill-start')
+      progress.promptTokens = prompt.length
+      if (!(await prefill(sequence, prompt, batchTokens, signal))) return cut()
+      context.mark('prefill-end')
+      const token = (text: string) => context.token(text)
+      const end = await decode(loaded, sequence, prompt, windowTokens, request.options, signal, token, progress)
+      if (end.end === 'cancelled') return cut()
+      context.mark('done')
+      return end
+    } catch (error) {
+      // What the sequence holds after a failure is not known. If it cannot be emptied either, the next call fails on its own.
+      await sequence.clearHistory().catch(() => {})
+      throw error instanceof CaesuraError ? error : modelError(error)
+    } finally {
+      loaded.slots.release(sequence)
+      context.mark('closed')
+    }
+  }
+
+  async function generate(
+    request: CallRequest,
+    context: GenerateContext,
+    controller: AbortController,
+  ): Promise<CallEnd> {
+    if (context.signal.aborted) return { end: 'cancelled' }
+    const progress: Progress = {}
+    const abort = () => controller.abort(context.signal.reason)
+    context.signal.addEventListener('abort', abort, { once: true })
+    try {
+      return { ...(await answer(request, context, controller.signal, progress)), ...progress }
+    } catch (error) {
+      if (context.signal.aborted) return { end: 'cancelled', ...progress }
+      return { end: 'failed', error: summarize(error), retryable: false, ...progress }
+    } finally {
+      context.signal.removeEventListener('abort', abort)
+    }
+  }
+
+  return {
+    kind: 'llama-cpp',
+    address: file,
+
+    generate(request, context) {
+      const controller = new AbortController()
+      const call = generate(request, context, controller)
+      calls.set(call, controller)
+      void call.then(() => calls.delete(call))
+      return call
+    },
+
+    async server(signal) {
+      signal.throwIfAborted()
+      const { version } = await bind()
+      return { kind: 'llama-cpp', version, address: file }
+    },
+
+    async models(signal) {
+      signal.throwIfAborted()
+      await bind()
+      const bytes = await modelBytes(file).catch(() => undefined)
+      return bytes === undefined ? [] : [{ name, bytes }]
+    },
+
+    async load(model, signal) {
+      signal.throwIfAborted()
+      refuse(model)
+      if ((await settledOrAborted(startLoad(), signal)) === 'aborted') throw signal.reason
+    },
+
+    async close() {
+      closed ??= new CaesuraError('CAESURA_E_NO_BACKEND', `the engine of ${name} is closed`)
+      for (const controller of calls.values()) controller.abort(closed)
+      await Promise.all(calls.keys())
+      await loading?.then((loaded) => loaded.dispose()).catch(() => {})
+      await binding?.then(({ llama }) => llama.dispose()).catch(() => {})
+      engine = undefined
+    },
+  }
+}
+
+/** Waits for the work, but not longer than until the abort. Throws what the work throws. */
+async function settledOrAborted(work: Promise<unknown>, signal: AbortSignal): Promise<'settled' | 'aborted'> {
+  if (signal.aborted) {
+    work.catch(() => {})
+    return 'aborted'
+  }
+  let stop = () => {}
+  const aborted = new Promise<'aborted'>((resolveAborted) => {
+    stop = () => resolveAborted('aborted')
+    signal.addEventListener('abort', stop, { once: true })
+  })
+  try {
+    return await Promise.race([work.then(() => 'settled' as const), aborted])
+  } finally {
+    signal.removeEventListener('abort', stop)
+  }
+}
+
+const contextFull = (promptTokens: number, windowTokens: number) =>
+  new CaesuraError(
+    'CAESURA_E_CONTEXT_FULL',
+    `the prompt has ${promptTokens} tokens; with room for an answer at most ${windowTokens - 1} fit into the context`,
+    { received: String(promptTokens), expected: `at most ${windowTokens - 1}` },
+  )
+
+const modelError = (cause: unknown) =>
+  new CaesuraError(
+    'CAESURA_E_MODEL_ERROR',
+    `llama.cpp failed: ${cause instanceof Error ? cause.message : String(cause)}`,
+    {
+      cause,
+    },
+  )

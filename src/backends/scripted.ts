@@ -1,0 +1,89 @@
+import type { CallEnd, CallRequest, GenerateContext } from '../core/call.ts'
+import { msToNs, type Nanoseconds } from '../core/clock.ts'
+import type { ErrorCode } from '../core/errors.ts'
+import type { Backend } from '../core/ports.ts'
+
+/** What one scripted call does. All times in ms on the clock of the run. */
+export interface CallScript {
+  /** The pieces, in order. */
+  readonly tokens: readonly string[]
+  /** From the request to the first token: prefill. 0 by default. */
+  readonly firstTokenMs?: number
+  /** Between two tokens. 0 by default: all come at once. */
+  readonly tokenMs?: number
+  /** From the last token to the end. 0 by default. */
+  readonly endMs?: number
+  /** From an abort to the moment when the call is settled. 0 by default. */
+  readonly abortMs?: number
+  /** Fails with this code after so many tokens. */
+  readonly fail?: {
+    readonly code: ErrorCode
+    readonly message: string
+    readonly afterTokens: number
+    readonly retryable?: boolean
+  }
+  /** Never ends by itself after its tokens. */
+  readonly hang?: boolean
+}
+
+/** Chooses the script of a call. */
+export type Script = CallScript | ((request: CallRequest) => CallScript)
+
+/**
+ * A model server that says what it is told, when it is told, on the clock of the run: for tests and simulations. With a virtual
+ * clock it is deterministic to the nanosecond. An abort is heeded in every phase, after the script's `abortMs`.
+ */
+export function scriptedBackend(script: Script): Backend {
+  return {
+    kind: 'scripted',
+    server: async () => ({ kind: 'scripted' }),
+    models: async () => [],
+    load: async () => undefined,
+    close: async () => undefined,
+    generate: (request, context) => play(typeof script === 'function' ? script(request) : script, context),
+  }
+}
+
+function play(script: CallScript, { clock, signal, mark, token }: GenerateContext): Promise<CallEnd> {
+  if (signal.aborted) return Promise.resolve({ end: 'cancelled' })
+  return new Promise((resolve) => {
+    const { tokens, firstTokenMs = 0, tokenMs = 0, endMs = 0, abortMs = 0, fail, hang = false } = script
+    let said = 0
+    let due: Nanoseconds = clock.now()
+    let withdraw: () => void = () => undefined
+    const wait = (ms: number, next: () => void) => {
+      due += msToNs(ms)
+      withdraw = clock.schedule(due, next)
+    }
+    const finish = (end: CallEnd) => {
+      signal.removeEventListener('abort', abort)
+      mark('closed')
+      resolve(end)
+    }
+    const abort = () => {
+      withdraw()
+      if (abortMs === 0) finish({ end: 'cancelled', generatedTokens: said })
+      else clock.schedule(clock.now() + msToNs(abortMs), () => finish({ end: 'cancelled', generatedTokens: said }))
+    }
+    const say = () => {
+      if (fail !== undefined && said >= fail.afterTokens) {
+        const { code, message, retryable = false } = fail
+        return finish({ end: 'failed', error: { code, message }, retryable })
+      }
+      if (said === 0) mark('prefill-end')
+      const text = tokens[said]
+      if (text === undefined) return hang ? undefined : wait(endMs, complete)
+      said += 1
+      token(text)
+      // The token may have led to an abort, which has withdrawn or finished already.
+      if (!signal.aborted) wait(said < tokens.length ? tokenMs : 0, say)
+    }
+    const complete = () => {
+      mark('done')
+      finish({ end: 'completed', finishReason: 'stop', generatedTokens: said })
+    }
+    signal.addEventListener('abort', abort, { once: true })
+    mark('prefill-start')
+    wait(firstTokenMs, say)
+  })
+}

@@ -1,0 +1,57 @@
+import type { InterruptRecord, Phase, RunRecord } from '../core/record.ts'
+import { counted, listed, milliseconds, share } from './figures.ts'
+
+/** What was going on in a phase, as the end of `87 ms …`. */
+function doing({ name }: Phase, { from, to }: InterruptRecord): string {
+  const words: Record<Phase['name'], string> = {
+    decide: 'deciding',
+    drain: `waiting for ${from} to drain`,
+    settle: `waiting for ${from} to be cancelled`,
+    slot: 'waiting for a free slot',
+    queue: 'waiting for a worker',
+    connect: 'connecting',
+    send: 'sending the request',
+    'server-queue': 'queued at the server',
+    load: 'loading the model',
+    prefill: `prefill${to === undefined ? '' : ` of ${to}`}`,
+    'first-token': 'sampling the first token',
+    transport: 'transport',
+    unattributed: 'that no observation explains (unattributed)',
+  }
+  return words[name]
+}
+
+/** Phases shorter than this share are summed up. */
+const SMALL = 0.01
+
+/** Where the time between an interrupt and the next first token went, longest first; what came instead where there was none. */
+export function interruptInWords(interrupt: InterruptRecord): string {
+  const { phases, toFirstTokenMs: total, to } = interrupt
+  if (interrupt.superseded) return 'A newer interrupt took its place before the next stage began.'
+  if (total === undefined)
+    return to === undefined ? 'The run ended with it; no further stage began.' : `No first token of ${to} was seen.`
+  const large = phases.filter((phase) => phase.ms > total * SMALL || phase.name === 'unattributed')
+  const named = large
+    .filter((phase) => phase.ms > 0)
+    .sort((a, b) => b.ms - a.ms)
+    .map(
+      (phase) =>
+        `${milliseconds(phase.ms)} ${doing(phase, interrupt)}${phase.source === 'inferred' ? ' (inferred)' : ''}`,
+    )
+  const rest = phases.filter((phase) => !large.includes(phase) && phase.ms > 0)
+  if (rest.length > 0) {
+    const ms = rest.reduce((sum, phase) => sum + phase.ms, 0)
+    named.push(`${milliseconds(ms)} for ${listed(rest.map((phase) => phase.name))}`)
+  }
+  const head = `${milliseconds(total)} from the interrupt to the first token${to === undefined ? '' : ` of ${to}`}`
+  return named.length === 0 ? `${head}.` : `${head}: ${named.join(', ')}.`
+}
+
+/** What a run cost, and what of it was for nothing. */
+export function costInWords({ cost }: RunRecord): string {
+  const { generatedTokens, wastedTokens, slotMs, wastedSlotMs } = cost
+  if (generatedTokens === 0 && slotMs === 0) return 'No slot was used and no token generated.'
+  const used = `${counted(generatedTokens, 'token')} in ${milliseconds(slotMs)} of slot time`
+  if (wastedTokens === 0 && wastedSlotMs === 0) return `${used}; nothing was wasted.`
+  return `${used}; wasted: ${counted(wastedTokens, 'token')} and ${milliseconds(wastedSlotMs)} of slot time (${share(wastedSlotMs, slotMs)}).`
+}

@@ -1,0 +1,119 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import { type Clock, systemClock } from './core/clock.ts'
+import type { Engine, RunHandle, StartOptions } from './core/engine.ts'
+import { CaesuraError } from './core/errors.ts'
+import { Journal } from './core/journal.ts'
+import type { Pipeline } from './core/pipeline.ts'
+import { definePipelineWith } from './core/pipeline-schema.ts'
+import type { PolicyCatalogue } from './core/policy.ts'
+import type { Node, RunStore } from './core/ports.ts'
+import type { RunRecord } from './core/record.ts'
+import { renderTemplate } from './core/template.ts'
+import { inProcessExecutor } from './executors/in-process.ts'
+import { startRun } from './machines/start-run.ts'
+import { catalogue } from './policies/catalogue.ts'
+
+export { catalogue }
+
+/** What an engine works with. */
+export interface EngineSettings {
+  /** The nodes that take calls, in this process. At least one. */
+  readonly nodes: readonly Node[]
+  /** Alias → the model's name as the servers know it. A name that is no alias is used as it is. */
+  readonly models?: Readonly<Record<string, string>>
+  /** Where records of finished runs go; none by default. */
+  readonly store?: RunStore
+  /** Keeps the text of inputs and outputs in the stored records; false by default. The record that `result` gives always has it. */
+  readonly keepText?: boolean
+  /** The policies that pipelines may name; the one that pipelines were checked against. All that ship by default. */
+  readonly catalogue?: PolicyCatalogue
+  /** Real time by default. */
+  readonly clock?: Clock
+}
+
+/** Checks a pipeline and fills its defaults in. Throws `CaesuraErrors` with every problem (`CAESURA_E_PIPELINE`, `CAESURA_E_TEMPLATE`, …). */
+export const definePipeline = (value: unknown): Pipeline => definePipelineWith(catalogue, value)
+
+/** An engine that runs pipelines in this process. Throws `CAESURA_E_CONFIG` without a node or with a name twice. */
+export function createEngine(settings: EngineSettings): Engine {
+  const { nodes, models = {}, store, keepText = false, clock = systemClock } = settings
+  checkNodes(nodes)
+  const executor = inProcessExecutor(nodes)
+  const running = new Set<RunHandle>()
+  let closed = false
+
+  function start(pipeline: Pipeline, options: StartOptions): RunHandle {
+    if (closed) throw new CaesuraError('CAESURA_E_USAGE', 'this engine is closed: it starts no runs any more')
+    const runId = options.runId ?? randomUUID()
+    const journal = new Journal({ runId, pipeline: pipeline.name, traceId: randomBytes(16).toString('hex') }, clock)
+    const handle = startRun(
+      {
+        journal,
+        pipeline,
+        catalogue: settings.catalogue ?? catalogue,
+        executor,
+        clock,
+        input: options.input,
+        vars: options.vars ?? {},
+        resolveModel: (model) => models[model] ?? model,
+        render: renderTemplate,
+        planned: new Set(options.signals),
+        tickets: new Map(),
+        emergency: new AbortController(),
+        inFlight: new Set(),
+      },
+      options.signal,
+    )
+    const result = handle.result.then((record) => {
+      running.delete(stored)
+      store?.write(keepText ? record : withoutText(record))
+      return record
+    })
+    // Who does not wait for the record is not stopped by a store that fails; who does, hears of it.
+    result.catch(() => undefined)
+    const stored = { ...handle, result }
+    running.add(stored)
+    return stored
+  }
+
+  async function close(): Promise<void> {
+    closed = true
+    for (const run of running) run.cancel('the engine is closing')
+    await Promise.allSettled([...running].map((run) => run.result))
+    await executor.close()
+    store?.close()
+  }
+
+  return { start, close, [Symbol.asyncDispose]: close }
+}
+
+/** A record without what people wrote and models answered. */
+export function withoutText({ output: _, ...record }: RunRecord): RunRecord {
+  return {
+    ...record,
+    stages: record.stages.map(({ text: _, ...stage }) => stage),
+    interrupts: record.interrupts.map(({ input: _, ...interrupt }) => interrupt),
+  }
+}
+
+function checkNodes(nodes: readonly Node[]): void {
+  if (nodes.length === 0) {
+    throw new CaesuraError('CAESURA_E_CONFIG', 'an engine needs at least one node', { path: 'nodes', received: '[]' })
+  }
+  const names = new Set<string>()
+  for (const [index, { name, slots }] of nodes.entries()) {
+    if (names.has(name)) {
+      throw new CaesuraError('CAESURA_E_CONFIG', `two nodes are named ${name}`, {
+        path: `nodes[${index}].name`,
+        received: name,
+      })
+    }
+    if (!Number.isInteger(slots) || slots < 1) {
+      throw new CaesuraError('CAESURA_E_CONFIG', `node ${name} needs a whole number of slots, 1 or more`, {
+        path: `nodes[${index}].slots`,
+        received: String(slots),
+      })
+    }
+    names.add(name)
+  }
+}

@@ -1,0 +1,117 @@
+import { type Nanoseconds, nsToMs } from './clock.ts'
+import type { InterruptEntry, Journal } from './journal.ts'
+import { interruptPhases } from './phases.ts'
+import type { CallRecord, InterruptRecord, RunRecord } from './record.ts'
+import type { Transcript } from './transcript.ts'
+
+/** The record of a run that has ended, derived from its journal alone. */
+export function assembleRecord(journal: Journal): RunRecord {
+  const end = journal.end
+  if (end === undefined) throw new Error(`run ${journal.runId} has not ended`)
+  const stages = [...journal.calls.values()].map((call) => callRecord(call, journal))
+  const sum = (read: (stage: CallRecord) => number) => stages.reduce((total, stage) => total + read(stage), 0)
+  const slotNs = sum((stage) => Math.round(stage.slotMs * 1e6))
+  const wastedNs = sum((stage) => Math.round(stage.wastedSlotMs * 1e6))
+  return {
+    schema: 'caesura.record/1',
+    runId: journal.runId,
+    pipeline: journal.pipeline,
+    traceId: journal.traceId,
+    outcome: end.outcome,
+    ...(end.error !== undefined && { error: end.error }),
+    ...(end.cancelReason !== undefined && { cancelReason: end.cancelReason }),
+    ...(end.answerCall !== undefined && { output: answer(journal.call(end.answerCall), end.outcome) }),
+    startedAt: journal.startedAt.toISOString(),
+    durationMs: nsToMs(end.at),
+    stages,
+    interrupts: journal.interrupts.map((entry) => interruptRecord(entry, journal)),
+    cost: {
+      generatedTokens: sum((stage) => stage.tokens.generated),
+      wastedTokens: sum((stage) => stage.tokens.wasted),
+      slotMs: nsToMs(slotNs),
+      wastedSlotMs: nsToMs(wastedNs),
+    },
+  }
+}
+
+/** What stood of the answer; after a failure or a cancel, what had come. */
+const answer = (call: Transcript, outcome: RunRecord['outcome']): string =>
+  outcome === 'completed' ? call.keptText : call.text
+
+function callRecord(call: Transcript, journal: Journal): CallRecord {
+  const { ledger, end, request } = call
+  const at = (ns: Nanoseconds | undefined) => (ns === undefined ? undefined : nsToMs(ns))
+  const settledAt = ledger.at('settled') ?? journal.end!.at
+  const slotAt = ledger.at('slot-acquired')
+  const slotFreeAt = ledger.at('slot-released') ?? settledAt
+  const used = call.used
+  const stood = (call.settlement === 'completed' || call.settlement === 'drained') && used.pieces === call.pieces
+  // A server counts tokens, we count pieces: what stands wholly counts as the server counted it.
+  const generated = Math.max(end?.generatedTokens ?? call.pieces, used.pieces)
+  const wastedSince = stood ? slotFreeAt : (used.lastAt ?? slotAt)
+  const firstTokenMs = at(ledger.at('first-token'))
+  const lastTokenMs = at(ledger.at('last-token'))
+  const { totalNs, loadNs, prefillNs, decodeNs } = end?.server ?? {}
+  return {
+    id: request.stage,
+    callId: request.callId,
+    attempt: request.attempt,
+    ...(call.node !== undefined && { node: call.node }),
+    ...(call.backend !== undefined && { backend: call.backend }),
+    model: request.model,
+    settlement: call.settlement ?? 'aborted',
+    ...(end?.error !== undefined && { error: end.error }),
+    ...(end?.finishReason !== undefined && { finishReason: end.finishReason }),
+    text: call.text,
+    tokens: {
+      ...(end?.promptTokens !== undefined && { prompt: end.promptTokens }),
+      generated,
+      delivered: Math.min(journal.log.deliveredText(request.callId).tokens, generated),
+      wasted: stood ? 0 : generated - used.pieces,
+    },
+    startMs: nsToMs(ledger.at('call-start') ?? 0),
+    ...(firstTokenMs !== undefined && { firstTokenMs }),
+    ...(lastTokenMs !== undefined && { lastTokenMs }),
+    settledMs: nsToMs(settledAt),
+    slotMs: slotAt === undefined ? 0 : nsToMs(slotFreeAt - slotAt),
+    wastedSlotMs: slotAt === undefined ? 0 : nsToMs(Math.max(0, slotFreeAt - Math.max(slotAt, wastedSince ?? slotAt))),
+    marks: ledger.toArray().map((mark) => ({ name: mark.name, ms: nsToMs(mark.at) })),
+    ...(end?.server !== undefined && {
+      server: {
+        ...(totalNs !== undefined && { totalMs: nsToMs(totalNs) }),
+        ...(loadNs !== undefined && { loadMs: nsToMs(loadNs) }),
+        ...(prefillNs !== undefined && { prefillMs: nsToMs(prefillNs) }),
+        ...(decodeNs !== undefined && { decodeMs: nsToMs(decodeNs) }),
+      },
+    }),
+  }
+}
+
+function interruptRecord(entry: InterruptEntry, journal: Journal): InterruptRecord {
+  const from = journal.call(entry.fromCall)
+  const to = entry.toCall === undefined ? undefined : journal.call(entry.toCall)
+  const split =
+    to &&
+    interruptPhases({
+      interruptedAt: entry.at,
+      ...(entry.decidedAt !== undefined && { decidedAt: entry.decidedAt }),
+      call: (name) => from.ledger.at(name),
+      next: (name) => to.ledger.at(name),
+      ...(to.end?.server !== undefined && { server: to.end.server }),
+    })
+  return {
+    at: nsToMs(entry.at),
+    from: from.request.stage,
+    fromCall: entry.fromCall,
+    ...(to !== undefined && { to: to.request.stage, toCall: to.request.callId }),
+    trigger: entry.trigger,
+    ...(entry.input !== undefined && { input: entry.input }),
+    response: entry.response,
+    decision: entry.decision ?? (entry.superseded ? 'superseded' : 'none'),
+    reason: entry.reason ?? (entry.superseded ? 'a newer signal took its place' : 'the run ended first'),
+    carry: entry.carry,
+    superseded: entry.superseded,
+    ...(split !== undefined && { toFirstTokenMs: split.toFirstTokenMs }),
+    phases: split?.phases ?? [],
+  }
+}

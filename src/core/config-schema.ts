@@ -1,0 +1,114 @@
+import { z } from 'zod'
+import { textWithin, wholeWithin } from './number-schema.ts'
+import { isRecord, oneOrMany, type Problem, parseWith, type Reading, type Source, toErrors } from './problems.ts'
+
+const HTTP_URL = 'an http or https URL, such as http://127.0.0.1:11434'
+const REDIS_URL = 'a redis or rediss URL, such as redis://127.0.0.1:6379'
+
+const shared = {
+  name: textWithin(100).describe('What records and placements call this node; no other node has it.'),
+  slots: wholeWithin(1, 1024).default(1).describe('Calls that it works on at once.'),
+  pool: textWithin(100).default('default').describe('The group of nodes that it belongs to.'),
+  models: z
+    .array(textWithin(500))
+    .optional()
+    .describe('The models that it takes calls for; any where this is left out.'),
+}
+
+const nodeSchema = z.discriminatedUnion('backend', [
+  z
+    .strictObject({
+      ...shared,
+      backend: z.literal('ollama'),
+      url: z.url({ protocol: /^https?$/, error: HTTP_URL }).describe('Where the server listens.'),
+    })
+    .describe('A server that speaks the Ollama API.'),
+  z
+    .strictObject({
+      ...shared,
+      backend: z.literal('llama-cpp'),
+      model: textWithin(4096).describe("A GGUF file, relative to the configuration's folder."),
+      threads: wholeWithin(1, 256).optional(),
+    })
+    .describe('A model in this process, through llama.cpp.'),
+  z
+    .strictObject({ ...shared, backend: z.literal('scripted') })
+    .describe('Says what it is told, when it is told: for tests.'),
+])
+
+const aliasSchema: z.ZodType<string, string> = z
+  .any()
+  .meta({ type: 'string', minLength: 1, description: "A model's name as the server knows it." })
+  .transform((value: unknown, context) => {
+    if (typeof value === 'string' && value.trim() !== '') return value
+    const params = { code: 'CAESURA_E_ALIAS', expected: "a model's name as the server knows it" }
+    context.issues.push({ code: 'custom', input: value, message: 'has no model', params })
+    return z.NEVER
+  })
+
+const file = textWithin(4096)
+
+/** What `caesura.config.yaml` holds. */
+export const configSchema = z.strictObject({
+  nodes: z.array(nodeSchema).max(1000, 'at most 1000 nodes').default([]).describe('The model servers.'),
+  models: z.record(z.string(), aliasSchema).default({}).describe('Aliases: a short name to the name on the server.'),
+  redis: z
+    .url({ protocol: /^rediss?$/, error: REDIS_URL })
+    .optional()
+    .describe('For the distributed side.'),
+  records: z
+    .union(
+      [
+        file.describe('The SQLite file of finished runs.'),
+        z.strictObject({
+          file: file.optional().describe('The SQLite file of finished runs.'),
+          text: z.boolean().default(false).describe('Whether prompts and outputs are kept in it.'),
+        }),
+      ],
+      'a path, or a mapping with file and text',
+    )
+    .optional()
+    .transform((records) => (typeof records === 'string' ? { file: records, text: false } : records)),
+})
+
+/** A checked configuration, defaults filled in. */
+export type Config = z.output<typeof configSchema>
+export type NodeConfig = Config['nodes'][number]
+export type ConfigInput = z.input<typeof configSchema>
+
+/** Checks a configuration and reports everything at once. Errors: `CAESURA_E_CONFIG`, `CAESURA_E_ALIAS`. */
+export function readConfig(value: unknown, source: Source = {}): Reading<Config> {
+  const parsed = parseWith(configSchema, value)
+  const problems = [...('problems' in parsed ? parsed.problems.map(explain) : []), ...nameProblems(value)]
+  if (!('value' in parsed) || problems.length > 0) {
+    return { errors: toErrors(problems, 'CAESURA_E_CONFIG', source), warnings: [] }
+  }
+  return { value: parsed.value, errors: [], warnings: [] }
+}
+
+/** A configuration. Throws a `CaesuraError`, or `CaesuraErrors` for several: see `readConfig`. */
+export function defineConfig(value: unknown, source: Source = {}): Config {
+  const { value: config, errors } = readConfig(value, source)
+  if (config === undefined) throw oneOrMany(errors)
+  return config
+}
+
+function explain(problem: Problem): Problem {
+  if (problem.input !== 'openai' || problem.path.at(-1) !== 'backend') return problem
+  const hint = 'This version has no backend for OpenAI-compatible servers yet.'
+  return { ...problem, params: { ...problem.params, hint } }
+}
+
+function nameProblems(value: unknown): Problem[] {
+  const nodes: unknown[] = isRecord(value) && Array.isArray(value.nodes) ? value.nodes : []
+  const seen = new Map<string, number>()
+  return nodes.flatMap((node, index) => {
+    const name = isRecord(node) ? node.name : undefined
+    if (typeof name !== 'string') return []
+    const first = seen.get(name)
+    if (first === undefined) seen.set(name, index)
+    if (first === undefined) return []
+    const params = { expected: 'a name that no other node has' }
+    return { path: ['nodes', index, 'name'], input: name, message: `is the name of nodes[${first}] already`, params }
+  })
+}

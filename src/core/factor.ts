@@ -1,0 +1,29 @@
+import type { z } from 'zod'
+import type { PolicyInput } from './policy.ts'
+
+/** What a factor is when a file leaves it out. `then` has no default here: see `Policy`. */
+export const policyDefaults = {
+  trigger: 'signal',
+  response: 'abort',
+  carry: 'all',
+  warm: 'off',
+  placement: 'any',
+} as const satisfies PolicyInput
+
+/** Whether signals from outside interrupt as well, beside what the trigger itself does. */
+export const signalChoices = ['heed', 'ignore'] as const
+
+/** What a trigger and a response have in common here. */
+export interface FactorDefinition {
+  readonly name: string
+  readonly summary: string
+  readonly parameter?: z.ZodType
+  readonly parameterHint?: string
+}
+
+/** The trigger whose parameter is a list of triggers. It has no schema of its own, because it needs the catalogue. */
+export const isAny = ({ name }: FactorDefinition): boolean => name === 'any'
+
+/** Whether the bare name is enough: it takes no parameter, or has a default for it. */
+export const standsAlone = (definition: FactorDefinition): boolean =>
+  !isAny(definition) && (definition.parameter === undefined || definition.parameter.safeParse(undefined).success)

@@ -1,0 +1,50 @@
+import { z } from 'zod'
+import { configSchema } from './config-schema.ts'
+import { CaesuraError } from './errors.ts'
+import { runEventSchema } from './event.ts'
+import { pipelineSchema } from './pipeline-schema.ts'
+import type { PolicyCatalogue } from './policy.ts'
+import type { JsonSchema } from './policy-json-schema.ts'
+import { didYouMean, orList } from './problems.ts'
+import { recordSchema } from './record.ts'
+
+/** What has a JSON Schema. */
+export const schemaNames = ['pipeline', 'config', 'record', 'event'] as const
+export type SchemaName = (typeof schemaNames)[number]
+
+const texts: Record<SchemaName, { title: string; description: string }> = {
+  pipeline: { title: 'Caesura pipeline', description: 'A multi-stage LLM pipeline that can be interrupted.' },
+  config: { title: 'Caesura configuration', description: 'Which model servers there are, and where records go.' },
+  record: {
+    title: 'Caesura run record',
+    description: 'A finished run: its calls, its interrupts and what they cost. Times are ms.',
+  },
+  event: {
+    title: 'Caesura run event',
+    description: 'One line of `run --events`. `seq` rises by one; `ms` counts from the run’s start.',
+  },
+}
+
+/** The name of a schema. Throws `CAESURA_E_USAGE`. */
+export function schemaName(name: string): SchemaName {
+  const found = schemaNames.find((candidate) => candidate === name)
+  if (found) return found
+  const hint = name === 'experiment' ? 'This version has no experiments yet.' : didYouMean(name, schemaNames)
+  throw new CaesuraError('CAESURA_E_USAGE', `There is no schema named ${name}.`, {
+    received: name,
+    expected: orList(schemaNames),
+    ...(hint !== undefined && { hint }),
+  })
+}
+
+/** The JSON Schema (draft 2020-12) of what a file or an output holds: for files as they are written, before defaults. */
+export function jsonSchemaOf(name: SchemaName, catalogue: PolicyCatalogue): JsonSchema {
+  const schemas = {
+    pipeline: pipelineSchema(catalogue),
+    config: configSchema,
+    record: recordSchema,
+    event: runEventSchema,
+  }
+  const { $schema, ...schema } = z.toJSONSchema(schemas[name], { io: 'input' })
+  return { $schema, ...texts[name], ...schema }
+}

@@ -1,0 +1,98 @@
+import type { Stage } from './pipeline.ts'
+import { isRecord, orList, type Problem, placeOf, type Source, type Warning } from './problems.ts'
+import { mentionsInterruptInput, templateProblems } from './template.ts'
+
+const ID = /^[A-Za-z][A-Za-z0-9_-]*$/
+/** Names that templates and `then` use for something else. */
+const RESERVED = ['input', 'interrupt', 'vars', 'next', 'again', 'end']
+
+/** More stages than that are one error of their own. */
+const MOST_CHECKED = 100
+
+/** One stage as it was written; any of its values may have a wrong type. */
+interface Written {
+  readonly index: number
+  readonly stage: Record<string, unknown>
+}
+
+const writtenStages = (value: unknown): Written[] => {
+  const stages: unknown[] = isRecord(value) && Array.isArray(value.stages) ? value.stages : []
+  return stages.slice(0, MOST_CHECKED).flatMap((stage, index) => (isRecord(stage) ? [{ index, stage }] : []))
+}
+
+const idsOf = (stages: readonly Written[]): string[] =>
+  stages.flatMap(({ stage }) => (typeof stage.id === 'string' && stage.id !== '' ? [stage.id] : []))
+
+const thenOf = (stage: Record<string, unknown>): unknown => (isRecord(stage.policy) ? stage.policy.then : undefined)
+
+/**
+ * What one value's type cannot tell: ids that stand twice or are no ids, `then` to nowhere, prompts without text,
+ * templates that do not hold. Works on what was written, so that these are found beside wrong types elsewhere.
+ */
+export function pipelineProblems(value: unknown): Problem[] {
+  const stages = writtenStages(value)
+  const ids = [...new Set(idsOf(stages))]
+  const seen = new Map<string, number>()
+  return stages.flatMap(({ index, stage }) => [
+    ...idProblems(stage.id, index, seen),
+    ...promptProblems(stage, index),
+    ...(['system', 'prompt'] as const).flatMap((key) => templateProblemsAt(stage[key], [index, key], ids)),
+    ...thenProblems(thenOf(stage), index, ids),
+  ])
+}
+
+function idProblems(id: unknown, index: number, seen: Map<string, number>): Problem[] {
+  if (typeof id !== 'string' || id.trim() === '') return []
+  const problem = (message: string, expected: string): Problem[] => [
+    { path: ['stages', index, 'id'], input: id, message, params: { expected } },
+  ]
+  if (RESERVED.includes(id)) return problem('is a reserved name', `another id than ${orList(RESERVED)}`)
+  if (!ID.test(id)) return problem('is not a stage id', 'letters, digits, - and _, beginning with a letter')
+  const first = seen.get(id)
+  if (first !== undefined) return problem(`is the id of stages[${first}] already`, 'an id that no other stage has')
+  seen.set(id, index)
+  return []
+}
+
+function promptProblems({ prompt }: Record<string, unknown>, index: number): Problem[] {
+  if (typeof prompt !== 'string' || prompt.trim() !== '') return []
+  const params = {
+    code: 'CAESURA_E_PROMPT_EMPTY',
+    expected: 'a text that is not empty',
+    hint: 'Write `prompt: "{{ input }}"`.',
+  } as const
+  return [{ path: ['stages', index, 'prompt'], input: prompt, message: 'is empty', params }]
+}
+
+function templateProblemsAt(source: unknown, [index, key]: [number, string], ids: readonly string[]): Problem[] {
+  if (typeof source !== 'string') return []
+  return templateProblems(source, { stages: ids }).map(({ message, received, expected, offset, allowed }) => ({
+    path: ['stages', index, key],
+    input: received,
+    message,
+    params: { code: 'CAESURA_E_TEMPLATE', expected, offset, ...(allowed && { allowed }) },
+  }))
+}
+
+function thenProblems(then: unknown, index: number, ids: readonly string[]): Problem[] {
+  if (typeof then !== 'string' || then === '') return []
+  const allowed = ['next', 'again', 'end', ...ids]
+  if (allowed.includes(then)) return []
+  const params = { expected: orList(allowed), allowed }
+  return [
+    { path: ['stages', index, 'policy', 'then'], input: then, message: 'names a stage that does not exist', params },
+  ]
+}
+
+/** What is allowed but hardly meant. */
+export function pipelineWarnings(stages: readonly Pick<Stage, 'prompt' | 'policy'>[], source: Source): Warning[] {
+  return stages.flatMap(({ prompt, policy }, index) => {
+    if (policy.then !== 'again' || mentionsInterruptInput(prompt)) return []
+    return {
+      message: `stages[${index}] starts again after an interrupt, but its prompt never asks for interrupt.input.`,
+      ...placeOf(source, ['stages', index, 'prompt'], { key: true }),
+      path: `stages[${index}].prompt`,
+      hint: 'Add `{% if interrupt.input %}{{ interrupt.input }}{% endif %}` to the prompt.',
+    }
+  })
+}

@@ -1,0 +1,124 @@
+import { z } from 'zod'
+import type { CallTimeouts, GenerationOptions } from './call.ts'
+import { countSchema, durationSchema } from './duration.ts'
+import { numberWithin, textWithin, wholeWithin } from './number-schema.ts'
+import type { Pipeline, Stage } from './pipeline.ts'
+import { pipelineProblems, pipelineWarnings } from './pipeline-checks.ts'
+import type { PolicyCatalogue } from './policy.ts'
+import { policySchema } from './policy-schema.ts'
+import { oneOrMany, parseWith, type Reading, type Source, toErrors } from './problems.ts'
+
+const STAGES = 'a list of 1 to 100 stages'
+const DEFAULT_INTERRUPTS = 16
+
+/** A timeout of nothing would fail every call. */
+const timeoutSchema = durationSchema.refine((ms) => ms > 0, {
+  error: 'is zero',
+  params: { expected: 'a duration above 0, such as 10s', hint: 'Leave it out for no limit.' },
+})
+
+const optionsSchema = z.strictObject({
+  temperature: numberWithin(0, 2).optional().describe('0 is greedy.'),
+  maxTokens: countSchema.optional().describe('The most tokens to generate.'),
+  seed: wholeWithin(0, 2_147_483_647).optional(),
+  topK: wholeWithin(0, 1_000_000).optional(),
+  topP: numberWithin(0, 1).optional(),
+  stop: z
+    .array(z.string('a text').min(1, 'a text that is not empty'))
+    .max(16, 'at most 16 texts')
+    .optional()
+    .describe('Texts that end the answer.'),
+  contextTokens: wholeWithin(1, 10_000_000)
+    .optional()
+    .describe('The size of the context window. On Ollama a change reloads the model.'),
+})
+
+const stageSchema = (catalogue: PolicyCatalogue) =>
+  z.strictObject({
+    id: textWithin(100).describe(
+      'Letters, digits, - and _, beginning with a letter; other stages and templates name it.',
+    ),
+    model: textWithin(500).describe("An alias of the configuration, or a model's name as the server knows it."),
+    system: z.string('a text').optional().describe('The system prompt; a Liquid template.'),
+    prompt: z
+      .string('a text')
+      .describe('A Liquid template; it sees input, <stage>.output, interrupt.input, interrupt.at and vars.*.'),
+    options: optionsSchema.optional().describe("What steers sampling; what is left out is the server's default."),
+    timeout: z
+      .strictObject({
+        firstToken: timeoutSchema.optional(),
+        stall: timeoutSchema.optional(),
+        total: timeoutSchema.optional(),
+      })
+      .optional()
+      .describe(
+        'Limits of one call: from its start to the first token, between two tokens, to its end. Passing one is a failure.',
+      ),
+    retry: z
+      .strictObject({ attempts: wholeWithin(1, 10).default(1).describe('Attempts of one call, the first included.') })
+      .optional(),
+    policy: policySchema(catalogue).prefault({}),
+  })
+
+/** What a pipeline file holds, before the checks that look at more than one value. */
+export const pipelineSchema = (catalogue: PolicyCatalogue) =>
+  z.strictObject({
+    name: textWithin(200).describe('What records and traces call it.'),
+    stages: z.array(stageSchema(catalogue)).min(1, STAGES).max(100, STAGES).describe('The model calls, in order.'),
+    maxInterrupts: wholeWithin(1, 1000)
+      .default(DEFAULT_INTERRUPTS)
+      .describe('The most interrupts that a run answers before it ends as failed.'),
+  })
+
+/** A pipeline as a file or a caller writes it. */
+export type PipelineInput = z.input<ReturnType<typeof pipelineSchema>>
+
+/**
+ * Checks a pipeline and reports everything at once. Errors: `CAESURA_E_PIPELINE`, `CAESURA_E_TEMPLATE`,
+ * `CAESURA_E_PROMPT_EMPTY`. The pipeline is frozen.
+ */
+export function readPipeline(catalogue: PolicyCatalogue, value: unknown, source: Source = {}): Reading<Pipeline> {
+  const parsed = parseWith(pipelineSchema(catalogue), value)
+  const problems = [...('problems' in parsed ? parsed.problems : []), ...pipelineProblems(value)]
+  if (!('value' in parsed) || problems.length > 0) {
+    return { errors: toErrors(problems, 'CAESURA_E_PIPELINE', source), warnings: [] }
+  }
+  const { name, stages, maxInterrupts } = parsed.value
+  const pipeline = freeze({ name, stages: stages.map(toStage), maxInterrupts })
+  return { value: pipeline, errors: [], warnings: pipelineWarnings(pipeline.stages, source) }
+}
+
+/** A frozen pipeline. Throws a `CaesuraError`, or `CaesuraErrors` for several: see `readPipeline`. */
+export function definePipelineWith(catalogue: PolicyCatalogue, value: unknown, source: Source = {}): Pipeline {
+  const { value: pipeline, errors } = readPipeline(catalogue, value, source)
+  if (pipeline === undefined) throw oneOrMany(errors)
+  return pipeline
+}
+
+type ParsedStage = z.output<ReturnType<typeof stageSchema>>
+
+function toStage({ id, model, system, prompt, options, timeout, retry, policy }: ParsedStage): Stage {
+  const { firstToken: firstTokenMs, stall: stallMs, total: totalMs } = timeout ?? {}
+  return {
+    id,
+    model,
+    ...(system !== undefined && { system }),
+    prompt,
+    options: present<GenerationOptions>(options ?? {}),
+    timeouts: present<CallTimeouts>({ firstTokenMs, stallMs, totalMs }),
+    attempts: retry?.attempts ?? 1,
+    policy,
+  }
+}
+
+/** Without the keys whose value is undefined. */
+const present = <T extends object>(value: { [K in keyof T]: T[K] | undefined }): T =>
+  Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as T
+
+function freeze<T>(value: T): T {
+  if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {
+    Object.freeze(value)
+    for (const entry of Object.values(value)) freeze(entry)
+  }
+  return value
+}

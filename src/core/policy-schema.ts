@@ -1,0 +1,105 @@
+import { z } from 'zod'
+import type { Placement } from './call.ts'
+import { policyDefaults } from './factor.ts'
+import { FactorReader } from './factor-reader.ts'
+import type { Policy, PolicyCatalogue, PolicyInput } from './policy.ts'
+import { policyJsonSchema } from './policy-json-schema.ts'
+import { isRecord, orList, type Path, type Problem } from './problems.ts'
+
+/** A policy as a file writes it: a preset's name, or factors, or a preset with some factors of its own. */
+export type PolicySource = string | (PolicyInput & { readonly preset?: string })
+
+const KEYS = ['preset', 'trigger', 'response', 'carry', 'warm', 'placement', 'then']
+
+/** Parses what a file writes into a `Policy` with every default filled in. Its issues are `custom`, with `params`. */
+export function policySchema(catalogue: PolicyCatalogue): z.ZodType<Policy, PolicySource> {
+  return z
+    .any()
+    .meta(policyJsonSchema(catalogue))
+    .transform((value: unknown, context): Policy => {
+      const read = readPolicy(catalogue, value)
+      if ('value' in read) return read.value
+      for (const { path, ...problem } of read.problems) {
+        context.issues.push({
+          code: 'custom',
+          ...problem,
+          input: problem.input,
+          path: [...path],
+          params: { ...problem.params },
+        })
+      }
+      return z.NEVER
+    })
+}
+
+/** As `policySchema`, without zod around it. Paths are within the policy. */
+export function readPolicy(catalogue: PolicyCatalogue, value: unknown): { value: Policy } | { problems: Problem[] } {
+  const problems: Problem[] = []
+  const written = fields(catalogue, value, problems)
+  if (written === undefined) return { problems }
+  const { preset, then, ...own } = written
+  const factors = { ...policyDefaults, ...own }
+  const read = new FactorReader(catalogue, problems)
+  const trigger = read.trigger(factors.trigger, ['trigger'], 0)
+  const response = read.factor(catalogue.responses, 'response', factors.response, ['response'])
+  const carry = read.choice(catalogue.carries, 'carry', factors.carry)
+  const warm = read.choice(catalogue.warms, 'warm', factors.warm)
+  const placement = read.choice(catalogue.placements, 'placement', factors.placement)
+  if (then !== undefined) read.then(then)
+  if (problems.length > 0 || !trigger || !response) return { problems }
+  return {
+    value: {
+      ...(preset !== undefined && { preset }),
+      trigger,
+      response,
+      carry,
+      warm,
+      placement: placement as Placement,
+      ...(then !== undefined && { then: then as string }),
+    },
+  }
+}
+
+type Fields = Partial<Record<'trigger' | 'response' | 'carry' | 'warm' | 'placement' | 'then', unknown>> & {
+  preset?: string
+}
+
+/** What was written, the preset's factors filled in. */
+function fields(catalogue: PolicyCatalogue, value: unknown, problems: Problem[]): Fields | undefined {
+  if (typeof value === 'string') return preset(catalogue, value, [], problems)
+  if (!isRecord(value)) {
+    problems.push({
+      path: [],
+      input: value,
+      message: 'is not a policy',
+      params: { expected: "a preset's name or a mapping of factors" },
+    })
+    return undefined
+  }
+  for (const key of Object.keys(value).filter((key) => !KEYS.includes(key))) {
+    const params = { expected: orList(KEYS), allowed: KEYS, key: true }
+    problems.push({ path: [key], input: key, message: 'is not a known key', params })
+  }
+  const own = Object.fromEntries(
+    Object.entries(value).filter(([key, written]) => KEYS.includes(key) && written !== undefined),
+  )
+  return own.preset === undefined ? own : { ...preset(catalogue, own.preset, ['preset'], problems), ...own }
+}
+
+function preset(catalogue: PolicyCatalogue, name: unknown, path: Path, problems: Problem[]): Fields | undefined {
+  const found = catalogue.presets.find((candidate) => candidate.name === name)
+  if (found) return { ...found.policy, preset: found.name }
+  const allowed = catalogue.presets.map((candidate) => candidate.name)
+  const isResponse = catalogue.responses.some((response) => response.name === name)
+  problems.push({
+    path,
+    input: name,
+    message: 'is not a known policy',
+    params: {
+      expected: `${orList(allowed)}, or a mapping of factors`,
+      allowed,
+      ...(isResponse && { hint: `\`${name}\` is a response: write \`policy: { response: ${name} }\`.` }),
+    },
+  })
+  return undefined
+}

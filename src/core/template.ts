@@ -1,0 +1,141 @@
+import { analyzeSync, Liquid, LiquidError, type Template, type Variable } from 'liquidjs'
+import { CaesuraError } from './errors.ts'
+import { isRecord, orList, show } from './problems.ts'
+
+/** What a template can name, beside `input`, `interrupt.input`, `interrupt.at` and `vars.*`. */
+export interface KnownNames {
+  /** The stages' ids: `<stage>.output`. */
+  readonly stages: readonly string[]
+}
+
+/**
+ * What a template sees, in its own words: `input` (text), `<stage>: { output }` for every stage of the pipeline (after
+ * *carry*; the empty text where there is none yet), `interrupt: { input?, at? }` (ms from the run's start), `vars`.
+ * Texts are put in as they are: nothing in them is read as a template.
+ */
+export type TemplateScope = Readonly<Record<string, unknown>>
+
+export interface TemplateProblem {
+  /** UTF-16 units from the start of the template. */
+  readonly offset: number
+  /** What is said of the template, such as `has an unknown name`. */
+  readonly message: string
+  readonly received: string
+  readonly expected: string
+  /** The names that are allowed, where it is a name. */
+  readonly allowed?: readonly string[]
+}
+
+const MOST_CACHED = 200
+
+const liquid = new Liquid({
+  strictVariables: true,
+  strictFilters: true,
+  // `{% if vars.tone %}` and `| default:` may ask for what is not there.
+  lenientIf: true,
+  // An empty text is false, so that `{% if draft.output %}` asks whether there is any.
+  jsTruthy: true,
+  ownPropertyOnly: true,
+  templates: {}, // no file system
+  parseLimit: 1_100_000,
+  memoryLimit: 100_000_000,
+  renderLimit: 1000, // ms
+})
+for (const tag of ['include', 'render', 'layout', 'block']) delete liquid.tags[tag]
+// These parse an argument as an expression, which may be the user's input.
+for (const name of Object.keys(liquid.filters)) if (name.endsWith('_exp')) delete liquid.filters[name]
+
+const cache = new Map<string, Template[]>()
+
+function parse(source: string): Template[] {
+  const known = cache.get(source)
+  if (known) return known
+  const parsed = liquid.parse(source)
+  if (cache.size >= MOST_CACHED) cache.delete(cache.keys().next().value!)
+  cache.set(source, parsed)
+  return parsed
+}
+
+/** Syntax errors, unknown filters and unknown names of a template, in the order of the text. Empty when it holds. */
+export function templateProblems(source: string, known: KnownNames): TemplateProblem[] {
+  let variables: Variable[]
+  try {
+    variables = Object.values(analyzeSync(parse(source), { partials: false }).globals).flat()
+  } catch (error) {
+    return [syntaxProblem(error, source)]
+  }
+  const allowed = allowedNames(known)
+  return variables
+    .filter((variable) => !isKnown(variable, known))
+    .map((variable) => ({
+      offset: offsetOf(source, variable.location),
+      message: 'names something that is not there',
+      received: String(variable),
+      expected: orList([...allowed, 'vars.*']),
+      allowed,
+    }))
+    .sort((a, b) => a.offset - b.offset)
+}
+
+/** Whether the template asks for `interrupt.input` anywhere. False for one that does not parse. */
+export function mentionsInterruptInput(source: string): boolean {
+  try {
+    return (analyzeSync(parse(source), { partials: false }).variables.interrupt ?? []).some(
+      ({ segments }) => segments[1] === 'input',
+    )
+  } catch {
+    return false
+  }
+}
+
+/** Renders a checked template. Throws `CAESURA_E_TEMPLATE`: a variable that was not given, or a limit that was passed. */
+export function renderTemplate(source: string, scope: TemplateScope): string {
+  // null prints as nothing and is false in a condition; undefined would be an unknown name.
+  const { input = null, at = null } = isRecord(scope.interrupt) ? scope.interrupt : {}
+  const values = { vars: {}, ...scope, interrupt: { input, at } }
+  try {
+    return String(liquid.renderSync(parse(source), values))
+  } catch (error) {
+    const { message, received, expected } = syntaxProblem(error, source)
+    throw new CaesuraError('CAESURA_E_TEMPLATE', `The template ${message}.`, { received, expected, cause: error })
+  }
+}
+
+const allowedNames = ({ stages }: KnownNames): string[] => [
+  'input',
+  ...stages.map((id) => `${id}.output`),
+  'interrupt.input',
+  'interrupt.at',
+]
+
+function isKnown({ segments: [root, leaf, ...rest] }: Variable, { stages }: KnownNames): boolean {
+  // `size`, `first` and `last` are liquid's own, for every text and list.
+  const ends = (names: (typeof leaf)[]) => rest.length === 0 || (rest.length === 1 && names.includes(rest[0]))
+  if (root === 'vars') return true
+  if (root === 'input') return leaf === undefined || (leaf === 'size' && rest.length === 0)
+  if (root === 'interrupt') return (leaf === 'input' && ends(['size'])) || (leaf === 'at' && ends([]))
+  return typeof root === 'string' && stages.includes(root) && leaf === 'output' && ends(['size'])
+}
+
+function offsetOf(source: string, { row, col }: { row: number; col: number }): number {
+  let start = 0
+  for (let line = 1; line < row; line++) start = source.indexOf('\n', start) + 1
+  return start + col - 1
+}
+
+function syntaxProblem(error: unknown, source: string): TemplateProblem {
+  const expected = 'a Liquid template'
+  if (!LiquidError.is(error)) return { offset: 0, message: 'cannot be read', received: show(source), expected }
+  const { token } = error as LiquidError
+  // The package's sentence names its own row and column, which count from the template's start.
+  const said = error.message.replace(/, line:\d+, col:\d+$/, '')
+  const filter = /^undefined filter: (.*)$/.exec(said)?.[1]
+  if (filter !== undefined) {
+    const offset =
+      token.begin + Math.max(0, token.getText().search(new RegExp(`\\|\\s*${filter.replace(/\W/g, '\\$&')}`)))
+    const allowed = Object.keys(liquid.filters)
+    return { offset, message: 'uses an unknown filter', received: filter, expected: 'a filter of Liquid', allowed }
+  }
+  if (/call stack/.test(said)) return { offset: 0, message: 'is nested too deeply', received: show(source), expected }
+  return { offset: token.begin, message: `does not hold: ${show(said)}`, received: show(token.getText()), expected }
+}

@@ -1,0 +1,67 @@
+import type { CallEnd, CallRequest, Settlement } from './call.ts'
+import type { Nanoseconds } from './clock.ts'
+import { Ledger } from './ledger.ts'
+
+/** All that is known of one call: what was asked, what came, when, and how it ended. Instants are ns from the run's start. */
+export class Transcript {
+  readonly request: CallRequest
+  readonly ledger = new Ledger()
+  node?: string
+  backend?: string
+  end?: CallEnd
+  settlement?: Settlement
+  /** Whether a response listens to tokens and sentence ends. */
+  listening = false
+  /** Pieces that were generated while delivery was paused; absent while it is not. */
+  held: string[] | undefined
+  #text = ''
+  /** The length of the text after each piece, and when the piece came. */
+  readonly #ends: number[] = []
+  readonly #times: Nanoseconds[] = []
+  #kept = 0
+
+  constructor(request: CallRequest) {
+    this.request = request
+  }
+
+  get text(): string {
+    return this.#text
+  }
+
+  /** Pieces received: one a token for most servers. */
+  get pieces(): number {
+    return this.#ends.length
+  }
+
+  /** The part of the text that stands. */
+  get keptText(): string {
+    return this.#text.slice(0, this.#kept)
+  }
+
+  get lastTokenAt(): Nanoseconds | undefined {
+    return this.#times.at(-1)
+  }
+
+  append(text: string, at: Nanoseconds): void {
+    this.#text += text
+    this.#ends.push(this.#text.length)
+    this.#times.push(at)
+  }
+
+  /** States that the first `characters` of the text stand. Never less than was said before: what stood is not taken back. */
+  keep(characters: number): void {
+    this.#kept = Math.max(this.#kept, characters)
+  }
+
+  /** Nothing of the text stands any more. */
+  withdraw(): void {
+    this.#kept = 0
+  }
+
+  /** The pieces of which anything stands, and when the last of them came. */
+  get used(): { readonly pieces: number; readonly lastAt?: Nanoseconds } {
+    let pieces = 0
+    while (pieces < this.#ends.length && (pieces === 0 ? 0 : this.#ends[pieces - 1]!) < this.#kept) pieces += 1
+    return pieces === 0 ? { pieces } : { pieces, lastAt: this.#times[pieces - 1]! }
+  }
+}

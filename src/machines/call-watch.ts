@@ -1,0 +1,140 @@
+import { msToNs, type Nanoseconds } from '../core/clock.ts'
+import type { PlannedSignal } from '../core/engine.ts'
+import { CaesuraError } from '../core/errors.ts'
+import type { Stage } from '../core/pipeline.ts'
+import type { CallEvent } from '../core/policy.ts'
+import { SentenceScanner } from '../core/sentence.ts'
+import type { Transcript } from '../core/transcript.ts'
+import { type RunEnvironment, triggerOf } from './environment.ts'
+
+/** What a watch finds out. */
+export interface CallWatchListener {
+  /** The trigger of the stage's policy fired. At most once. */
+  trigger(name: string): void
+  /** A planned signal is due. */
+  signal(planned: PlannedSignal): void
+  /** The call passed one of its limits. At most once. */
+  timeout(error: CaesuraError): void
+  sentenceEnd(): void
+}
+
+/**
+ * Watches one call in flight: its stage's trigger, the signals planned for it, its timeouts. Everything is evaluated at the
+ * token or timer that brings it, before the next token is looked at, so what it starts does not depend on who reads the run.
+ */
+export class CallWatch {
+  readonly #environment: RunEnvironment
+  readonly #transcript: Transcript
+  readonly #stage: Stage
+  readonly #listener: CallWatchListener
+  readonly #sentences = new SentenceScanner()
+  readonly #timers = new Map<string, () => void>()
+  #sentenceCount = 0
+  #triggerState: unknown
+  #open = true
+  #startedAt: Nanoseconds = 0
+
+  constructor(environment: RunEnvironment, transcript: Transcript, stage: Stage, listener: CallWatchListener) {
+    this.#environment = environment
+    this.#transcript = transcript
+    this.#stage = stage
+    this.#listener = listener
+    const { name, parameter } = stage.policy.trigger
+    this.#triggerState = triggerOf(environment, name).initial(parameter)
+  }
+
+  started(at: Nanoseconds): void {
+    this.#startedAt = at
+    const { firstTokenMs, totalMs } = this.#stage.timeouts
+    if (firstTokenMs !== undefined) this.#limit('first token', 'CAESURA_E_TIMEOUT_FIRST_TOKEN', firstTokenMs, at)
+    if (totalMs !== undefined) this.#limit('end', 'CAESURA_E_TIMEOUT_TOTAL', totalMs, at)
+    if (this.#transcript.request.attempt === 1) {
+      for (const planned of this.#environment.planned) {
+        if (planned.stage !== this.#stage.id || planned.afterMs === undefined) continue
+        this.#schedule(`signal ${planned.afterMs} ${planned.input}`, at + msToNs(planned.afterMs), () =>
+          this.#due(planned),
+        )
+      }
+    }
+    this.#step({ type: 'started', at })
+  }
+
+  token(at: Nanoseconds, text: string): void {
+    const count = this.#transcript.pieces
+    if (count === 1) this.#timers.get('first token')?.()
+    const { stallMs } = this.#stage.timeouts
+    if (stallMs !== undefined) this.#limit('next token', 'CAESURA_E_TIMEOUT_STALL', stallMs, at)
+    this.#step({ type: 'token', at, count, text })
+    if (this.#environment.planned.size > 0) this.#countForPlanned(count)
+    for (let ended = this.#sentences.feed(text); ended > 0; ended--) {
+      this.#sentenceCount += 1
+      this.#listener.sentenceEnd()
+      this.#step({ type: 'sentence-end', at, count: this.#sentenceCount })
+    }
+  }
+
+  /** Nothing is told any more. */
+  stop(): void {
+    this.#open = false
+    for (const withdraw of this.#timers.values()) withdraw()
+    this.#timers.clear()
+  }
+
+  #step(event: CallEvent): void {
+    if (this.#triggerState === undefined || !this.#open) return
+    const { name, parameter } = this.#stage.policy.trigger
+    const { state, interrupt, wakeAt } = triggerOf(this.#environment, name).step(this.#triggerState, event, parameter)
+    this.#triggerState = interrupt === undefined ? state : undefined
+    if (interrupt !== undefined) this.#listener.trigger(interrupt)
+    else if (wakeAt !== undefined) {
+      this.#schedule('trigger', wakeAt, () => this.#step({ type: 'wake', at: this.#environment.journal.now() }))
+    }
+  }
+
+  #countForPlanned(count: number): void {
+    let total = 0
+    for (const call of this.#environment.journal.calls.values()) total += call.pieces
+    const first = this.#transcript.request.attempt === 1
+    for (const planned of this.#environment.planned) {
+      if (planned.afterTokens === undefined) continue
+      if (
+        planned.stage === undefined
+          ? total >= planned.afterTokens
+          : first && planned.stage === this.#stage.id && count >= planned.afterTokens
+      ) {
+        this.#due(planned)
+      }
+    }
+  }
+
+  #due(planned: PlannedSignal): void {
+    if (this.#open && this.#environment.planned.delete(planned)) this.#listener.signal(planned)
+  }
+
+  #limit(
+    what: 'first token' | 'next token' | 'end',
+    code: 'CAESURA_E_TIMEOUT_FIRST_TOKEN' | 'CAESURA_E_TIMEOUT_STALL' | 'CAESURA_E_TIMEOUT_TOTAL',
+    ms: number,
+    from: Nanoseconds,
+  ): void {
+    this.#schedule(what, from + msToNs(ms), () => {
+      const waited = (this.#environment.journal.now() - this.#startedAt) / 1e6
+      this.#listener.timeout(
+        new CaesuraError(
+          code,
+          `stage ${this.#stage.id}: no ${what} within ${ms} ms (${Math.round(waited)} ms after the call's start)`,
+        ),
+      )
+    })
+  }
+
+  /** One timer a name: a newer one replaces it. */
+  #schedule(name: string, at: Nanoseconds, wake: () => void): void {
+    this.#timers.get(name)?.()
+    const { clock, journal } = this.#environment
+    this.#timers.set(
+      name,
+      clock.schedule(journal.toClock(at), () => this.#open && wake()),
+    )
+  }
+}

@@ -1,0 +1,61 @@
+import type { Clock } from '../core/clock.ts'
+import type { PlannedSignal, SignalAnswer } from '../core/engine.ts'
+import type { Journal } from '../core/journal.ts'
+import type { Pipeline } from '../core/pipeline.ts'
+import type { PolicyCatalogue, ResponseDefinition, TriggerDefinition } from '../core/policy.ts'
+import type { Executor } from '../core/ports.ts'
+
+/**
+ * What one run works with and what is no plain JSON, so that it can't be in a machine's context: the machines are the same
+ * for all runs, and find their run's environment by their actor system (one root actor a run).
+ */
+export interface RunEnvironment {
+  readonly journal: Journal
+  readonly pipeline: Pipeline
+  readonly catalogue: PolicyCatalogue
+  readonly executor: Executor
+  readonly clock: Clock
+  readonly input: string
+  readonly vars: Readonly<Record<string, string>>
+  /** An alias to the name that the server knows. */
+  readonly resolveModel: (model: string) => string
+  /** Renders a prompt template. Throws a CaesuraError. */
+  readonly render: (template: string, scope: Readonly<Record<string, unknown>>) => string
+  /** Signals that were planned and have not come yet. */
+  readonly planned: Set<PlannedSignal>
+  /** Who waits to hear what became of a signal, by the ticket that its event carries. */
+  readonly tickets: Map<number, (answer: SignalAnswer) => void>
+  /** Aborted when the machine broke: every call ends, whatever state it was in. */
+  readonly emergency: AbortController
+  /** The calls that have not settled. */
+  readonly inFlight: Set<Promise<unknown>>
+}
+
+/** By actor system: only its identity counts. */
+const environments = new WeakMap<object, RunEnvironment>()
+
+/** Gives a run its environment, before its root actor starts. */
+export function bindEnvironment(system: object, environment: RunEnvironment): void {
+  environments.set(system, environment)
+}
+
+export function environmentOf(system: object): RunEnvironment {
+  const environment = environments.get(system)
+  if (environment === undefined) throw new Error('an actor was started outside of a run')
+  return environment
+}
+
+const named = <D extends { readonly name: string }>(kind: string, definitions: readonly D[], name: string): D => {
+  const definition = definitions.find((candidate) => candidate.name === name)
+  // Unreachable for a pipeline that was checked against the same catalogue.
+  if (definition === undefined) throw new Error(`no ${kind} is named ${name}`)
+  return definition
+}
+
+export const triggerOf = ({ catalogue }: RunEnvironment, name: string): TriggerDefinition =>
+  named('trigger', catalogue.triggers, name)
+
+export const responseOf = ({ catalogue }: RunEnvironment, name: string): ResponseDefinition =>
+  named('response', catalogue.responses, name)
+
+export const carryOf = ({ catalogue }: RunEnvironment, name: string) => named('carry', catalogue.carries, name)

@@ -1,0 +1,238 @@
+import { enqueueActions, sendParent, setup } from 'xstate'
+import { msToNs, type Nanoseconds } from '../core/clock.ts'
+import type { BoundaryEvent, BoundaryView, Command, Factor, ResponseDefinition } from '../core/policy.ts'
+import { type DeadlineEvent, deadlineLogic } from './deadline.ts'
+import { environmentOf, type RunEnvironment, responseOf } from './environment.ts'
+
+/** What an interrupt orders from its run. `actor` is the interrupt actor's id. */
+export type InterruptOrder = { readonly actor: string } & (
+  | {
+      readonly type: 'interrupt.order'
+      readonly command: 'cancelCall' | 'fireNext' | 'withdrawNext' | 'pauseDelivery' | 'releaseDelivery'
+    }
+  | { readonly type: 'interrupt.decided'; readonly decision: string; readonly reason: string }
+  /** The first orders were given: the time to decide is over. */
+  | { readonly type: 'interrupt.ordered' }
+  /** Nothing of this interrupt is left to do. */
+  | { readonly type: 'interrupt.resolved' }
+)
+
+/** What the run tells an interrupt. */
+export type InterruptNews =
+  | { readonly type: 'boundary'; readonly event: BoundaryEvent }
+  /** The next stage's call, once there is one; null when it was withdrawn. */
+  | { readonly type: 'next'; readonly callId: string | null }
+
+export interface InterruptInput {
+  readonly actor: string
+  readonly callId: string
+  readonly response: Factor
+  readonly carry: string
+  readonly at: Nanoseconds
+}
+
+interface InterruptContext extends InterruptInput {
+  readonly nextCallId: string | null
+  /** The call was told to stop. */
+  readonly cancelled: boolean
+  /** The call has settled, whatever the way. */
+  readonly settled: boolean
+  readonly fired: boolean
+  /** The next stage is to be fired when the call settles. */
+  readonly fireDue: boolean
+  /** The call goes on as if nothing had been: a false interrupt. */
+  readonly released: boolean
+  readonly decided: boolean
+  readonly deadlineAt: Nanoseconds | null
+}
+
+type InterruptEvent = InterruptNews | DeadlineEvent
+
+function viewOf({ journal }: RunEnvironment, context: InterruptContext): BoundaryView {
+  const call = journal.call(context.callId)
+  const next = context.nextCallId === null ? undefined : journal.call(context.nextCallId)
+  const firstTokenAt = call.ledger.at('first-token')
+  const nextFirstTokenAt = next?.ledger.at('first-token')
+  return {
+    now: journal.now(),
+    interruptedAt: context.at,
+    carry: context.carry,
+    call: {
+      startedAt: call.ledger.at('call-start') ?? context.at,
+      ...(firstTokenAt !== undefined && { firstTokenAt }),
+      tokens: call.pieces,
+      settled: context.settled,
+    },
+    next: { fired: context.fired, ...(nextFirstTokenAt !== undefined && { firstTokenAt: nextFirstTokenAt }) },
+  }
+}
+
+/** What the response orders at an event. A newer signal restarts a next stage that was fired with the older input. */
+function react(
+  response: ResponseDefinition,
+  event: BoundaryEvent,
+  view: BoundaryView,
+  parameter: unknown,
+): readonly Command[] {
+  const reaction = response.on?.[event.type] as
+    | ((view: BoundaryView, parameter: unknown, event: BoundaryEvent) => readonly Command[])
+    | undefined
+  if (reaction !== undefined) return reaction(view, parameter, event)
+  return event.type === 'superseded' && view.next.fired ? [{ type: 'withdrawNext' }, { type: 'fireNext' }] : []
+}
+
+type Draft = { -readonly [K in keyof InterruptContext]: InterruptContext[K] }
+
+/** Carries commands out: changes the draft, and lists what is to be sent to the run, in order. */
+function carryOut(
+  draft: Draft,
+  commands: readonly Command[],
+  response: ResponseDefinition,
+  now: Nanoseconds,
+): InterruptOrder[] {
+  const orders: InterruptOrder[] = []
+  const { actor } = draft
+  const order = (command: Extract<InterruptOrder, { type: 'interrupt.order' }>['command']) =>
+    orders.push({ type: 'interrupt.order', actor, command })
+  const fire = () => {
+    if (draft.fired) return
+    draft.fired = true
+    draft.fireDue = false
+    order('fireNext')
+  }
+  let spoken: { decision: string; reason: string } | undefined
+  for (const command of commands) {
+    switch (command.type) {
+      case 'cancelCall':
+        if (!draft.cancelled && !draft.settled) order('cancelCall')
+        draft.cancelled = true
+        break
+      case 'fireNext':
+        fire()
+        break
+      case 'fireWhenSettled':
+        if (draft.settled) fire()
+        else draft.fireDue = true
+        break
+      case 'withdrawNext':
+        if (draft.fired) order('withdrawNext')
+        draft.fired = false
+        break
+      case 'pauseDelivery':
+        order('pauseDelivery')
+        break
+      case 'releaseDelivery':
+        order('releaseDelivery')
+        draft.released = !draft.cancelled && !draft.fired && !draft.fireDue
+        break
+      case 'setDeadline':
+        draft.deadlineAt = now + msToNs(command.ms)
+        break
+      case 'decide':
+        spoken = command
+        break
+    }
+  }
+  const clear = draft.cancelled || draft.fired || draft.fireDue || draft.released
+  if (spoken !== undefined || (!draft.decided && clear)) {
+    draft.decided = true
+    const said = spoken ?? { decision: draft.released ? 'resume' : response.name, reason: response.summary }
+    orders.unshift({ type: 'interrupt.decided', actor, decision: said.decision, reason: said.reason })
+  }
+  return orders
+}
+
+/** The fate of both calls is decided: nothing that happens later would change what this interrupt does. */
+const isResolved = (context: InterruptContext): boolean =>
+  context.released || (context.fired && (context.cancelled || context.settled))
+
+/** One interrupt that is being handled: it interprets the commands of the policy's response. */
+export const interruptMachine = setup({
+  types: {
+    context: {} as InterruptContext,
+    input: {} as InterruptInput,
+    events: {} as InterruptEvent,
+  },
+  actors: { deadline: deadlineLogic },
+  actions: {
+    start: enqueueActions(({ context, enqueue, system }) => {
+      const environment = environmentOf(system)
+      const response = responseOf(environment, context.response.name)
+      const view = viewOf(environment, context)
+      const draft: Draft = { ...context }
+      const orders = carryOut(draft, response.start(view, context.response.parameter), response, view.now)
+      enqueue.assign(draft)
+      for (const order of orders) enqueue(sendParent(order))
+      enqueue(sendParent({ type: 'interrupt.ordered', actor: context.actor } satisfies InterruptOrder))
+    }),
+    react: enqueueActions(({ context, event, enqueue, system }) => {
+      const environment = environmentOf(system)
+      const response = responseOf(environment, context.response.name)
+      const draft: Draft = { ...context }
+      const boundary: BoundaryEvent = event.type === 'boundary' ? event.event : { type: 'deadline' }
+      if (boundary.type === 'callSettled') draft.settled = true
+      if (boundary.type === 'deadline') draft.deadlineAt = null
+      const view = viewOf(environment, draft)
+      const commands = [...react(response, boundary, view, context.response.parameter)]
+      const orders = carryOut(draft, commands, response, view.now)
+      // A settled call that nothing waits for any more: whatever the response forgot, the run goes on.
+      if (draft.settled && !draft.fired && !draft.released && (draft.fireDue || draft.deadlineAt === null)) {
+        orders.push(...carryOut(draft, [{ type: 'fireNext' }], response, view.now))
+      }
+      enqueue.assign(draft)
+      for (const order of orders) enqueue(sendParent(order))
+    }),
+    noteNext: enqueueActions(({ event, enqueue }) => {
+      if (event.type === 'next') enqueue.assign({ nextCallId: event.callId })
+    }),
+    resolve: sendParent(({ context }): InterruptOrder => ({ type: 'interrupt.resolved', actor: context.actor })),
+  },
+  guards: {
+    isResolved: ({ context }) => isResolved(context),
+    hasDeadline: ({ context }) => context.deadlineAt !== null,
+  },
+}).createMachine({
+  id: 'interrupt',
+  context: ({ input }) => ({
+    ...input,
+    nextCallId: null,
+    cancelled: false,
+    settled: false,
+    fired: false,
+    fireDue: false,
+    released: false,
+    decided: false,
+    deadlineAt: null,
+  }),
+  initial: 'deciding',
+  on: { next: { actions: 'noteNext' } },
+  states: {
+    deciding: {
+      entry: 'start',
+      always: [
+        { guard: 'isResolved', target: 'resolved' },
+        { guard: 'hasDeadline', target: 'timed' },
+        { target: 'waiting' },
+      ],
+    },
+    waiting: {
+      on: { boundary: { target: 'judging', actions: 'react' } },
+    },
+    timed: {
+      invoke: { id: 'deadline', src: 'deadline', input: ({ context }) => ({ at: context.deadlineAt ?? 0 }) },
+      on: {
+        boundary: { target: 'judging', actions: 'react' },
+        deadline: { target: 'judging', actions: 'react' },
+      },
+    },
+    judging: {
+      always: [
+        { guard: 'isResolved', target: 'resolved' },
+        { guard: 'hasDeadline', target: 'timed' },
+        { target: 'waiting' },
+      ],
+    },
+    // Not final: the run stops a resolved interrupt.
+    resolved: { entry: 'resolve' },
+  },
+})

@@ -1,0 +1,73 @@
+import { summarize } from '../core/errors.ts'
+import type { InterruptOrder } from './interrupt.ts'
+import { interrupt, takeOrder, takeSignal } from './interrupt-steps.ts'
+import type { RunDraft } from './run-draft.ts'
+import type { StageNews } from './stage.ts'
+import { enter, noteAttempt, noteSettled } from './stage-steps.ts'
+
+export type RunEvent =
+  | { readonly type: 'start' }
+  | { readonly type: 'signal'; readonly input?: string; readonly ticket?: number }
+  | { readonly type: 'cancel'; readonly reason: string }
+  | StageNews
+  | InterruptOrder
+
+/**
+ * One step of a run: takes an event, changes the draft, writes the journal. Knows nothing of XState. Whatever throws in here
+ * ends the run as failed with every call settled, for XState would stop the machine and leave its children (xstate#5153).
+ */
+export function takeTurn(draft: RunDraft, event: RunEvent): void {
+  try {
+    dispatch(draft, event)
+  } catch (error) {
+    draft.end({ outcome: 'failed', error: summarize(error) })
+  }
+}
+
+function dispatch(draft: RunDraft, event: RunEvent): void {
+  const { current, handling } = draft.context
+  switch (event.type) {
+    case 'start':
+      enter(draft, draft.environment.pipeline.stages[0]!)
+      break
+    case 'signal':
+      takeSignal(draft, event.input, event.ticket)
+      break
+    case 'cancel':
+      draft.end({ outcome: 'cancelled', cancelReason: event.reason })
+      break
+    case 'stage.signal':
+      takeSignal(draft, event.input)
+      break
+    case 'stage.trigger':
+      // A trigger that fires while its call is being interrupted already adds nothing.
+      if (event.entry === current?.entry && handling === null) interrupt(draft, event.trigger)
+      break
+    case 'stage.attempt':
+      noteAttempt(draft, event.entry, event.callId)
+      break
+    case 'stage.firstToken':
+      draft.tellBoundary(event.entry, undefined, { type: 'nextFirstToken' })
+      break
+    case 'stage.token':
+      draft.tellBoundary(event.entry, { type: 'token', text: event.text })
+      break
+    case 'stage.sentenceEnd':
+      draft.tellBoundary(event.entry, { type: 'sentenceEnd' })
+      break
+    case 'stage.settled':
+      noteSettled(draft, event)
+      break
+    default:
+      takeOrder(draft, event)
+  }
+}
+
+/** Orders every call in flight to stop: the run is over once they have settled. */
+export function stopAll(draft: RunDraft): void {
+  const { end, live, handling } = draft.context
+  const reason = end?.cancelReason ?? 'the run is ending'
+  for (const { entry } of live) draft.send(entry, { type: 'cancel', kind: 'abort', reason })
+  if (handling !== null) draft.stop(handling.actor)
+  draft.update({ handling: null })
+}

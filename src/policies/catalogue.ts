@@ -1,0 +1,33 @@
+import type { PolicyCatalogue, TriggerDefinition } from '../core/policy.ts'
+import { all } from './carries/all.ts'
+import { delivered } from './carries/delivered.ts'
+import { none } from './carries/none.ts'
+import { sentences } from './carries/sentences.ts'
+import { placements, thens, warms } from './choices.ts'
+import { presets } from './presets.ts'
+import { abort } from './responses/abort.ts'
+import { drain } from './responses/drain.ts'
+import { overlap } from './responses/overlap.ts'
+import { after } from './triggers/after.ts'
+import { anyOf } from './triggers/any.ts'
+import { firstToken } from './triggers/first-token.ts'
+import { never } from './triggers/never.ts'
+import { signal } from './triggers/signal.ts'
+import { tokens } from './triggers/tokens.ts'
+
+const triggers: TriggerDefinition[] = [signal, after, tokens, firstToken]
+triggers.push(
+  anyOf((name) => triggers.find((trigger) => trigger.name === name)!),
+  never,
+)
+
+/** All that a policy can be made of. A new factor is its own file, its test and its name in a list here. */
+export const catalogue: PolicyCatalogue = {
+  triggers,
+  responses: [drain, abort, overlap],
+  carries: [none, all, sentences, delivered],
+  warms,
+  placements,
+  thens,
+  presets,
+}
