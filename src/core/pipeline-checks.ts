@@ -1,5 +1,5 @@
 import type { Stage } from './pipeline.ts'
-import { isRecord, orList, type Problem, placeOf, type Source, type Warning } from './problems.ts'
+import { isRecord, orList, type Path, type Problem, placeOf, type Source, type Warning } from './problems.ts'
 import { mentionsInterruptInput, templateProblems } from './template.ts'
 
 const ID = /^[A-Za-z][A-Za-z0-9_-]*$/
@@ -37,7 +37,7 @@ export function pipelineProblems(value: unknown): Problem[] {
     ...idProblems(stage.id, index, seen),
     ...promptProblems(stage, index),
     ...(['system', 'prompt'] as const).flatMap((key) => templateProblemsAt(stage[key], [index, key], ids)),
-    ...thenProblems(thenOf(stage), index, ids),
+    ...thenProblems(thenOf(stage), ['stages', index, 'policy', 'then'], ids),
   ])
 }
 
@@ -74,14 +74,13 @@ function templateProblemsAt(source: unknown, [index, key]: [number, string], ids
   }))
 }
 
-function thenProblems(then: unknown, index: number, ids: readonly string[]): Problem[] {
+/** Whether `then` goes to a stage that exists. */
+export function thenProblems(then: unknown, path: Path, ids: readonly string[]): Problem[] {
   if (typeof then !== 'string' || then === '') return []
   const allowed = ['next', 'again', 'end', ...ids]
   if (allowed.includes(then)) return []
   const params = { expected: orList(allowed), allowed }
-  return [
-    { path: ['stages', index, 'policy', 'then'], input: then, message: 'names a stage that does not exist', params },
-  ]
+  return [{ path, input: then, message: 'names a stage that does not exist', params }]
 }
 
 /** What is allowed but hardly meant. */

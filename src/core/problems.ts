@@ -195,7 +195,7 @@ export function toErrors(problems: readonly Problem[], code: ErrorCode, source: 
   const errors = problems.slice(0, MOST_PROBLEMS).map(({ path, message, input, params }) => {
     const text = pathText(path)
     const hint = params.hint ?? didYouMean(input, params.allowed ?? [])
-    return new CaesuraError(params.code ?? code, `${text === '' ? 'The document' : text} ${message}.`, {
+    return new CaesuraError(params.code ?? code, `${text === '' ? 'The value' : text} ${message}.`, {
       ...placeOf(source, path, params),
       ...(text !== '' && { path: text }),
       ...(input !== undefined && { received: show(input) }),

@@ -10,6 +10,8 @@ export class Transcript {
   backend?: string
   end?: CallEnd
   settlement?: Settlement
+  /** Whether an interrupt came that was not a false one. */
+  interrupted = false
   /** Whether a response listens to tokens and sentence ends. */
   listening = false
   /** Pieces that were generated while delivery was paused; absent while it is not. */

@@ -47,7 +47,8 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
 
     const stopAtOnce = () => controller.abort(emergency.signal.reason)
     emergency.signal.addEventListener('abort', stopAtOnce, { once: true })
-    const startedAt = journal.now()
+    // A restored run attaches to a call that started long ago.
+    const startedAt = ledger.at('call-start') ?? journal.now()
     ledger.set('call-start', startedAt)
     watch.started(startedAt)
     const settled = executor
@@ -90,7 +91,7 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
     receive((order) => cancel(order.reason))
     return () => {
       watch.stop()
-      if (transcript.end === undefined) cancel('the run has stopped')
+      if (transcript.end === undefined && !environment.abandoned) cancel('the run has stopped')
     }
   },
 )

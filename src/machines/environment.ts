@@ -29,6 +29,8 @@ export interface RunEnvironment {
   readonly emergency: AbortController
   /** The calls that have not settled. */
   readonly inFlight: Set<Promise<unknown>>
+  /** Another owner goes on with the run: calls that are left here are not cancelled. */
+  abandoned?: boolean
 }
 
 /** By actor system: only its identity counts. */

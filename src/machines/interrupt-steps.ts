@@ -56,6 +56,7 @@ export function interrupt(
     ...(answer !== undefined && { answer }),
   })
   call.ledger.set('interrupt', at)
+  call.interrupted = true
   journal.tell({ type: 'interrupt-signal', stage: from.stage, callId: from.callId, interrupt: id, trigger, ...given })
   // A newer signal without input does not take the older one's input away.
   const newest = input ?? (handling === null ? undefined : lastInterrupt?.input)
@@ -170,8 +171,10 @@ function withdraw(draft: RunDraft, handling: Handling, entry: InterruptEntry): v
 }
 
 function resolve(draft: RunDraft, { from, to }: Handling): void {
-  draft.environment.journal.call(from.callId).listening = false
+  const call = draft.environment.journal.call(from.callId)
+  call.listening = false
   draft.update({ handling: null })
+  if (to === null) call.interrupted = false
   // Released: the call goes on as if nothing had been. Its end may have come while it was held.
   if (to === null && draft.context.current?.entry === from.entry && !draft.isLive(from)) passBoundary(draft, from)
 }

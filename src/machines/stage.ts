@@ -48,7 +48,6 @@ function settle(
 ): Settlement {
   const { journal } = environment
   const transcript = journal.call(callId)
-  const interrupted = transcript.ledger.at('interrupt') !== undefined
   const settlement: Settlement =
     cancelKind === 'withdraw'
       ? 'withdrawn'
@@ -56,7 +55,7 @@ function settle(
         ? 'failed'
         : end.end === 'cancelled'
           ? 'aborted'
-          : interrupted
+          : transcript.interrupted
             ? 'drained'
             : 'completed'
   transcript.settlement = settlement

@@ -1,4 +1,4 @@
-import { createActor } from 'xstate'
+import { createActor, type Snapshot, type Subscription } from 'xstate'
 import { assembleRecord } from '../core/assemble.ts'
 import type { RunHandle, SignalAnswer } from '../core/engine.ts'
 import { CallCancelled, summarize } from '../core/errors.ts'
@@ -9,12 +9,33 @@ import { runMachine } from './run.ts'
 
 const refused: SignalAnswer = { accepted: false, code: 'CAESURA_E_RUN_ENDED', reason: 'the run has ended' }
 
-/** Starts a run: one root actor. `cancelSignal` cancels it when aborted. */
-export function startRun(environment: RunEnvironment, cancelSignal?: AbortSignal): RunHandle {
+/** The state of a run's machines, to be kept with its journal. Plain JSON. */
+export interface PersistedRun {
+  readonly machine: 'run'
+  /** Rises when a state or an actor gets another name: XState drops what it does not know in silence. */
+  readonly version: 1
+  readonly snapshot: unknown
+}
+
+export interface HostedRun extends RunHandle {
+  persist(): PersistedRun
+  /** Leaves the run to another owner: nothing is sent to it any more, and its calls are not cancelled by us. */
+  abandon(): void
+}
+
+/**
+ * Starts a run, one root actor, or goes on with a persisted one. `cancelSignal` cancels it when aborted.
+ * Going on, calls that had not settled are executed again with the same id: the executor attaches to them, or starts them anew.
+ */
+export function startRun(environment: RunEnvironment, cancelSignal?: AbortSignal, persisted?: PersistedRun): HostedRun {
   const { journal } = environment
-  const actor = createActor(runMachine)
+  const actor = createActor(
+    runMachine,
+    persisted === undefined ? {} : { snapshot: persisted.snapshot as Snapshot<unknown> },
+  )
   bindEnvironment(actor.system, environment)
   let tickets = 0
+  let subscription: Subscription | undefined
   let withdrawPlanned: () => void = () => undefined
 
   const result = new Promise<RunRecord>((resolve) => {
@@ -27,7 +48,7 @@ export function startRun(environment: RunEnvironment, cancelSignal?: AbortSignal
       environment.tickets.clear()
       resolve(assembleRecord(journal))
     }
-    actor.subscribe({
+    subscription = actor.subscribe({
       complete: finish,
       // XState stops a machine whose action threw, but not its children (xstate#5153): end every call, then the run.
       error: async (error) => {
@@ -42,9 +63,9 @@ export function startRun(environment: RunEnvironment, cancelSignal?: AbortSignal
   const cancelBySignal = () =>
     cancel(String(cancelSignal?.reason instanceof Error ? cancelSignal.reason.message : cancelSignal?.reason))
 
-  journal.tell({ type: 'run-start', pipeline: journal.pipeline, traceId: journal.traceId })
+  if (persisted === undefined) journal.tell({ type: 'run-start', pipeline: journal.pipeline, traceId: journal.traceId })
   actor.start()
-  actor.send({ type: 'start' })
+  if (persisted === undefined) actor.send({ type: 'start' })
   withdrawPlanned = planRunSignals(environment, (input) => actor.send({ type: 'signal', ...input }))
   if (cancelSignal?.aborted) cancelBySignal()
   else cancelSignal?.addEventListener('abort', cancelBySignal, { once: true })
@@ -64,6 +85,13 @@ export function startRun(environment: RunEnvironment, cancelSignal?: AbortSignal
     },
     cancel: (reason) => {
       if (journal.end === undefined) cancel(reason)
+    },
+    persist: () => ({ machine: 'run', version: 1, snapshot: actor.getPersistedSnapshot() }),
+    abandon: () => {
+      withdrawPlanned()
+      environment.abandoned = true
+      subscription?.unsubscribe()
+      actor.stop()
     },
     result,
   }

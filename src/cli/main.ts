@@ -1,0 +1,91 @@
+#!/usr/bin/env node
+import { readFileSync } from 'node:fs'
+import { Command, CommanderError } from 'commander'
+import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
+import { expectClosedStdout, printJson } from './output.ts'
+import { errorText } from './show-error.ts'
+
+// A verb's module is loaded when the verb is used: the model servers' clients take most of the start-up time.
+const verbs: Record<string, () => Promise<Command>> = {
+  run: async () => (await import('./run.ts')).runCommand(),
+  demo: async () => (await import('./demo.ts')).demoCommand(),
+  check: async () => (await import('./check.ts')).checkCommand(),
+  schema: async () => (await import('./schema.ts')).schemaCommand(),
+  policies: async () => (await import('./policies.ts')).policiesCommand(),
+  doctor: async () => (await import('./doctor.ts')).doctorCommand(),
+  runs: async () => (await import('./runs.ts')).runsCommand(),
+  explain: async () => (await import('./explain.ts')).explainCommand(),
+}
+
+const packageFile = new URL('../../package.json', import.meta.url)
+const version = (): string => String(JSON.parse(readFileSync(packageFile, 'utf8')).version)
+
+async function main(words: readonly string[]): Promise<void> {
+  const program = new Command('caesura')
+    .description('Runs multi-stage LLM pipelines that can be interrupted, and accounts for every millisecond.')
+    .option('--no-color', 'no colours and no redrawing')
+    .version(version(), '--version', 'print the version')
+    .helpCommand(false)
+    .showSuggestionAfterError()
+    .exitOverride()
+    // What commander would write to stderr comes back as an error, and is written in the form of all others.
+    .configureOutput({ writeErr: () => {} })
+    .hook('preAction', (_program, action) => {
+      json = Boolean(action.opts().json)
+    })
+  // Where it stands does not matter to commander, but the colours are decided before it reads the line.
+  if (words.includes('--no-color')) {
+    process.env.NO_COLOR = '1'
+    delete process.env.FORCE_COLOR
+  }
+  const verb = words.find((word) => !word.startsWith('-'))
+  const load = verb !== undefined && Object.hasOwn(verbs, verb) ? verbs[verb] : undefined
+  const onlyVersion = words[0] === '--version'
+  for (const make of load !== undefined ? [load] : onlyVersion ? [] : Object.values(verbs))
+    program.addCommand((await make()).copyInheritedSettings(program))
+  if (words.length === 0) {
+    program.outputHelp()
+    return
+  }
+  await program.parseAsync(words, { from: 'user' })
+}
+
+/** Whether stdout holds JSON only. Until the verb has read its flags, the line itself says so. */
+let json = process.argv.slice(2).includes('--json')
+
+function report(error: unknown): void {
+  if (error instanceof CommanderError && error.exitCode === 0) return
+  const errors = error instanceof CaesuraErrors ? error.errors : [asCaesuraError(error)]
+  const [first] = errors
+  if (first === undefined) return
+  process.exitCode = first.exitCode
+  if (json) printJson(errors.length === 1 ? { error: first } : { error: first, errors })
+  else process.stderr.write(`${errors.map(errorText).join('\n')}\n`)
+  if (first.code === 'CAESURA_E_INTERNAL' && first.cause instanceof Error)
+    process.stderr.write(`${first.cause.stack}\n`)
+}
+
+function asCaesuraError(error: unknown): CaesuraError {
+  if (error instanceof CaesuraError) return error
+  if (error instanceof CommanderError) return usageError(error)
+  return new CaesuraError('CAESURA_E_INTERNAL', error instanceof Error ? error.message : String(error), {
+    hint: 'This is a fault of Caesura. Please report it, with what you ran and the lines below.',
+    cause: error,
+  })
+}
+
+/** commander's sentence, with its suggestion as the hint: `error: unknown option '--jsn'\n(Did you mean --json?)`. */
+function usageError({ message }: CommanderError): CaesuraError {
+  const [sentence = '', suggestion] = message.replace(/^error: /, '').split('\n')
+  const hint =
+    suggestion?.replace(/^\((.*)\)$/, '$1') ?? '`caesura --help` and `caesura VERB --help` tell what there is.'
+  return new CaesuraError('CAESURA_E_USAGE', `${sentence.replace(/\.$/, '')}.`, { hint })
+}
+
+expectClosedStdout()
+for (const fault of ['uncaughtException', 'unhandledRejection'] as const)
+  process.on(fault, (error: unknown) => {
+    report(error)
+    process.exit(1)
+  })
+await main(process.argv.slice(2)).catch(report)

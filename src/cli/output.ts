@@ -1,0 +1,26 @@
+/** Aborted when the reader of stdout has gone (`| head -1`). */
+const closed = new AbortController()
+
+export const stdoutClosed: AbortSignal = closed.signal
+
+/** Takes the end of the reader quietly; any other fault of stdout stays an error. Call once, before anything is written. */
+export function expectClosedStdout(): void {
+  process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error
+    closed.abort()
+  })
+  // Nowhere to report to: whatever happens to stderr is no reason to end otherwise than without it.
+  process.stderr.on('error', () => {})
+}
+
+/** Writes to stdout, unless its reader has gone. */
+export function print(text: string): void {
+  if (!closed.signal.aborted) process.stdout.write(text)
+}
+
+export const printJson = (value: unknown): void => print(`${JSON.stringify(value, undefined, 2)}\n`)
+
+export const printLines = (lines: readonly string[]): void => print(lines.map((line) => `${line.trimEnd()}\n`).join(''))
+
+/** A remark beside the result: on stderr, one line. */
+export const remark = (text: string): void => void process.stderr.write(`${text}\n`)

@@ -1,0 +1,40 @@
+import type { RunRecord } from '../core/record.ts'
+import { milliseconds } from './figures.ts'
+import { oneLine, paragraph, type Screen } from './screen.ts'
+import { interruptWaterfall } from './waterfall.ts'
+import { costInWords } from './words.ts'
+
+type Canvas = Pick<Screen, 'width' | 'paint'>
+
+/** How much of a run's id people need to see; any beginning that no other run has names it. */
+const SHORT_ID = 8
+export const shortId = (runId: string): string => runId.slice(0, SHORT_ID)
+
+/** One heading and waterfall for each interrupt that led to a first token. Lines, unended. */
+export function interruptReport({ interrupts }: RunRecord, canvas: Canvas): string[] {
+  return interrupts.flatMap((interrupt, index) => {
+    const number = interrupts.length > 1 ? ` ${index + 1}` : ''
+    const place = `Interrupt${number} of ${interrupt.from} at ${milliseconds(interrupt.at)} → ${interrupt.decision}`
+    const heading = canvas.paint('heading', oneLine(place, canvas.width))
+    const waterfall = interruptWaterfall(interrupt, canvas)
+    const instead = interrupt.superseded ? '  A newer interrupt took its place.' : '  No further stage began.'
+    return ['', heading, ...(waterfall.length > 0 ? waterfall : [canvas.paint('quiet', instead)])]
+  })
+}
+
+/** How a run ended and what it cost. Lines, unended. */
+export function endReport(record: RunRecord, canvas: Canvas): string[] {
+  const { outcome, durationMs, error, cancelReason } = record
+  const tone = outcome === 'completed' ? 'good' : 'bad'
+  const reason = outcome === 'cancelled' && cancelReason !== undefined ? ` (${cancelReason})` : ''
+  const head = `${outcome}${reason} in ${milliseconds(durationMs)}`
+  const lines = paragraph(`${head}; ${costInWords(record)}`, canvas.width)
+  const first = lines[0] ?? ''
+  const painted = first.startsWith(outcome) ? canvas.paint(tone, outcome) + first.slice(outcome.length) : first
+  return [
+    '',
+    painted,
+    ...lines.slice(1),
+    ...(error === undefined ? [] : paragraph(`${error.code}: ${error.message}`, canvas.width)),
+  ]
+}

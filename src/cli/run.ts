@@ -1,0 +1,137 @@
+import { text } from 'node:stream/consumers'
+import { Command } from 'commander'
+import { createEngine } from '../compose.ts'
+import type { PlannedSignal } from '../core/engine.ts'
+import { CaesuraError } from '../core/errors.ts'
+import type { RunEvent } from '../core/event.ts'
+import type { Pipeline } from '../core/pipeline.ts'
+import { didYouMean } from '../core/problems.ts'
+import type { RunRecord } from '../core/record.ts'
+import { sqliteStore } from '../stores.ts'
+import { chooseSurroundings } from '../surroundings.ts'
+import { followRun } from './follow-run.ts'
+import { parseInterruptSpec } from './interrupt-spec.ts'
+import { LiveText } from './live-text.ts'
+import { loadPipeline } from './load-pipeline.ts'
+import { print, printJson, printLines, remark, stdoutClosed } from './output.ts'
+import { endReport, interruptReport, shortId } from './report.ts'
+import { screenOn } from './screen.ts'
+import { type NodeFlags, readSettings, wishesOf, withNodeFlags } from './settings.ts'
+
+interface RunFlags extends NodeFlags {
+  readonly input?: string
+  readonly interrupt: readonly string[]
+  readonly policy?: string
+  readonly var: Readonly<Record<string, string>>
+  readonly json?: boolean
+  readonly events?: boolean
+  readonly record: boolean
+  readonly keepText?: boolean
+}
+
+const collect = (value: string, earlier: readonly string[]) => [...earlier, value]
+
+/** `run PIPELINE`: runs it and shows it while it goes. Exit 1 when the run failed, 130 or 143 when a signal stopped it. */
+export function runCommand(): Command {
+  const command = new Command('run')
+    .description('run a pipeline')
+    .argument('<pipeline>', 'a pipeline file')
+    .option('--input <text>', 'what the run is asked; - reads stdin')
+    .option(
+      '--interrupt <spec>',
+      'a signal planned ahead: 100ms, 100ms:TEXT, tokens=12:TEXT, stage=ID,100ms:TEXT',
+      collect,
+      [],
+    )
+    .option('--policy <policy>', "the first boundary's policy: a name or YAML, such as '{response: drain}'")
+    .option('--var <key=value>', 'for {{ vars.key }} in prompts (repeatable)', addVariable, {})
+    .option('--json', 'print the record of the run')
+    .option('--events', 'print the events of the run, one JSON object a line')
+    .option('--no-record', 'keep no record')
+    .option('--keep-text', 'keep prompts and outputs in the record')
+  return withNodeFlags(command).action(run)
+}
+
+function addVariable(value: string, earlier: Readonly<Record<string, string>>): Record<string, string> {
+  const [, key, content] = /^([A-Za-z_]\w*)=(.*)$/s.exec(value) ?? []
+  if (key === undefined || content === undefined)
+    throw new CaesuraError('CAESURA_E_USAGE', '--var cannot be read', { received: value, expected: 'key=value' })
+  return { ...earlier, [key]: content }
+}
+
+async function run(file: string, flags: RunFlags): Promise<void> {
+  if (flags.json && flags.events)
+    throw new CaesuraError('CAESURA_E_USAGE', '--json and --events exclude each other: stdout holds one or the other')
+  // All of the command line and the files is looked at before a server is, and before anything is opened.
+  const signals = flags.interrupt.map(parseInterruptSpec)
+  const pipeline = await loadPipeline(file, flags.policy)
+  checkStages(signals, pipeline)
+  const settings = await readSettings(flags)
+  const input = await readInput(flags.input)
+
+  const wanted = pipeline.stages.map((stage) => stage.model)
+  const { nodes, models, notices } = await chooseSurroundings(wanted, wishesOf(flags, settings))
+  for (const notice of notices) remark(notice)
+  const keepText = flags.keepText ?? settings.keepText
+  await using engine = createEngine({
+    nodes,
+    models,
+    keepText,
+    ...(flags.record && { store: sqliteStore(settings.recordsFile) }),
+  })
+  const handle = engine.start(pipeline, { input, vars: flags.var, signals })
+  const { record, stoppedBy } = await followRun(handle, viewOf(flags), stdoutClosed)
+
+  if (flags.json) printJson(record)
+  else if (!flags.events) showEnd(record, flags.record)
+  const missed = signals.length - signalsSeen(record, signals)
+  if (missed > 0 && record.outcome === 'completed')
+    remark(
+      `${missed === 1 ? 'An interrupt' : `${missed} interrupts`} of --interrupt never came: the run had ended before.`,
+    )
+  if (stoppedBy !== undefined) process.exitCode = stoppedBy
+  else if (record.outcome === 'failed') {
+    // With --json and --events the record and the events say it on stdout.
+    if (flags.json || flags.events)
+      remark(`${record.error?.code ?? 'CAESURA_E_INTERNAL'}: ${record.error?.message ?? 'failed'}`)
+    process.exitCode = 1
+  }
+}
+
+/** Planned signals come as `signal`; what a policy's own trigger did is not one of them. */
+const signalsSeen = (record: RunRecord, signals: readonly PlannedSignal[]): number =>
+  Math.min(signals.length, record.interrupts.filter((interrupt) => interrupt.trigger === 'signal').length)
+
+function viewOf({ json, events }: RunFlags): (event: RunEvent) => void {
+  if (json) return () => {}
+  if (events) return (event) => print(`${JSON.stringify(event)}\n`)
+  const live = new LiveText({ ...screenOn(process.stdout), write: print })
+  return (event) => live.show(event)
+}
+
+function showEnd(record: RunRecord, recorded: boolean): void {
+  const screen = screenOn(process.stdout)
+  const again = recorded ? ['', screen.paint('quiet', `caesura explain ${shortId(record.runId)}`)] : []
+  printLines([...interruptReport(record, screen), ...endReport(record, screen), ...again])
+}
+
+function checkStages(signals: readonly PlannedSignal[], { stages }: Pipeline): void {
+  const ids = stages.map((stage) => stage.id)
+  for (const { stage } of signals) {
+    if (stage === undefined || ids.includes(stage)) continue
+    const hint = didYouMean(stage, ids)
+    throw new CaesuraError('CAESURA_E_USAGE', '--interrupt names a stage that the pipeline does not have', {
+      received: stage,
+      expected: ids.join(', '),
+      ...(hint !== undefined && { hint }),
+    })
+  }
+}
+
+async function readInput(flag: string | undefined): Promise<string> {
+  const input = flag === '-' ? (await text(process.stdin)).replace(/\r?\n$/, '') : (flag ?? '')
+  if (input.trim() !== '') return input
+  throw new CaesuraError('CAESURA_E_USAGE', flag === '-' ? 'stdin is empty' : 'the run has no input', {
+    expected: '--input TEXT, or --input - and a text on stdin',
+  })
+}

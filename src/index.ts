@@ -1,0 +1,39 @@
+export type { CallScript, Script } from './backends/scripted.ts'
+export { catalogue, createEngine, definePipeline, type EngineSettings } from './compose.ts'
+export type {
+  CallEnd,
+  CallRequest,
+  CallTimeouts,
+  ChatMessage,
+  GenerateContext,
+  GenerationOptions,
+  Placement,
+  Settlement,
+} from './core/call.ts'
+export { type Clock, systemClock } from './core/clock.ts'
+export type { Engine, PlannedSignal, RunHandle, SignalAnswer, StartOptions } from './core/engine.ts'
+export { CaesuraError, CaesuraErrors, type ErrorCode, type ErrorPlace, errorCodes } from './core/errors.ts'
+export type { RunEvent } from './core/event.ts'
+export type { Pipeline, Stage } from './core/pipeline.ts'
+export {
+  type BoundaryEvent,
+  type BoundaryView,
+  type CarryDefinition,
+  type Command,
+  cancelCall,
+  decide,
+  fireNext,
+  fireWhenSettled,
+  type Policy,
+  type PolicyCatalogue,
+  pauseDelivery,
+  type ResponseDefinition,
+  releaseDelivery,
+  setDeadline,
+  type TriggerDefinition,
+  withdrawNext,
+} from './core/policy.ts'
+export type { Backend, ModelInfo, Node, RunStore, RunSummary, ServerInfo } from './core/ports.ts'
+export type { CallRecord, InterruptRecord, Phase, RunRecord } from './core/record.ts'
+export { llamaCpp, type NodeSettings, ollama, scripted } from './nodes.ts'
+export { VirtualClock } from './simulation/virtual-clock.ts'

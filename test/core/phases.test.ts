@@ -1,0 +1,105 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { MarkName } from '../../src/core/ledger.ts'
+import { markNames } from '../../src/core/ledger.ts'
+import { type InterruptInstants, interruptPhasesNs } from '../../src/core/phases.ts'
+import { phaseNames } from '../../src/core/record.ts'
+
+type Marks = Partial<Record<MarkName, number>>
+const reader = (marks: Marks) => (name: MarkName) => marks[name]
+const split = (interrupt: Omit<InterruptInstants, 'call' | 'next'> & { call?: Marks; next: Marks }) =>
+  interruptPhasesNs({ ...interrupt, call: reader(interrupt.call ?? {}), next: reader(interrupt.next) })
+const named = (result: ReturnType<typeof split>) => Object.fromEntries(result!.phases.map(({ name, ns }) => [name, ns]))
+
+const instant = fc.integer({ min: 0, max: 10_000_000_000 })
+const marks = fc.dictionary(fc.constantFrom(...markNames), instant) as fc.Arbitrary<Marks>
+const duration = fc.option(fc.integer({ min: -5, max: 20_000_000_000 }), { nil: undefined })
+const durations = fc.record({ totalNs: duration, loadNs: duration, prefillNs: duration, decodeNs: duration })
+
+describe('the phases of an interrupt', () => {
+  it('are whole, positive, in order, each once, and sum exactly to interrupt → first token, whatever the ledgers hold', () => {
+    fc.assert(
+      fc.property(
+        instant,
+        fc.option(instant, { nil: undefined }),
+        marks,
+        marks,
+        durations,
+        (interruptedAt, decidedAt, call, next, reported) => {
+          const server = Object.fromEntries(Object.entries(reported).filter(([, ns]) => ns !== undefined))
+          const result = split({ interruptedAt, ...(decidedAt !== undefined && { decidedAt }), call, next, server })
+          const firstTokenAt = next['first-token']
+          if (firstTokenAt === undefined || firstTokenAt < interruptedAt) {
+            expect(result).toBeUndefined()
+            return
+          }
+          const { total, phases } = result!
+          expect(total).toBe(firstTokenAt - interruptedAt)
+          expect(phases.reduce((sum, { ns }) => sum + ns, 0)).toBe(total)
+          expect(phases.every(({ ns }) => Number.isInteger(ns) && ns > 0)).toBe(true)
+          const order = phases.map(({ name }) => phaseNames.indexOf(name))
+          expect(order).toEqual([...new Set(order)].sort((a, b) => a - b))
+          expect(phases.findIndex(({ name }) => name === 'unattributed')).toBeOneOf([-1, phases.length - 1])
+        },
+      ),
+      { numRuns: 3000 },
+    )
+  })
+
+  it('of an abort: settle ends when the call has settled, slot when a slot is ours', () => {
+    const result = split({
+      interruptedAt: 100,
+      decidedAt: 102,
+      call: { 'abort-requested': 101, settled: 150 },
+      next: { 'call-start': 151, 'slot-acquired': 160, 'prefill-start': 160, 'prefill-end': 200, 'first-token': 205 },
+    })
+    expect(named(result)).toEqual({ decide: 2, settle: 48, slot: 9, prefill: 40, 'first-token': 5, unattributed: 1 })
+  })
+
+  it('of a drain that was cut short: drain until the abort, then settle', () => {
+    const result = split({
+      interruptedAt: 0,
+      decidedAt: 0,
+      call: { 'abort-requested': 300, settled: 340 },
+      next: { 'call-start': 340, 'slot-acquired': 340, 'prefill-start': 340, 'prefill-end': 400, 'first-token': 400 },
+    })
+    expect(named(result)).toEqual({ drain: 300, settle: 40, prefill: 60 })
+  })
+
+  it('of an overlap: the old call is not waited for', () => {
+    const result = split({
+      interruptedAt: 0,
+      decidedAt: 12,
+      call: { 'abort-requested': 1, settled: 5000 },
+      next: { 'call-start': 10, 'slot-acquired': 10, connected: 30, 'request-sent': 35, 'first-token': 135 },
+    })
+    expect(named(result)).toEqual({ decide: 10, connect: 20, send: 5, unattributed: 100 })
+  })
+
+  it('of a server that reports its durations: load, prefill and transport are inferred', () => {
+    const result = split({
+      interruptedAt: 0,
+      decidedAt: 0,
+      next: { 'call-start': 0, 'slot-acquired': 0, 'request-sent': 10, 'first-token': 1010, done: 2020 },
+      server: { totalNs: 2000, loadNs: 300, prefillNs: 600, decodeNs: 1050 },
+    })
+    // Residual 2000 − 300 − 600 − 1050 = 50; transport 2010 − 2000 = 10; of the decode 1050 − (2020 − 1010) = 40 came before the first token.
+    expect(named(result)).toEqual({
+      send: 10,
+      'server-queue': 50,
+      load: 300,
+      prefill: 600,
+      'first-token': 40,
+      transport: 10,
+    })
+    expect(result!.phases.find(({ name }) => name === 'prefill')!.source).toBe('inferred')
+  })
+
+  it('of a call without reported durations: the server’s share stays unattributed, not zero and not guessed', () => {
+    const result = split({
+      interruptedAt: 0,
+      next: { 'call-start': 0, 'slot-acquired': 0, 'request-sent': 10, 'first-token': 1010 },
+    })
+    expect(named(result)).toEqual({ send: 10, unattributed: 1000 })
+  })
+})

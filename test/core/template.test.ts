@@ -1,0 +1,124 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { mentionsInterruptInput, renderTemplate, templateProblems } from '../../src/core/template.ts'
+
+const scope = { input: 'Q', draft: { output: 'D' }, 'my-stage': { output: 'M' }, interrupt: {}, vars: { tone: 'kind' } }
+const render = (source: string, more: object = {}) => renderTemplate(source, { ...scope, ...more })
+const check = (source: string) => templateProblems(source, { stages: ['draft', 'my-stage'] })
+
+describe('a template', () => {
+  it('sees input, outputs, the interrupt and vars', () => {
+    const source =
+      '{{ input }} {{ draft.output }} {{my-stage.output-}} {{- interrupt.input }}{{ interrupt.at }} {{ vars.tone }}'
+    expect(check(source)).toEqual([])
+    expect(render(source, { interrupt: { input: 'X', at: 12.5 } })).toBe('Q D MX12.5 kind')
+  })
+
+  it('takes an absent change as false, and prints nothing for it', () => {
+    const source = '{% if interrupt.input %}Change: {{ interrupt.input }}{% else %}none{% endif %}'
+    expect(check(source)).toEqual([])
+    expect([
+      render(source),
+      render(source, { interrupt: { input: undefined } }),
+      render(source, { interrupt: undefined }),
+    ]).toEqual(['none', 'none', 'none'])
+    expect(render(source, { interrupt: { input: 'no' } })).toBe('Change: no')
+    expect(render('<{{ interrupt.input }}{{ interrupt.at }}>')).toBe('<>')
+  })
+
+  it('takes an empty output as false', () => {
+    expect(render('{% if draft.output %}yes{% else %}no{% endif %}', { draft: { output: '' } })).toBe('no')
+  })
+
+  it('may ask for a var that was not given, but not print it', () => {
+    expect(render('{% if vars.x %}a{% endif %}{{ vars.x | default: "b" }}')).toBe('b')
+    expect(() => render('{{ vars.x }}')).toThrow(expect.objectContaining({ code: 'CAESURA_E_TEMPLATE' }))
+  })
+
+  it('reads nothing in a value as a template', () => {
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.constantFrom('{{ draft.output }}', '{% raw %}', '{%- if true -%}', '}}{{', '{% include "/etc/passwd" %}'),
+    )
+    fc.assert(
+      fc.property(text, text, text, (input, output, change) => {
+        const values = { input, draft: { output }, interrupt: { input: change }, vars: { v: input } }
+        expect(render('[{{ input }}|{{ draft.output }}|{{ vars.v }}]', values)).toBe(`[${input}|${output}|${input}]`)
+        expect(render('{{ interrupt.input | append: input }}', values)).toBe(change + input)
+      }),
+    )
+  })
+
+  it.each([
+    ['an unknown name', 'a\nb {{ drft.output }}', 7, 'names something that is not there', 'drft.output'],
+    ['an unknown property', '{{ draft.outptu }}', 3, 'names something that is not there', 'draft.outptu'],
+    ['the interrupt as a whole', '{{ interrupt }}', 3, 'names something that is not there', 'interrupt'],
+    ['a property of the input', '{{ input.constructor }}', 3, 'names something that is not there', 'input.constructor'],
+    ['a prototype', '{{ __proto__ }}', 3, 'names something that is not there', '__proto__'],
+    ['an unknown filter', '{{ input | upcas }}', 9, 'uses an unknown filter', 'upcas'],
+    [
+      'a filter that reads an expression',
+      '{{ input | find_exp: "x", input }}',
+      9,
+      'uses an unknown filter',
+      'find_exp',
+    ],
+    ['an object method as a filter', '{{ input | constructor }}', 9, 'uses an unknown filter', 'constructor'],
+    ['an open output', 'ab {{ input', 3, 'does not hold: output "{{ input" not closed', '{{ input'],
+    ['an open block', '{% if input %}', 0, 'does not hold: tag {% if input %} not closed', '{% if input %}'],
+    ['an unknown tag', '{% fi %}', 0, 'does not hold: tag "fi" not found', '{% fi %}'],
+    ['a file', '{% include "x" %}', 0, 'does not hold: tag "include" not found', '{% include "x" %}'],
+    ['a layout', '{% layout "x" %}', 0, 'does not hold: tag "layout" not found', '{% layout "x" %}'],
+  ])('is refused for %s, with its place', (_, source, offset, message, received) => {
+    expect(check(source)).toEqual([expect.objectContaining({ offset, message, received })])
+  })
+
+  it('tells all unknown names at once, in the order of the text', () => {
+    expect(check('{{ b }} {{ a }} {{ b }}').map(({ offset }) => offset)).toEqual([3, 11, 19])
+  })
+
+  it('has limits: nesting, loops, size', () => {
+    expect(check('{% if input %}'.repeat(30_000))[0]!.message).toBe('is nested too deeply')
+    expect(() => render('{% for i in (1..1000000000) %}x{% endfor %}')).toThrow(
+      expect.objectContaining({ code: 'CAESURA_E_TEMPLATE' }),
+    )
+    expect(check('x'.repeat(1_200_000))).toHaveLength(1)
+  })
+
+  it('either holds or has problems, whatever is written: a template that holds renders', () => {
+    const piece = fc.constantFrom(
+      '{{',
+      '}}',
+      '{%',
+      '%}',
+      ' if ',
+      ' input ',
+      'draft.output',
+      '|',
+      'upcase',
+      'endif',
+      '"',
+      "'",
+      '[',
+      '-',
+      '\n',
+      'for x in input',
+      'endfor',
+      'é',
+    )
+    fc.assert(
+      fc.property(fc.array(piece, { maxLength: 12 }), (pieces) => {
+        const source = pieces.join('')
+        for (const { offset } of check(source)) expect(offset >= 0 && offset <= source.length).toBe(true)
+      }),
+    )
+  })
+
+  it('knows whether it asks for the change', () => {
+    expect(mentionsInterruptInput('{% if interrupt.input %}x{% endif %}')).toBe(true)
+    expect([mentionsInterruptInput('{{ input }} interrupt.input'), mentionsInterruptInput('{{')]).toEqual([
+      false,
+      false,
+    ])
+  })
+})

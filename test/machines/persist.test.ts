@@ -1,0 +1,114 @@
+import { describe, expect, it } from 'vitest'
+import { scriptedBackend } from '../../src/backends/scripted.ts'
+import { catalogue } from '../../src/compose.ts'
+import type { CallEnd } from '../../src/core/call.ts'
+import { msToNs } from '../../src/core/clock.ts'
+import { Journal } from '../../src/core/journal.ts'
+import { definePipelineWith } from '../../src/core/pipeline-schema.ts'
+import { cancelCall, fireWhenSettled, type ResponseDefinition, setDeadline } from '../../src/core/policy.ts'
+import type { Executor } from '../../src/core/ports.ts'
+import { renderTemplate } from '../../src/core/template.ts'
+import { inProcessExecutor } from '../../src/executors/in-process.ts'
+import type { RunEnvironment } from '../../src/machines/environment.ts'
+import { type PersistedRun, startRun } from '../../src/machines/start-run.ts'
+import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
+
+const grace: ResponseDefinition = {
+  name: 'own-grace',
+  summary: 's',
+  start: () => [setDeadline(100), fireWhenSettled],
+  on: { deadline: () => [cancelCall] },
+}
+const own = { ...catalogue, responses: [...catalogue.responses, grace] }
+
+/** An executor whose calls outlive their caller: executing the same call again attaches to it. As workers behind a queue do. */
+function attaching(inner: Executor): Executor & { started: string[] } {
+  const calls = new Map<
+    string,
+    { end: Promise<CallEnd>; controller: AbortController; observer: Parameters<Executor['execute']>[1]['observer'] }
+  >()
+  const started: string[] = []
+  return {
+    started,
+    close: () => inner.close(),
+    execute(request, { clock, signal, observer }) {
+      let call = calls.get(request.callId)
+      if (call === undefined) {
+        started.push(request.callId)
+        const controller = new AbortController()
+        const state = { controller, observer, end: Promise.resolve<CallEnd>({ end: 'cancelled' }) }
+        calls.set(request.callId, state)
+        state.end = inner.execute(request, {
+          clock,
+          signal: controller.signal,
+          observer: {
+            mark: (name, at) => state.observer.mark(name, at),
+            placed: (node) => state.observer.placed(node),
+            token: (text) => state.observer.token(text),
+          },
+        })
+        call = state
+      } else call.observer = observer
+      const { controller } = call
+      signal.addEventListener('abort', () => controller.abort(signal.reason))
+      return call.end
+    },
+  }
+}
+
+describe('a run’s state', () => {
+  it('survives as plain JSON in every moment: calls are attached to, deadlines keep their instant, nothing is done twice', async () => {
+    for (const moment of [5, 60, 95, 130, 175, 200, 230]) {
+      const clock = new VirtualClock()
+      const journal = new Journal({ runId: 'r', pipeline: 'p', traceId: '0'.repeat(32) }, clock)
+      const executor = attaching(
+        inProcessExecutor([
+          {
+            name: 'n',
+            slots: 1,
+            pool: 'default',
+            backend: scriptedBackend((r) =>
+              r.stage === 'draft'
+                ? { tokens: Array(40).fill('w '), firstTokenMs: 50, tokenMs: 10, abortMs: 8 }
+                : { tokens: ['a', 'b'], firstTokenMs: 30, tokenMs: 10 },
+            ),
+          },
+        ]),
+      )
+      const environment = (): RunEnvironment => ({
+        journal,
+        pipeline: definePipelineWith(own, {
+          name: 'p',
+          stages: [
+            { id: 'draft', model: 'm', prompt: 'x', policy: { trigger: { after: 70 }, response: 'own-grace' } },
+            { id: 'refine', model: 'm', prompt: '{{ draft.output }}' },
+          ],
+        }),
+        catalogue: own,
+        executor,
+        clock,
+        input: 'i',
+        vars: {},
+        resolveModel: (model) => model,
+        render: renderTemplate,
+        planned: new Set(),
+        tickets: new Map(),
+        emergency: new AbortController(),
+        inFlight: new Set(),
+      })
+      const first = startRun(environment())
+      await clock.advance(msToNs(moment))
+      const state: PersistedRun = JSON.parse(JSON.stringify(first.persist()))
+      first.abandon()
+      const second = startRun(environment(), undefined, state)
+      const record = await clock.until(second.result)
+      expect(record).toMatchObject({ outcome: 'completed', output: 'ab' })
+      expect(executor.started).toEqual(['draft.1', 'refine.1'])
+      expect(record.stages.map(({ settlement, settledMs }) => [settlement, settledMs])).toEqual([
+        ['aborted', 178],
+        ['completed', 218],
+      ])
+      expect(record.interrupts).toMatchObject([{ at: 70, toFirstTokenMs: 138, superseded: false }])
+    }
+  })
+})
