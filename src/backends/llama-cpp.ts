@@ -53,21 +53,14 @@ export function llamaCppBackend(settings: LlamaCppSettings): Backend {
   } = settings
   const file = resolve(settings.model)
   const name = basename(file).replace(/\.gguf$/i, '')
-  let binding: Promise<Binding> | undefined
   let loading: Promise<LlamaEngine> | undefined
   let engine: LlamaEngine | undefined
   /** What runs, each with what cuts it. */
   const calls = new Map<Promise<CallEnd>, AbortController>()
   let closed: CaesuraError | undefined
 
+  const bind = (): Promise<Binding> => loadBinding({ gpu, ...(importLibrary !== undefined && { importLibrary }) })
   /** A failed load is tried again by the next call: the package or the file may be there by then. */
-  const bind = (): Promise<Binding> => {
-    binding ??= loadBinding({ gpu, ...(importLibrary !== undefined && { importLibrary }) }).catch((error: unknown) => {
-      binding = undefined
-      throw error
-    })
-    return binding
-  }
   const startLoad = (): Promise<LlamaEngine> => {
     loading ??= bind()
       .then((bound) =>
@@ -201,7 +194,6 @@ export function llamaCppBackend(settings: LlamaCppSettings): Backend {
       for (const controller of calls.values()) controller.abort(closed)
       await Promise.all(calls.keys())
       await loading?.then((loaded) => loaded.dispose()).catch(() => {})
-      await binding?.then(({ llama }) => llama.dispose()).catch(() => {})
       engine = undefined
     },
   }

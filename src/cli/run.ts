@@ -20,16 +20,16 @@ import { type NodeFlags, readSettings, wishesOf, withNodeFlags } from './setting
 
 interface RunFlags extends NodeFlags {
   readonly input?: string
-  readonly interrupt: readonly string[]
+  readonly interrupt?: readonly string[]
   readonly policy?: string
-  readonly var: Readonly<Record<string, string>>
+  readonly var?: Readonly<Record<string, string>>
   readonly json?: boolean
   readonly events?: boolean
   readonly record: boolean
   readonly keepText?: boolean
 }
 
-const collect = (value: string, earlier: readonly string[]) => [...earlier, value]
+const collect = (value: string, earlier: readonly string[] = []) => [...earlier, value]
 
 /** `run PIPELINE`: runs it and shows it while it goes. Exit 1 when the run failed, 130 or 143 when a signal stopped it. */
 export function runCommand(): Command {
@@ -41,10 +41,9 @@ export function runCommand(): Command {
       '--interrupt <spec>',
       'a signal planned ahead: 100ms, 100ms:TEXT, tokens=12:TEXT, stage=ID,100ms:TEXT',
       collect,
-      [],
     )
     .option('--policy <policy>', "the first boundary's policy: a name or YAML, such as '{response: drain}'")
-    .option('--var <key=value>', 'for {{ vars.key }} in prompts (repeatable)', addVariable, {})
+    .option('--var <key=value>', 'for {{ vars.key }} in prompts (repeatable)', addVariable)
     .option('--json', 'print the record of the run')
     .option('--events', 'print the events of the run, one JSON object a line')
     .option('--no-record', 'keep no record')
@@ -52,7 +51,7 @@ export function runCommand(): Command {
   return withNodeFlags(command).action(run)
 }
 
-function addVariable(value: string, earlier: Readonly<Record<string, string>>): Record<string, string> {
+function addVariable(value: string, earlier: Readonly<Record<string, string>> = {}): Record<string, string> {
   const [, key, content] = /^([A-Za-z_]\w*)=(.*)$/s.exec(value) ?? []
   if (key === undefined || content === undefined)
     throw new CaesuraError('CAESURA_E_USAGE', '--var cannot be read', { received: value, expected: 'key=value' })
@@ -63,7 +62,7 @@ async function run(file: string, flags: RunFlags): Promise<void> {
   if (flags.json && flags.events)
     throw new CaesuraError('CAESURA_E_USAGE', '--json and --events exclude each other: stdout holds one or the other')
   // All of the command line and the files is looked at before a server is, and before anything is opened.
-  const signals = flags.interrupt.map(parseInterruptSpec)
+  const signals = (flags.interrupt ?? []).map(parseInterruptSpec)
   const pipeline = await loadPipeline(file, flags.policy)
   checkStages(signals, pipeline)
   const settings = await readSettings(flags)
@@ -79,7 +78,7 @@ async function run(file: string, flags: RunFlags): Promise<void> {
     keepText,
     ...(flags.record && { store: sqliteStore(settings.recordsFile) }),
   })
-  const handle = engine.start(pipeline, { input, vars: flags.var, signals })
+  const handle = engine.start(pipeline, { input, vars: flags.var ?? {}, signals })
   const { record, stoppedBy } = await followRun(handle, viewOf(flags), stdoutClosed)
 
   if (flags.json) printJson(record)

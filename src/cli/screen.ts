@@ -82,10 +82,15 @@ export function oneLine(text: string, width: number): string {
   return `${kept}…`
 }
 
+const JOINT = '\u00a0'
+
 /** Prose as lines of at most `width` columns, each after `indent`; the second and later ones after `hanging`. */
 export function paragraph(text: string, width: number, indent = '', hanging = indent): string[] {
   const room = width - Math.max(indent.length, hanging.length)
-  return wrapAnsi(harmless(text), room, { hard: true })
+  // A figure and its unit stay on one line.
+  const joined = harmless(text).replace(/(?<=\d) (?=(?:ms|s|m|%|tokens?)\b|%)/g, JOINT)
+  return wrapAnsi(joined, room, { hard: true })
+    .replaceAll(JOINT, ' ')
     .split('\n')
     .map((line, index) => (index === 0 ? indent : hanging) + line)
 }

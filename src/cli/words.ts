@@ -41,7 +41,7 @@ export function interruptInWords(interrupt: InterruptRecord): string {
   const rest = phases.filter((phase) => !large.includes(phase) && phase.ms > 0)
   if (rest.length > 0) {
     const ms = rest.reduce((sum, phase) => sum + phase.ms, 0)
-    named.push(`${milliseconds(ms)} for ${listed(rest.map((phase) => phase.name))}`)
+    named.push(`${milliseconds(ms)} for the rest (${listed(rest.map((phase) => phase.name))})`)
   }
   const head = `${milliseconds(total)} from the interrupt to the first token${to === undefined ? '' : ` of ${to}`}`
   return named.length === 0 ? `${head}.` : `${head}: ${named.join(', ')}.`

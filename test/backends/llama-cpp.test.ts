@@ -1,5 +1,5 @@
 import { execFile } from 'node:child_process'
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
@@ -186,7 +186,7 @@ describe('the bundled model in this process', () => {
       const { pieces } = await ask(backend, [user('naïve café 日本 🫖')], { options })
       for (const piece of pieces) {
         expect(piece).not.toBe('')
-        expect(piece.isWellFormed()).toBe(true)
+        expect(Buffer.from(piece).toString()).toBe(piece)
       }
     }
   })
@@ -367,7 +367,6 @@ describe('loading', () => {
       const text = join(folder, 'text.gguf')
       await writeFile(text, 'this is no model')
       const cut = join(folder, 'cut.gguf')
-      const { readFile } = await import('node:fs/promises')
       await writeFile(cut, (await readFile(MODEL)).subarray(0, 200_000))
       for (const model of [text, cut, folder]) {
         const { end } = await ask(open({ model }), kettle.messages)
@@ -411,6 +410,8 @@ describe('closing', () => {
   it('ends the calls that run, and refuses later ones', async () => {
     const backend = llamaCppBackend({ model: MODEL })
     const other = llamaCppBackend({ model: MODEL })
+    // Both use one native library: closing one must leave the other alone, in the middle of an answer too.
+    const undisturbed = ask(other, laptop.messages)
     let closing: Promise<void> | undefined
     const { end } = await ask(backend, laptop.messages, {
       onToken: (count) => {
@@ -420,7 +421,7 @@ describe('closing', () => {
     expect(end).toMatchObject({ end: 'failed', error: { code: 'CAESURA_E_NO_BACKEND' } })
     await closing
     expect((await ask(backend, kettle.messages)).end).toMatchObject({ end: 'failed' })
-    // Both use one native library: closing one must leave the other alone.
+    expect((await undisturbed).text).toBe(laptop.answer)
     expect((await ask(other, kettle.messages)).text).toBe(kettle.answer)
     await other.close()
   })
@@ -431,15 +432,21 @@ describe('closing', () => {
       const backend = llamaCppBackend({ model: ${JSON.stringify(MODEL)} })
       const end = await backend.generate(
         { callId: 'c', runId: 'r', stage: 's', attempt: 1, model: 'm', messages: [{ role: 'user', content: 'Hi' }], options: { temperature: 0, maxTokens: 3 }, placement: 'any' },
-        { clock: undefined, signal: new AbortController().signal, mark() {}, token() {} },
+        { signal: new AbortController().signal, mark() {}, token() {} },
       )
       console.log(end.end)
       if (${how === 'with'}) await backend.close()
     `
-    const { stdout, stderr } = await promisify(execFile)(process.execPath, ['--input-type=module', '-e', source], {
-      timeout: 15_000,
-    })
-    expect(stdout).toBe('completed\n')
-    expect(stderr).toBe('')
+    // Not with `-e`: node-llama-cpp tries its binary in a forked process that gets the same flags.
+    const folder = await mkdtemp(join(tmpdir(), 'caesura-'))
+    try {
+      const script = join(folder, 'script.mjs')
+      await writeFile(script, source)
+      const { stdout, stderr } = await promisify(execFile)(process.execPath, [script], { timeout: 15_000 })
+      expect(stdout).toBe('completed\n')
+      expect(stderr).toBe('')
+    } finally {
+      await rm(folder, { recursive: true })
+    }
   })
 })

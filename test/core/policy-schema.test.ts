@@ -2,7 +2,6 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { z } from 'zod'
 import { policySchema, readPolicy } from '../../src/core/policy-schema.ts'
-import { readPolicyText } from '../../src/core/policy-text.ts'
 import { catalogue } from './catalogue.ts'
 
 const read = (value: unknown) => {
@@ -158,29 +157,5 @@ describe('a policy', () => {
     for (const name of ['cut-in', 'tokens', 'grace', 'boundary', 'sentences', 'load', 'other', 'again']) {
       expect(text).toContain(`"${name}"`)
     }
-  })
-})
-
-describe('the text of --policy', () => {
-  it('is a name or YAML', () => {
-    expect(readPolicyText(catalogue, 'cut-in', []).preset).toBe('cut-in')
-    expect(readPolicyText(catalogue, '{trigger: {tokens: 12}, response: drain, then: b}', ['a', 'b'])).toMatchObject({
-      trigger: { name: 'tokens', parameter: 12 },
-      response: { name: 'drain' },
-      then: 'b',
-    })
-  })
-
-  it.each([
-    ['{trigger: {tokens: 12}, response: dran}', 'CAESURA_E_PIPELINE', 'response', 35],
-    ['{then: c}', 'CAESURA_E_PIPELINE', 'then', 8],
-    ['{then: ', 'CAESURA_E_YAML', undefined, 8],
-  ])('is refused with its place: %s', (text, code, path, column) => {
-    expect(() => readPolicyText(catalogue, text, ['a'])).toThrow(
-      expect.objectContaining({
-        code,
-        place: expect.objectContaining({ file: '--policy', column, ...(path && { path }) }),
-      }),
-    )
   })
 })

@@ -1,0 +1,163 @@
+import { accessSync, constants, existsSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
+import { Command } from 'commander'
+import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
+import { type Inspected, inspectEmbedded, inspectOllama } from '../inspection.ts'
+import { sqliteStore } from '../stores.ts'
+import { chooseSurroundings } from '../surroundings.ts'
+import { printJson, printLines } from './output.ts'
+import { paragraph, type Screen, screenOn } from './screen.ts'
+import { readSettings, type Settings, wishesOf } from './settings.ts'
+
+/** One thing that was looked at. */
+export interface Finding {
+  readonly name: string
+  readonly ok: boolean
+  readonly detail: string
+  /** What to do, where it is not ok. */
+  readonly next?: string
+}
+
+const OLDEST_NODE = [22, 15] as const
+
+/** `doctor`: what this machine can run. Exit 0 when a pipeline can run at all, else 3. */
+export function doctorCommand(): Command {
+  return new Command('doctor')
+    .description('what this machine can run, and the next step where something is missing')
+    .option('--config <file>', 'the configuration; caesura.config.yaml by default')
+    .option('--json', 'one JSON document on stdout')
+    .action(async (flags: { config?: string; json?: boolean }) => {
+      const { findings, usable } = await examine(flags.config)
+      if (flags.json) printJson({ ok: usable, checks: findings })
+      else printLines(findingLines(findings, usable, screenOn(process.stdout)))
+      if (!usable) process.exitCode = 3
+    })
+}
+
+async function examine(config: string | undefined): Promise<{ findings: Finding[]; usable: boolean }> {
+  const settings = await readSettings(config === undefined ? {} : { config }).catch(asFault)
+  const [embedded, ollama] = await Promise.all([inspectEmbedded(), inspectOllama(process.env.OLLAMA_HOST)])
+  const known = settings instanceof CaesuraError ? undefined : settings
+  const configured = await configurationFinding(settings)
+  const findings = [
+    nodeFinding(process.versions.node),
+    embeddedFinding(embedded),
+    modelFinding(embedded),
+    ollamaFinding(ollama),
+    configured,
+    recordsFinding(known?.recordsFile ?? (process.env.CAESURA_RECORDS || '.caesura/runs.sqlite')),
+  ]
+  const withNodes = (known?.config?.nodes.length ?? 0) > 0
+  const embeddedRuns = 'models' in embedded && embedded.models.length > 0
+  const ollamaRuns = 'models' in ollama && ollama.models.length > 0
+  // With nodes configured a run goes to them and nowhere else.
+  const usable = configured.ok && (withNodes || embeddedRuns || ollamaRuns)
+  return { findings, usable }
+}
+
+/** An error of the input as a value; anything else is a fault of ours. */
+function asFault(error: unknown): CaesuraError {
+  if (error instanceof CaesuraError) return error
+  const first = error instanceof CaesuraErrors ? error.errors[0] : undefined
+  if (first === undefined) throw error
+  return first
+}
+
+function nodeFinding(version: string): Finding {
+  const [major = 0, minor = 0] = version.split('.').map(Number)
+  const ok = major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1])
+  return { name: 'Node', ok, detail: version, ...(!ok && { next: `Install Node ${OLDEST_NODE.join('.')} or newer.` }) }
+}
+
+const fromFault = (name: string, { message, place }: CaesuraError): Finding => ({
+  name,
+  ok: false,
+  detail: message,
+  // Some messages say it themselves.
+  ...(place.hint !== undefined && !message.includes(place.hint) && { next: place.hint }),
+})
+
+function embeddedFinding(found: Inspected): Finding {
+  const name = 'node-llama-cpp'
+  if ('fault' in found) return fromFault(name, found.fault)
+  return { name, ok: true, detail: `${found.server.version ?? 'found'}, its binary loads` }
+}
+
+function modelFinding(found: Inspected): Finding {
+  const name = 'bundled model'
+  if ('fault' in found) return { name, ok: existsSync(found.address), detail: found.address }
+  const [model] = found.models
+  if (model !== undefined) return { name, ok: true, detail: `${model.name}, ${megabytes(model.bytes ?? 0)}` }
+  return { name, ok: false, detail: `${found.server.address ?? ''} is missing`, next: 'Install the package again.' }
+}
+
+const megabytes = (bytes: number) => `${(bytes / 1e6).toFixed(1)} MB`
+
+function ollamaFinding(found: Inspected): Finding {
+  const name = 'Ollama'
+  if ('fault' in found) return fromFault(name, found.fault)
+  const at = `${found.server.version ?? 'unknown version'} at ${found.server.address ?? ''}`
+  if (found.models.length === 0)
+    return { name, ok: false, detail: `${at}, without models`, next: 'ollama pull gemma3:1b' }
+  return { name, ok: true, detail: `${at}, models: ${found.models.map((model) => model.name).join(', ')}` }
+}
+
+async function configurationFinding(settings: Settings | CaesuraError): Promise<Finding> {
+  const name = 'configuration'
+  if (settings instanceof CaesuraError) return fromFault(name, settings)
+  const { config, configFile } = settings
+  if (config === undefined || configFile === undefined) return { name, ok: true, detail: 'none; the defaults hold' }
+  if (config.nodes.length === 0) return { name, ok: true, detail: `${configFile}, no nodes` }
+  try {
+    // Every alias must have a model on a node that answers.
+    const { nodes, notices } = await chooseSurroundings(Object.keys(config.models), wishesOf({}, settings))
+    for (const node of nodes) await node.backend.close()
+    return {
+      name,
+      ok: true,
+      detail: [`${configFile}, nodes: ${nodes.map((node) => node.name).join(', ')}.`, ...notices].join(' '),
+    }
+  } catch (error) {
+    return fromFault(name, asFault(error))
+  }
+}
+
+function recordsFinding(file: string): Finding {
+  const name = 'records'
+  try {
+    if (existsSync(file)) {
+      const store = sqliteStore(file)
+      const [last] = store.list({ limit: 1 })
+      store.close()
+      return { name, ok: true, detail: last === undefined ? `${file}, empty` : `${file}, last run ${last.startedAt}` }
+    }
+    let folder = dirname(resolve(file))
+    while (!existsSync(folder)) folder = dirname(folder)
+    accessSync(folder, constants.W_OK)
+    return { name, ok: true, detail: `${file}, made with the first run` }
+  } catch (error) {
+    if (error instanceof CaesuraError) return fromFault(name, error)
+    return { name, ok: false, detail: `${file} cannot be written`, next: 'Choose another with CAESURA_RECORDS.' }
+  }
+}
+
+/** Lines, unended. */
+export function findingLines(
+  findings: readonly Finding[],
+  usable: boolean,
+  { width, paint }: Pick<Screen, 'width' | 'paint'>,
+): string[] {
+  const nameWidth = Math.max(...findings.map(({ name }) => name.length))
+  const hanging = ' '.repeat('missing'.length + nameWidth + 3)
+  const lines = findings.flatMap(({ name, ok, detail, next }) => {
+    const state = (ok ? 'ok' : 'missing').padEnd('missing'.length)
+    const [first = '', ...rest] = paragraph(detail, width - hanging.length)
+    const steps = next === undefined ? [] : paragraph(`→ ${next}`, width, hanging)
+    return [
+      `${paint(ok ? 'good' : 'bad', state)}  ${name.padEnd(nameWidth)} ${first}`,
+      ...rest.map((line) => hanging + line),
+      ...steps,
+    ]
+  })
+  return [...lines, '', usable ? 'A pipeline can run here.' : paint('bad', 'No pipeline can run here yet.')]
+}

@@ -1,0 +1,53 @@
+import { readFileSync } from 'node:fs'
+import { describe, expect, it } from 'vitest'
+import { schemaCommand } from '../../src/cli/schema.ts'
+import { CaesuraError } from '../../src/core/errors.ts'
+import { capture } from './capture.ts'
+
+const print = (...args: string[]) => capture(schemaCommand(), ...args)
+
+describe('schema', () => {
+  it.each(['pipeline', 'config', 'record', 'event'])(
+    'prints the JSON Schema of %s, with title and description',
+    async (name) => {
+      const { stdout } = await print(name)
+      expect(JSON.parse(stdout)).toMatchObject({
+        $schema: 'https://json-schema.org/draft/2020-12/schema',
+        title: expect.stringContaining('Caesura'),
+        description: expect.any(String),
+      })
+    },
+  )
+
+  it('describes a pipeline as a file writes it: defaults are not required, durations may be texts', async () => {
+    const { properties, required } = JSON.parse((await print('pipeline')).stdout)
+    expect(required).toEqual(['name', 'stages'])
+    expect(properties.stages.items.required).toEqual(['id', 'model', 'prompt'])
+    expect(properties.stages.items.properties.timeout.properties.total.anyOf).toContainEqual({
+      type: 'string',
+      pattern: expect.any(String),
+    })
+  })
+
+  it('is the same as the file that the examples name', async () => {
+    const kept = readFileSync(new URL('../../examples/pipeline.schema.json', import.meta.url), 'utf8')
+    expect(kept, 'run: npm run -s caesura -- schema pipeline > examples/pipeline.schema.json').toBe(
+      (await print('pipeline')).stdout,
+    )
+  })
+
+  it.each([
+    ['pipelin', 'Did you mean `pipeline`?'],
+    ['experiment', 'This version has no experiments yet.'],
+    ['toString', undefined],
+  ])('refuses the name %s', async (name, hint) => {
+    const { stdout, error } = await print(name)
+    expect(stdout).toBe('')
+    expect(error).toBeInstanceOf(CaesuraError)
+    expect(error).toMatchObject({
+      code: 'CAESURA_E_USAGE',
+      place: { received: name, expected: 'pipeline, config, record or event' },
+    })
+    expect((error as CaesuraError).place.hint).toBe(hint)
+  })
+})
