@@ -75,6 +75,7 @@ function callRecord(call: Transcript, journal: Journal): CallRecord {
     settledMs: nsToMs(settledAt),
     slotMs: slotAt === undefined ? 0 : nsToMs(slotFreeAt - slotAt),
     wastedSlotMs: slotAt === undefined ? 0 : nsToMs(Math.max(0, slotFreeAt - Math.max(slotAt, wastedSince ?? slotAt))),
+    ...(call.warmed !== undefined && { warmed: call.warmed }),
     marks: ledger.toArray().map((mark) => ({ name: mark.name, ms: nsToMs(mark.at) })),
     ...(end?.server !== undefined && {
       server: {

@@ -56,6 +56,12 @@ export interface ExecutionObserver extends CallObserver {
   placed(node: { name: string; backend: string; address?: string }): void
 }
 
+/** What became of an attempt to load a model ahead. */
+export interface LoadOutcome {
+  readonly outcome: 'loaded' | 'skipped' | 'failed'
+  readonly reason?: string
+}
+
 /** Runs calls somewhere: in this process, or on workers over a queue. */
 export interface Executor {
   /** Queues the call, waits for a slot, runs it. Never rejects. A slot is free again before the promise resolves. */
@@ -63,6 +69,8 @@ export interface Executor {
     request: CallRequest,
     context: { clock: Clock; signal: AbortSignal; observer: ExecutionObserver },
   ): Promise<CallEnd>
+  /** Loads a model ahead on a node that has a free slot, without taking it; skips it when no node has one. Never rejects. */
+  load(model: string): Promise<LoadOutcome>
   close(): Promise<void>
 }
 

@@ -62,6 +62,14 @@ export const callRecordSchema = z.strictObject({
   slotMs: ms,
   /** The part of it after the last token that was used; all of it when none was. */
   wastedSlotMs: ms,
+  /** What was done ahead for the next stage; absent when the policy's `warm` is `off`. */
+  warmed: z
+    .strictObject({
+      model: z.string(),
+      outcome: z.enum(['loaded', 'skipped', 'failed']),
+      reason: z.string().optional(),
+    })
+    .optional(),
   marks: z.array(z.strictObject({ name: z.string(), ms })),
   /** The server's own durations, where it reported them. */
   server: z

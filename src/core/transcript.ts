@@ -1,6 +1,7 @@
 import type { CallEnd, CallRequest, Settlement } from './call.ts'
 import type { Nanoseconds } from './clock.ts'
 import { Ledger } from './ledger.ts'
+import type { LoadOutcome } from './ports.ts'
 
 /** All that is known of one call: what was asked, what came, when, and how it ended. Instants are ns from the run's start. */
 export class Transcript {
@@ -10,6 +11,8 @@ export class Transcript {
   backend?: string
   end?: CallEnd
   settlement?: Settlement
+  /** What was done ahead for the next stage while this call ran. */
+  warmed?: { readonly model: string } & LoadOutcome
   /** Whether an interrupt came that was not a false one. */
   interrupted = false
   /** Whether a response listens to tokens and sentence ends. */

@@ -1,4 +1,5 @@
 import type { CallEnd, CallRequest } from '../core/call.ts'
+import { CallCancelled, summarize } from '../core/errors.ts'
 import type { Executor, Node } from '../core/ports.ts'
 
 interface Waiter {
@@ -20,6 +21,7 @@ export function inProcessExecutor(nodes: readonly Node[]): Executor {
   const states = nodes.map((node): NodeState => ({ node, free: node.slots }))
   // A Set keeps the order of arrival and forgets a cancelled waiter in constant time.
   const waiting = new Set<Waiter>()
+  const loads = new AbortController()
 
   const mayTake = ({ node }: NodeState, { model, placement, previousNode }: CallRequest): boolean => {
     if (node.models !== undefined && !node.models.includes(model)) return false
@@ -89,7 +91,21 @@ export function inProcessExecutor(nodes: readonly Node[]): Executor {
         release(state)
       }
     },
+    async load(model) {
+      const idle = states.find(({ node, free }) => free > 0 && (node.models?.includes(model) ?? true))
+      if (idle === undefined) return { outcome: 'skipped', reason: 'no free slot' }
+      const { backend } = idle.node
+      if (backend.load === undefined)
+        return { outcome: 'skipped', reason: `a ${backend.kind} node loads nothing ahead` }
+      try {
+        await backend.load(model, loads.signal)
+        return { outcome: 'loaded' }
+      } catch (error) {
+        return { outcome: 'failed', reason: summarize(error).message }
+      }
+    },
     async close() {
+      loads.abort(new CallCancelled('the engine is closing'))
       await Promise.all(nodes.map((node) => node.backend.close()))
     },
   }

@@ -4,6 +4,7 @@ import { CallCancelled, type ErrorSummary, summarize } from '../core/errors.ts'
 import { CallWatch } from './call-watch.ts'
 import { deliver } from './delivery.ts'
 import { environmentOf } from './environment.ts'
+import { warmNext } from './warm.ts'
 
 /** From the stage to its call. */
 export type CallOrder = { readonly type: 'cancel'; readonly reason: string }
@@ -35,7 +36,8 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
       ledger.set('abort-requested', journal.now())
       controller.abort(new CallCancelled(reason))
     }
-    const watch = new CallWatch(environment, transcript, pipeline.stages.find((stage) => stage.id === request.stage)!, {
+    const stage = pipeline.stages.find(({ id }) => id === request.stage)!
+    const watch = new CallWatch(environment, transcript, stage, {
       trigger: (trigger) => news({ type: 'call.trigger', trigger }),
       signal: (planned) => news({ type: 'call.signal', ...(planned.input !== undefined && { input: planned.input }) }),
       timeout: (error) => {
@@ -60,6 +62,7 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
           placed: ({ name, backend }) => {
             transcript.node = name
             transcript.backend = backend
+            warmNext(environment, stage, transcript)
           },
           token: (text) => {
             const at = journal.now()

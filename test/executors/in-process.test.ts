@@ -120,4 +120,15 @@ describe('the executor in process', () => {
     await clock.until(last.end)
     expect(log.filter((line) => line.includes(' at '))).toEqual(['bad at 0', 'cut at 0', 'last at 25'])
   })
+
+  it('loads a model ahead only where a slot is free, and takes none', async () => {
+    const { clock, call, executor, log } = bench([node('n', 2, ['m', 'next'])])
+    const a = call('a')
+    expect(await executor.load('next')).toEqual({ outcome: 'loaded' })
+    const b = call('b')
+    expect(await executor.load('next')).toEqual({ outcome: 'skipped', reason: 'no free slot' })
+    expect(await executor.load('unknown')).toEqual({ outcome: 'skipped', reason: 'no free slot' })
+    await clock.until(Promise.all([a.end, b.end]))
+    expect(log.filter((line) => line.includes(' at '))).toEqual(['a at 0', 'b at 0'])
+  })
 })

@@ -31,6 +31,7 @@ function attaching(inner: Executor): Executor & { started: string[] } {
   return {
     started,
     close: () => inner.close(),
+    load: (model) => inner.load(model),
     execute(request, { clock, signal, observer }) {
       let call = calls.get(request.callId)
       if (call === undefined) {

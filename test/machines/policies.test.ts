@@ -108,6 +108,30 @@ describe('then', () => {
   })
 })
 
+describe('warm: load', () => {
+  const warmed = async (models: string[], slots: number) => {
+    const pipeline = definePipeline({
+      name: 'p',
+      stages: models.map((model, index) => ({ id: `s${index}`, model, prompt: 'x', policy: { warm: 'load' } })),
+    })
+    const record = await scriptedRun(pipeline, { slots, script: speak('a b') }).finish()
+    return record.stages.map((stage) => stage.warmed)
+  }
+  it('loads the next stage’s model while this stage runs, and the record says so', async () => {
+    expect(await warmed(['m1', 'm2'], 2)).toEqual([{ model: 'm2', outcome: 'loaded' }, undefined])
+  })
+  it('is skipped, with the reason, without a free slot or for the same model', async () => {
+    expect(await warmed(['m1', 'm2'], 1)).toEqual([
+      { model: 'm2', outcome: 'skipped', reason: 'no free slot' },
+      undefined,
+    ])
+    expect(await warmed(['m1', 'm1'], 2)).toEqual([
+      { model: 'm1', outcome: 'skipped', reason: 'this stage uses the same model' },
+      undefined,
+    ])
+  })
+})
+
 // Responses that do not ship yet must need nothing but their own definition: these use every command and event.
 describe('a response of one’s own', () => {
   const with_ = (response: ResponseDefinition, policy: object = {}) => {
