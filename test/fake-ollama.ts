@@ -17,6 +17,10 @@ interface Script {
   readonly tokenMs?: number
 }
 
+function* endless(): Generator<string> {
+  for (;;) yield 'on '
+}
+
 /** A server that speaks as much of Ollama's interface as a run needs. */
 export async function fakeOllama({ models, tokens = ['Hel', 'lo.'], tokenMs = 0 }: Script): Promise<FakeOllama> {
   let cut = 0
@@ -36,8 +40,12 @@ export async function fakeOllama({ models, tokens = ['Hel', 'lo.'], tokenMs = 0 
       if (!response.writableFinished) cut += 1
     })
     response.setHeader('content-type', 'application/x-ndjson')
-    if (tokens === 'for ever') while (!response.destroyed) line('on '), await sleep(Math.max(1, tokenMs))
-    else for (const token of tokens) line(token), await sleep(tokenMs)
+    const pieces = tokens === 'for ever' ? endless() : tokens
+    for (const piece of pieces) {
+      if (response.destroyed) return response
+      line(piece)
+      await sleep(tokenMs)
+    }
     return response.end(
       `${JSON.stringify({ ...head, message: { role: 'assistant', content: '' }, done: true, done_reason: 'stop', eval_count: tokens.length })}\n`,
     )

@@ -91,11 +91,13 @@ function callRecord(call: Transcript, journal: Journal): CallRecord {
 function interruptRecord(entry: InterruptEntry, journal: Journal): InterruptRecord {
   const from = journal.call(entry.fromCall)
   const to = entry.toCall === undefined ? undefined : journal.call(entry.toCall)
+  // The cancel reaches the call only once the token that brought the interrupt is dealt with.
+  const decidedAt = (entry.cancelsAtOnce ? from.ledger.at('abort-requested') : undefined) ?? entry.decidedAt
   const split =
     to &&
     interruptPhases({
       interruptedAt: entry.at,
-      ...(entry.decidedAt !== undefined && { decidedAt: entry.decidedAt }),
+      ...(decidedAt !== undefined && { decidedAt }),
       call: (name) => from.ledger.at(name),
       next: (name) => to.ledger.at(name),
       ...(to.end?.server !== undefined && { server: to.end.server }),

@@ -104,19 +104,25 @@ function compose(text: string, lineCounter: LineCounter, at: ErrorPlace) {
   try {
     return parseDocument(text, { ...PARSING, lineCounter })
   } catch (cause) {
+    if (!(cause instanceof RangeError)) throw cause
     throw tooDeep(at, cause)
   }
 }
 
 const tooDeep = (at: ErrorPlace, cause: unknown) =>
-  new CaesuraError('CAESURA_E_YAML', 'The document is nested too deeply.', { ...at, cause })
+  new CaesuraError('CAESURA_E_YAML', 'The document is nested too deeply.', {
+    ...at,
+    expected: 'a few hundred levels at most',
+    cause,
+  })
 
 function toPlain(convert: () => unknown, at: ErrorPlace): unknown {
   let value: unknown
   try {
     value = convert()
   } catch (cause) {
-    if (!(cause instanceof ReferenceError)) throw tooDeep(at, cause)
+    if (cause instanceof RangeError) throw tooDeep(at, cause)
+    if (!(cause instanceof ReferenceError)) throw cause
     const unresolved = cause.message.startsWith('Unresolved alias')
     const message = unresolved ? 'An alias names no anchor before it.' : 'The document uses too many aliases.'
     throw new CaesuraError('CAESURA_E_YAML', message, { ...at, hint: 'Write the values out.', cause })
@@ -158,7 +164,7 @@ function duplicateKey(key: string, place: ErrorPlace): CaesuraError {
 
 function syntaxError(error: YAMLError, text: string, place: ErrorPlace): CaesuraError {
   const { message, hint } = explanations[error.code] ?? { message: show(error.message.replace(/[.:]?$/, '')) }
-  const received = text.slice(error.pos[0], text.indexOf('\n', error.pos[0]) >>> 0).trim()
+  const received = text.slice(error.pos[0]).split('\n', 1)[0]!.trim()
   return new CaesuraError('CAESURA_E_YAML', `${message}.`, {
     ...place,
     ...(received !== '' && { received: show(received) }),

@@ -21,6 +21,8 @@ export interface InterruptEntry {
   decision?: string
   reason?: string
   decidedAt?: Nanoseconds
+  /** A cancel is among the first commands: the decision reaches the call with the mark `abort-requested`. */
+  cancelsAtOnce?: boolean
   /** A newer signal took its place before it was carried out. */
   superseded: boolean
   /** Who sent the signal and waits to hear what was decided. */

@@ -9,7 +9,7 @@ export type MarkReader = (name: MarkName) => Nanoseconds | undefined
 /** One interrupt, as far as phases need it. Instants are whole ns on one scale. */
 export interface InterruptInstants {
   readonly interruptedAt: Nanoseconds
-  /** When the policy's first commands had been given. */
+  /** When the policy's first commands had been given, and had reached the call. */
   readonly decidedAt?: Nanoseconds
   /** The interrupted call. */
   readonly call: MarkReader
@@ -26,7 +26,8 @@ interface PhaseNs {
 }
 
 /**
- * Splits the time from an interrupt to the next call's first token. The lengths are whole ns, none is zero or negative, and
+ * Splits the time from an interrupt to the next call's first token. `decide` is the engine's own time: to the first commands, and
+ * from the settled call to the next one's start (carry, prompt). The lengths are whole ns, none is zero or negative, and
  * they sum exactly to the whole; what neither a mark nor a report explains is one phase, `unattributed`, at the end.
  * Undefined when the next call has no first token.
  */
@@ -59,7 +60,7 @@ export function interruptPhasesNs(instants: InterruptInstants): { total: Nanosec
     if (abortAt !== undefined && abortAt <= settledAt) until('drain', abortAt)
     until(abortAt === undefined ? 'drain' : 'settle', settledAt)
   }
-  until(undefined, startedAt)
+  until('decide', startedAt)
   until('slot', next('slot-acquired'))
   until('connect', next('connected'))
   until('send', next('request-sent'))

@@ -6,7 +6,7 @@ const count = z.int().min(0)
 const errorSummary = z.strictObject({ code: z.string(), message: z.string() })
 
 export const phaseNames = [
-  'decide', // interrupt → the policy's first commands are given
+  'decide', // the engine's own time: interrupt → first commands, and old call settled → next call handed over
   'drain', // the old call runs on because the policy lets it
   'settle', // abort requested → the old call has settled
   'slot', // the next call waits for a free slot on our side

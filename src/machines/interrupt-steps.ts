@@ -118,10 +118,11 @@ export function takeOrder(draft: RunDraft, order: InterruptOrder): void {
   else releaseDelivery(journal, journal.call(handling.from.callId))
 }
 
-function cancel(draft: RunDraft, { from, to }: Handling, { trigger }: InterruptEntry): void {
+function cancel(draft: RunDraft, { from, to }: Handling, entry: InterruptEntry): void {
+  if (entry.decidedAt === undefined) entry.cancelsAtOnce = true
   // Once the next stage runs, the old call has lost a race: its answer is withdrawn, not cut short.
   const kind = to === null ? 'abort' : 'withdraw'
-  if (draft.isLive(from)) draft.send(from.entry, { type: 'cancel', kind, reason: `interrupted by ${trigger}` })
+  if (draft.isLive(from)) draft.send(from.entry, { type: 'cancel', kind, reason: `interrupted by ${entry.trigger}` })
 }
 
 /** Goes where the policy sends the run, with what it carries. */

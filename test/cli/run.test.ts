@@ -219,7 +219,7 @@ describe('caesura with bad input', () => {
       'folder',
       { CAESURA_RECORDS: '.' },
     ],
-  ] as const)('%s', async (_name, args, code, error, text, env = {}) => {
+  ] as const)('%s', async (_name, args, code, error, text, env?: NodeJS.ProcessEnv) => {
     const human = await caesura(folder, args, env)
     expect({ status: human.status, stdout: human.stdout }).toEqual({ status: code, stdout: '' })
     expect(human.stderr).toContain(error)

@@ -53,7 +53,7 @@ describe('the phases of an interrupt', () => {
       call: { 'abort-requested': 101, settled: 150 },
       next: { 'call-start': 151, 'slot-acquired': 160, 'prefill-start': 160, 'prefill-end': 200, 'first-token': 205 },
     })
-    expect(named(result)).toEqual({ decide: 2, settle: 48, slot: 9, prefill: 40, 'first-token': 5, unattributed: 1 })
+    expect(named(result)).toEqual({ decide: 3, settle: 48, slot: 9, prefill: 40, 'first-token': 5 })
   })
 
   it('of a drain that was cut short: drain until the abort, then settle', () => {
