@@ -29,7 +29,10 @@ function serve(): void {
       next += 1
       writeLine(response, model, { content: ` t${next}` })
       // By its due time and not from the last write: every answer takes as long as every other.
-      if (next < tokens) return void setTimeout(write, arrivedAt + firstMs + next * everyMs - monotonicMs())
+      if (next < tokens) {
+        const left = arrivedAt + firstMs + next * everyMs - monotonicMs()
+        return void setTimeout(write, Math.max(1, left))
+      }
       writeLine(response, model, { content: '' }, { done: true, done_reason: 'stop', eval_count: tokens })
       response.end()
       tell({ type: 'served', arrivedAt, servedMs: monotonicMs() - arrivedAt })

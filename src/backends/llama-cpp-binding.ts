@@ -10,10 +10,13 @@ export interface Binding {
   takeError(): string | undefined
 }
 
+/** How the package is loaded. */
+export type ImportLibrary = () => Promise<typeof import('node-llama-cpp')>
+
 export interface BindingSettings {
   readonly gpu: boolean
-  /** How the package is loaded; `import('node-llama-cpp')` by default. */
-  readonly importLibrary?: () => Promise<typeof import('node-llama-cpp')>
+  /** `import('node-llama-cpp')` by default. */
+  readonly importLibrary?: ImportLibrary
 }
 
 /**

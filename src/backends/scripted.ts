@@ -31,13 +31,13 @@ export type Script = CallScript | ((request: CallRequest) => CallScript)
 
 /**
  * A model server that says what it is told, when it is told, on the clock of the run: for tests and simulations. With a virtual
- * clock it is deterministic to the nanosecond. An abort is heeded in every phase, after the script's `abortMs`.
+ * clock it is deterministic to the nanosecond. It takes calls for any model, and lists `models`. An abort is heeded in every phase, after the script's `abortMs`.
  */
-export function scriptedBackend(script: Script): Backend {
+export function scriptedBackend(script: Script, models: readonly string[] = ['scripted']): Backend {
   return {
     kind: 'scripted',
     server: async () => ({ kind: 'scripted' }),
-    models: async () => [],
+    models: async () => models.map((name) => ({ name })),
     load: async () => undefined,
     close: async () => undefined,
     generate: (request, context) => play(typeof script === 'function' ? script(request) : script, context),

@@ -1,4 +1,4 @@
-/** A length of time for people, to three digits: `0.04 ms`, `3.2 ms`, `143 ms`, `1.43 s`, `2 m 05 s`. */
+/** A length of time for people, to three digits: `0.04 ms`, `3.2 ms`, `143 ms`, `1.43 s`, `2 m 05 s`, `3 h 20 m`. */
 export function milliseconds(ms: number): string {
   if (ms === 0) return '0 ms'
   if (ms < 0.01) return '<0.01 ms'
@@ -8,7 +8,9 @@ export function milliseconds(ms: number): string {
   if (ms < 9_995) return `${(ms / 1000).toFixed(2)} s`
   if (ms < 59_950) return `${(ms / 1000).toFixed(1)} s`
   const seconds = Math.round(ms / 1000)
-  return `${Math.floor(seconds / 60)} m ${String(seconds % 60).padStart(2, '0')} s`
+  const minutes = Math.floor(seconds / 60)
+  if (minutes < 60) return `${minutes} m ${String(seconds % 60).padStart(2, '0')} s`
+  return `${Math.floor(minutes / 60)} h ${String(minutes % 60).padStart(2, '0')} m`
 }
 
 /** A share of a whole: `61 %`, and `<1 %` for what is more than nothing. */

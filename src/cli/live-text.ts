@@ -119,24 +119,32 @@ export class LiveText {
     const call = this.#calls.get(callId)
     if (call === undefined) return
     call.cut = settlement === 'aborted' || settlement === 'withdrawn'
-    const prefix = this.#isCurrent(call) ? '' : `${call.heading}: `
-    if (call.cut && prefix !== '') this.#flow.line(`${prefix}${settlement} ${CUT}`, 'quiet')
-    else if (call.cut && !this.#redraws) this.#flow.mark(CUT, 'bad')
+    const current = this.#isCurrent(call)
+    const prefix = current ? '' : `${call.heading}: `
+    if (call.cut && !current) this.#flow.line(`${prefix}${settlement} ${CUT}`, 'quiet')
+    else if (call.cut && this.#redraws) this.#redraw(call.kept ?? call.length)
+    else if (call.cut) this.#flow.mark(CUT, 'bad')
     this.#writePending()
     if (error !== undefined) this.#flow.line(`${prefix}failed: ${error.message} (${error.code})`, 'bad')
   }
 
-  /** The first `characters` of a call's text stand. Says so where that is not all of it. */
+  /** The first `characters` of a call's text stand. Says so where the call was cut, or not all of it stands. */
   #stands(callId: string, characters: number): void {
     const call = this.#calls.get(callId)
     if (call === undefined || call.kept !== undefined) return
     call.kept = characters
-    if (call.length <= characters && !(call.cut && call.length === 0)) return
+    const all = call.length <= characters
+    if (all && !call.cut) return
     this.#writePending()
-    if (this.#isCurrent(call)) this.#redraw(characters)
-    const kept = characters === 0 ? 'nothing of it' : `the first ${characters} of ${call.length} characters`
+    const current = this.#isCurrent(call)
+    if (current && !all && this.#redraws) this.#redraw(characters)
+    const kept = all
+      ? 'all of it'
+      : characters === 0
+        ? 'nothing of it'
+        : `the first ${characters} of ${call.length} characters`
     const sentence = call.length === 0 ? 'cut before its first token' : `kept: ${kept}`
-    this.#flow.line(this.#isCurrent(call) ? sentence : `${call.heading}: ${sentence}`, 'quiet')
+    this.#flow.line(current ? sentence : `${call.heading}: ${sentence}`, 'quiet')
   }
 
   /** Draws the current section again, with what does not stand struck out. */

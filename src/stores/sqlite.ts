@@ -5,6 +5,8 @@ import { CaesuraError } from '../core/errors.ts'
 import type { RunStore, RunSummary } from '../core/ports.ts'
 import { type RunRecord, recordSchema } from '../core/record.ts'
 
+// Node 22 binds plain `?` only: it does not map `?1` used twice.
+
 /** What this version writes to `user_version`; a migration raises it by one. */
 const SCHEMA_VERSION = 1
 
@@ -51,9 +53,9 @@ export function sqliteStore(file: string): RunStore {
         database
           .prepare(
             `SELECT run_id, pipeline, outcome, started_at, duration_ms, interrupts, to_first_token_ms, wasted_tokens
-             FROM runs WHERE ?1 IS NULL OR pipeline = ?1 ORDER BY started_at DESC, sequence DESC LIMIT ?2`,
+             FROM runs WHERE ? IS NULL OR pipeline = ? ORDER BY started_at DESC, sequence DESC LIMIT ?`,
           )
-          .all(pipeline ?? null, limit ?? -1)
+          .all(pipeline ?? null, pipeline ?? null, limit ?? -1)
           .map(summary),
       )
     },
@@ -177,8 +179,8 @@ function find(database: DatabaseSync, run: string): string {
     run === ''
       ? []
       : database
-          .prepare('SELECT run_id, record FROM runs WHERE substr(run_id, 1, length(?1)) = ?1 ORDER BY run_id LIMIT 4')
-          .all(run)
+          .prepare('SELECT run_id, record FROM runs WHERE substr(run_id, 1, length(?)) = ? ORDER BY run_id LIMIT 4')
+          .all(run, run)
   if (rows.length === 0) throw unknown(run, 'no recorded run has this id', '`caesura runs` lists the recorded runs.')
   if (rows.length > 1)
     throw unknown(

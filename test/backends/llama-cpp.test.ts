@@ -6,6 +6,8 @@ import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type LlamaCppSettings, llamaCppBackend } from '../../src/backends/llama-cpp.ts'
+import { backendOn } from '../../src/backends/llama-cpp-backend.ts'
+import type { ImportLibrary } from '../../src/backends/llama-cpp-binding.ts'
 import type { CallEnd, ChatMessage, GenerationOptions } from '../../src/core/call.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import { CallCancelled } from '../../src/core/errors.ts'
@@ -318,8 +320,8 @@ describe('several calls at once', () => {
 
 describe('loading', () => {
   const opened: Backend[] = []
-  const open = (settings: Partial<LlamaCppSettings> = {}) => {
-    const backend = llamaCppBackend({ model: MODEL, ...settings })
+  const open = (settings: Partial<LlamaCppSettings> = {}, importLibrary?: ImportLibrary) => {
+    const backend = backendOn({ model: MODEL, ...settings }, importLibrary)
     opened.push(backend)
     return backend
   }
@@ -379,7 +381,7 @@ describe('loading', () => {
   })
 
   it('says what to install where the package is missing', async () => {
-    const backend = open({ importLibrary: () => Promise.reject(new Error("Cannot find package 'node-llama-cpp'")) })
+    const backend = open({}, () => Promise.reject(new Error("Cannot find package 'node-llama-cpp'")))
     const { end } = await ask(backend, kettle.messages)
     expect(end).toMatchObject({ end: 'failed', error: { code: 'CAESURA_E_NO_BACKEND' } })
     await expect(backend.server(new AbortController().signal)).rejects.toMatchObject({
@@ -393,7 +395,7 @@ describe('loading', () => {
       const library = await import('node-llama-cpp')
       return { ...library, getLlama: () => Promise.reject(new library.NoBinaryFoundError()) }
     }
-    const { end } = await ask(open({ importLibrary }), kettle.messages)
+    const { end } = await ask(open({}, importLibrary), kettle.messages)
     expect(end).toMatchObject({ end: 'failed', error: { code: 'CAESURA_E_NO_BACKEND' } })
     expect(end.error!.message).toContain(`${process.platform}-${process.arch}`)
   })

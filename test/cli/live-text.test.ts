@@ -129,6 +129,31 @@ refine
 `)
   })
 
+  it('says when all of a cut text is kept', () => {
+    expect(
+      shown([start('draft'), ...tokens('draft', 'One.'), settled('draft', 'aborted'), commit('draft', 4), end]),
+    ).toBe('draft\n  One. ✂\n  kept: all of it\n')
+  })
+
+  it('says when a call was cut before its first token', () => {
+    expect(shown([start('draft'), settled('draft', 'aborted'), commit('draft', 0), end])).toBe(
+      'draft\n  ✂\n  cut before its first token\n',
+    )
+  })
+
+  it('says why a call failed, and numbers attempts and repeated stages', () => {
+    const failed: RunEventBody = {
+      type: 'stage-settle',
+      stage: 'draft',
+      callId: 'draft.1.1',
+      settlement: 'failed',
+      error: { code: 'CAESURA_E_REFUSED', message: 'refused' },
+    }
+    expect(shown([start('draft'), failed, start('draft', 2), start('draft', 1, 2), end])).toBe(
+      'draft\n  failed: refused (CAESURA_E_REFUSED)\n\ndraft, attempt 2\n\ndraft (2)\n',
+    )
+  })
+
   it('lets a drained call go on below the interrupt', () => {
     expect(
       shown([
@@ -194,6 +219,7 @@ describe('LiveText on a terminal', () => {
     expect(output).toBe(
       [
         'draft\n  One. Two three\n  interrupt: Change → abort\n',
+        '\u001b[2A\r\u001b[J  One. Two three ✂\n  interrupt: Change → abort\n',
         '\u001b[2A\r\u001b[J  One.~ Two~~ three~ ✂\n  interrupt: Change → abort\n',
         '  kept: the first 4 of 14 characters\n',
       ].join(''),

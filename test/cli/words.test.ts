@@ -122,6 +122,7 @@ describe('figures', () => {
     [12_345, '12.3 s'],
     [59_990, '1 m 00 s'],
     [125_000, '2 m 05 s'],
+    [12_000_000, '3 h 20 m'],
   ])('%f ms is %s', (ms, text) => {
     expect(milliseconds(ms)).toBe(text)
   })

@@ -14,6 +14,11 @@ export interface BackendUnderTest {
   readonly model: string
   /** Called after `backend.close()`: how much is still open (connections, sequences). Looked at until it is 0. */
   leftOpen?(): number
+  /**
+   * For a server with a fault that its backend cannot mend: called when a call has failed. True: the server was that fault,
+   * is well again, and the suite makes the call once more.
+   */
+  recover?(end: CallEnd): Promise<boolean>
   /** Stops what was started beside the backend. */
   teardown?(): Promise<void>
 }
@@ -308,7 +313,7 @@ export function describeBackend(name: string, settings: BackendSettings): void {
           return generate(prompt(i), { started })
         })
         if (i % 2 === 0) {
-          expect(outcome.end, `call ${i}`).toMatchObject({ end: 'completed' })
+          expect(outcome.end, `call ${i}: ${outcome.end.error?.message}`).toMatchObject({ end: 'completed' })
           expect(outcome.text, `call ${i}`).toBe(expected.text)
         } else if (outcome.end.end !== 'completed') expectCancelled(outcome, expected.text)
         expectOrder(outcome)

@@ -1,11 +1,12 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { DEMO_MODEL } from '../../scripts/ollama/model.ts'
 import { ollamaBackend } from '../../src/backends/ollama.ts'
-import type { CallRequest, ChatMessage } from '../../src/core/call.ts'
+import type { CallEnd, CallRequest, ChatMessage } from '../../src/core/call.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import { CallCancelled } from '../../src/core/errors.ts'
 import type { MarkName } from '../../src/core/ledger.ts'
 import { describeBackend } from '../conformance/backend.ts'
+import { recoverFromWedge, WEDGED_AFTER_MS, wedges } from './wedge.ts'
 
 const url = process.env.OLLAMA_HOST
 if (url === undefined) throw new Error('OLLAMA_HOST is not set; run these tests with: npm run test:ollama')
@@ -19,7 +20,11 @@ const things = ['descale my kettle', 'clean a cast iron pan', 'sharpen a kitchen
 const questions = things.map((thing) => draft(`How do I ${thing}?`))
 
 describeBackend('a real Ollama', {
-  make: async () => ({ backend: ollamaBackend({ url }), model: `${DEMO_MODEL}:latest` }),
+  make: async () => ({
+    backend: ollamaBackend({ url, loadDeadlineMs: WEDGED_AFTER_MS }),
+    model: `${DEMO_MODEL}:latest`,
+    recover: (end) => recoverFromWedge(url, end),
+  }),
   prompts: questions,
   options: { temperature: 0, seed: 1, maxTokens: 24 },
   longPrompt: draft(`${'I have a kettle, a pan, a knife and a plant. '.repeat(50)}How do I descale my kettle?`),
@@ -31,10 +36,17 @@ describeBackend('a real Ollama', {
 })
 
 describe('a real Ollama', () => {
-  const backend = ollamaBackend({ url })
-  afterAll(() => backend.close())
+  const backend = ollamaBackend({ url, loadDeadlineMs: WEDGED_AFTER_MS })
+  afterAll(async () => {
+    await backend.close()
+    if (wedges > 0) console.log(`the server lost its slot ${wedges} times after an abort (ollama#17131)`)
+  })
 
-  const call = async (request: Partial<CallRequest>, signal = new AbortController().signal, token = () => {}) => {
+  const call = async (
+    request: Partial<CallRequest>,
+    signal = new AbortController().signal,
+    token = () => {},
+  ): Promise<{ end: CallEnd; text: string; names: readonly MarkName[] }> => {
     const names: MarkName[] = []
     let text = ''
     const end = await backend.generate(
@@ -59,7 +71,7 @@ describe('a real Ollama', () => {
         },
       },
     )
-    return { end, text, names }
+    return (await recoverFromWedge(url, end)) ? call(request, signal, token) : { end, text, names }
   }
 
   it('reports counts and durations that fit into each other', async () => {

@@ -1,0 +1,176 @@
+/**
+ * `npm run check:package`: builds the package, packs it, installs the tarball in an empty folder as a user would, and uses it
+ * there: the command line, the bundled model, the types. Needs npm's registry or its cache.
+ */
+import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { delimiter, dirname, join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { promisify } from 'node:util'
+import { publint } from 'publint'
+import { formatMessage } from 'publint/utils'
+import { z } from 'zod'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const manifest = z
+  .object({
+    version: z.string(),
+    overrides: z.record(z.string(), z.string()),
+    devDependencies: z.looseObject({ 'node-llama-cpp': z.string() }),
+  })
+  .parse(JSON.parse(await readFile(join(root, 'package.json'), 'utf8')))
+
+/** The packed command line must run on this Node, not on an older one that the machine has. */
+const env = { ...process.env, PATH: `${dirname(process.execPath)}${delimiter}${process.env.PATH}`, NO_COLOR: '1' }
+
+interface Ended {
+  readonly status: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+async function run(folder: string, command: string, ...args: readonly string[]): Promise<Ended> {
+  try {
+    const { stdout, stderr } = await promisify(execFile)(command, args, {
+      cwd: folder,
+      env,
+      maxBuffer: 64_000_000,
+      shell: process.platform === 'win32',
+    })
+    return { status: 0, stdout, stderr }
+  } catch (error) {
+    const ended = z.object({ code: z.number(), stdout: z.string(), stderr: z.string() }).safeParse(error)
+    if (!ended.success) throw error
+    return { status: ended.data.code, stdout: ended.data.stdout, stderr: ended.data.stderr }
+  }
+}
+
+async function mustRun(folder: string, command: string, ...args: readonly string[]): Promise<string> {
+  const { status, stdout, stderr } = await run(folder, command, ...args)
+  assert.equal(status, 0, `${[command, ...args].join(' ')} ended with ${status}:\n${stdout}${stderr}`)
+  return stdout
+}
+
+async function step(name: string, work: () => Promise<void>): Promise<void> {
+  const startedAt = performance.now()
+  await work()
+  console.log(`check:package: ${name} (${((performance.now() - startedAt) / 1000).toFixed(1)} s)`)
+}
+
+const folder = await mkdtemp(join(tmpdir(), 'caesura-package-'))
+const app = join(folder, 'app')
+const installed = join(app, 'node_modules/caesura')
+let tarball = ''
+const install = (...what: readonly string[]) =>
+  mustRun(app, 'npm', 'install', '--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts', ...what)
+const pipelineRun = () =>
+  run(
+    app,
+    'npx',
+    ...['--no-install', 'caesura', 'run', join(installed, 'examples/draft-refine.yaml'), '--backend', 'embedded'],
+    ...['--input', 'How do I descale my kettle?', '--interrupt', 'tokens=12:I have no vinegar.', '--json'],
+  )
+
+try {
+  await step('builds', async () => {
+    await rm(join(root, 'dist'), { recursive: true, force: true })
+    await mustRun(root, 'npm', 'run', 'build')
+  })
+
+  await step('publint finds nothing', async () => {
+    const { messages, pkg } = await publint({ pkgDir: root, pack: 'npm', strict: true })
+    assert.deepEqual(
+      messages.map((message) => formatMessage(message, pkg, { color: false })),
+      [],
+    )
+  })
+
+  await step('packs what it needs, and nothing else', async () => {
+    const packed = z
+      .array(z.object({ filename: z.string(), files: z.array(z.object({ path: z.string() })) }))
+      .length(1)
+      .parse(JSON.parse(await mustRun(root, 'npm', 'pack', '--json', '--silent', '--pack-destination', folder)))[0]!
+    tarball = join(folder, packed.filename)
+    const paths = packed.files.map(({ path }) => path)
+    for (const needed of [
+      'LICENSE',
+      'README.md',
+      'dist/index.js',
+      'dist/index.d.ts',
+      'dist/cli/main.js',
+      'examples/draft-refine.yaml',
+      'models/caesura-demo-3m.q8_0.gguf',
+      'models/caesura-demo-3m.md',
+    ])
+      assert.ok(paths.includes(needed), `${needed} is not in the package`)
+    for (const path of paths)
+      assert.doesNotMatch(
+        path,
+        /^(src|test|bench|scripts|models\/train|\.)|\.(sqlite|tsbuildinfo)/,
+        `${path} is packed`,
+      )
+  })
+
+  await step('installs in an empty folder, without the engine', async () => {
+    await mkdir(app)
+    const { overrides } = manifest
+    await writeFile(
+      join(app, 'package.json'),
+      JSON.stringify({ name: 'app', private: true, type: 'module', overrides }),
+    )
+    await install(tarball)
+    assert.equal((await mustRun(app, 'npx', '--no-install', 'caesura', '--version')).trim(), manifest.version)
+  })
+
+  await step('says what to install where the engine is missing', async () => {
+    const { status, stdout } = await pipelineRun()
+    assert.equal(status, 3, stdout)
+    const { error } = z
+      .object({ error: z.object({ code: z.string(), hint: z.string().optional() }) })
+      .parse(JSON.parse(stdout))
+    assert.equal(error.code, 'CAESURA_E_NO_BACKEND')
+    assert.equal(error.hint, 'npm install node-llama-cpp')
+  })
+
+  await step('the library loads and its types compile', async () => {
+    const source = [
+      "import { createEngine, definePipeline, llamaCpp, ollama, scripted } from 'caesura'",
+      "const node = llamaCpp({ name: 'here', model: 'no.gguf' })",
+      'const engine = createEngine({ nodes: [node] })',
+      "const pipeline = definePipeline({ name: 'p', stages: [{ id: 'a', model: 'm', prompt: 'Hi' }] })",
+      'await engine.close()',
+      'console.log(pipeline.name, typeof ollama, typeof scripted)',
+    ]
+    await writeFile(join(app, 'main.ts'), `${source.join('\n')}\n`)
+    const options = { module: 'nodenext', target: 'es2023', lib: ['es2023', 'esnext.disposable', 'dom'], strict: true }
+    const compilerOptions = { ...options, types: [], noEmit: true }
+    await writeFile(join(app, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['main.ts'] }))
+    await mustRun(app, process.execPath, join(root, 'node_modules/typescript/bin/tsc'), '-p', '.')
+    assert.equal((await mustRun(app, process.execPath, 'main.ts')).trim(), 'p function function')
+  })
+
+  await step('installs the engine beside it', async () => {
+    await install(`node-llama-cpp@${manifest.devDependencies['node-llama-cpp']}`)
+  })
+
+  await step('runs the example on the bundled model', async () => {
+    const { status, stdout, stderr } = await pipelineRun()
+    assert.equal(status, 0, stdout + stderr)
+    const record = z
+      .object({
+        outcome: z.literal('completed'),
+        output: z.string(),
+        stages: z.array(z.object({ id: z.string(), settlement: z.string() })),
+      })
+      .parse(JSON.parse(stdout))
+    assert.deepEqual(
+      record.stages.map(({ id, settlement }) => `${id} ${settlement}`),
+      ['draft aborted', 'refine completed'],
+    )
+    assert.match(record.output, /^Without vinegar/)
+  })
+} finally {
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 })
+}

@@ -1,0 +1,3 @@
+import { describeMainJob } from '../conformance/main-job.ts'
+
+describeMainJob('the bundled model', ['--backend', 'embedded'])
