@@ -34,7 +34,7 @@ module.exports = {
     only('executors', ['core/']),
     only('stores', ['core/']),
     only('simulation', ['core/']),
-    only('cli', ['core/', 'compose\\.ts', 'surroundings\\.ts', 'inspection\\.ts', 'stores\\.ts']),
+    only('cli', ['core/', 'compose\\.ts', 'surroundings\\.ts', 'wishes\\.ts', 'inspection\\.ts', 'stores\\.ts']),
     packageOnlyIn('xstate', ['machines/']),
     packageOnlyIn('ollama', ['backends/']),
     packageOnlyIn('node-llama-cpp', ['backends/']),

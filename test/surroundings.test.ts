@@ -4,7 +4,8 @@ import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type ConfigInput, defineConfig } from '../src/core/config-schema.ts'
 import { modelNameOf, nameOnServer, resolveOn } from '../src/model-names.ts'
-import { bundledModel, chooseSurroundings, type Surroundings, type Wishes } from '../src/surroundings.ts'
+import { bundledModel, chooseSurroundings } from '../src/surroundings.ts'
+import type { Surroundings, Wishes } from '../src/wishes.ts'
 import { type FakeOllama, fakeOllama } from './fake-ollama.ts'
 
 /** Nothing listens here. */

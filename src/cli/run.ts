@@ -84,10 +84,7 @@ async function run(file: string, flags: RunFlags): Promise<void> {
   if (flags.json) printJson(record)
   else if (!flags.events) showEnd(record, flags.record)
   const missed = signals.length - signalsSeen(record, signals)
-  if (missed > 0 && record.outcome === 'completed')
-    remark(
-      `${missed === 1 ? 'An interrupt' : `${missed} interrupts`} of --interrupt never came: the run had ended before.`,
-    )
+  if (missed > 0 && record.outcome === 'completed') remark(missedSignals(missed, pipeline))
   if (stoppedBy !== undefined) process.exitCode = stoppedBy
   else if (record.outcome === 'failed') {
     // With --json and --events the record and the events say it on stdout.
@@ -95,6 +92,12 @@ async function run(file: string, flags: RunFlags): Promise<void> {
       remark(`${record.error?.code ?? 'CAESURA_E_INTERNAL'}: ${record.error?.message ?? 'failed'}`)
     process.exitCode = 1
   }
+}
+
+function missedSignals(count: number, { stages }: Pipeline): string {
+  const which = count === 1 ? 'An interrupt' : `${count} interrupts`
+  const ignored = stages.some((stage) => stage.policy.trigger.signals === 'ignore')
+  return `${which} of --interrupt never came: the run had ended before${ignored ? ', or a policy ignores signals' : ''}.`
 }
 
 /** Planned signals come as `signal`; what a policy's own trigger did is not one of them. */

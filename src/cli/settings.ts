@@ -3,7 +3,7 @@ import { dirname, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
 import { type Config, defineConfig } from '../core/config-schema.ts'
 import { CaesuraError } from '../core/errors.ts'
-import type { Wishes } from '../surroundings.ts'
+import type { Wishes } from '../wishes.ts'
 import { readDocumentFile } from './read-file.ts'
 
 /** Looked for in the current folder. */

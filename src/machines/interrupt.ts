@@ -31,7 +31,7 @@ export interface InterruptInput {
   readonly at: Nanoseconds
 }
 
-interface InterruptContext extends InterruptInput {
+export interface InterruptContext extends InterruptInput {
   readonly nextCallId: string | null
   /** The call was told to stop. */
   readonly cancelled: boolean

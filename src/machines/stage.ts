@@ -28,7 +28,7 @@ export interface StageInput {
   readonly attemptsLeft: number
 }
 
-interface StageContext extends StageInput {
+export interface StageContext extends StageInput {
   readonly cancelKind: 'abort' | 'withdraw' | null
   readonly retryAt: Nanoseconds
   readonly retries: number

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
@@ -122,6 +122,30 @@ describe('caesura run on an Ollama', () => {
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' })
     expect(stdout).toContain('draft\n  Hello.\n\nrefine\n  Hello.\n')
     expect(server.asked).toEqual(['caesura-demo:latest', 'caesura-demo:latest'])
+  })
+
+  it('reads nodes, aliases and the records file from the configuration that CAESURA_CONFIG names', async () => {
+    await using server = await fakeOllama({ models: ['gemma3:4b'] })
+    mkdirSync(join(folder, 'etc'))
+    const config = {
+      nodes: [{ name: 'gpu', backend: 'ollama', url: server.url }],
+      models: { big: 'gemma3:4b' },
+      records: { file: 'kept.sqlite', text: true },
+    }
+    writeFileSync(join(folder, 'etc', 'config.yaml'), JSON.stringify(config))
+    const env = { CAESURA_CONFIG: 'etc/config.yaml', CAESURA_RECORDS: '' }
+    expect(await caesura(folder, ['run', onePipeline('big'), ...question], env)).toMatchObject({
+      status: 0,
+      stderr: '',
+    })
+    expect(server.asked).toEqual(['gemma3:4b'])
+    expect(existsSync(join(folder, 'etc', 'kept.sqlite'))).toBe(true)
+    const { stdout } = await caesura(folder, ['runs', 'show', 'last', '--json'], env)
+    expect(JSON.parse(stdout)).toMatchObject({ output: 'Hello.', stages: [{ node: 'gpu', model: 'gemma3:4b' }] })
+    expect(await caesura(folder, ['run', onePipeline('bigg'), ...question], env)).toMatchObject({
+      status: 2,
+      stderr: expect.stringMatching(/CAESURA_E_ALIAS(.|\n)*expected: big\n/),
+    })
   })
 
   it.each([

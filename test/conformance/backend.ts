@@ -88,6 +88,13 @@ export function describeBackend(name: string, settings: BackendSettings): void {
       watch: Watch = {},
       model = subject.model,
     ): Promise<Outcome> {
+      for (;;) {
+        const outcome = await attempt(messages, watch, model)
+        if (outcome.end.end !== 'failed' || !(await subject.recover?.(outcome.end))) return outcome
+      }
+    }
+
+    async function attempt(messages: readonly ChatMessage[], watch: Watch, model: string): Promise<Outcome> {
       const controller = new AbortController()
       let aborted = false
       const abort = () => {

@@ -1,0 +1,108 @@
+import { isAbsolute, join } from 'node:path'
+import type { NodeConfig } from './core/config-schema.ts'
+import { CaesuraError } from './core/errors.ts'
+import type { ModelInfo, Node } from './core/ports.ts'
+import { candidates, modelNameOf, nameOnServer, resolveOn } from './model-names.ts'
+import { llamaCpp, ollama, scripted } from './nodes.ts'
+import { ANSWER_MS, asWished, listedBy, noModel, type Surroundings, underWish, type Wishes } from './wishes.ts'
+
+/** A node of the configuration with the models that it has; `fault` where it does not answer. */
+interface Seen {
+  readonly node: Node
+  readonly models: readonly ModelInfo[]
+  readonly fault?: CaesuraError
+}
+
+/** Uses the nodes of the configuration that answer. Throws as `chooseSurroundings` does. */
+export async function onConfiguredNodes(wanted: readonly string[], wishes: Wishes): Promise<Surroundings> {
+  const { config, folder = '.', node: only } = wishes
+  const all = config?.nodes ?? []
+  const chosen = only === undefined ? all : all.filter((node) => node.name === only)
+  if (chosen.length === 0)
+    throw new CaesuraError('CAESURA_E_USAGE', 'the configuration has no node of this name', {
+      received: only ?? '',
+      expected: all.map((node) => node.name).join(', '),
+    })
+  const seen = await Promise.all(chosen.map((node) => look(node, folder, chosen.length > 1)))
+  const closeAll = () => Promise.all(seen.map(({ node }) => node.backend.close()))
+  try {
+    const reached = seen.filter(({ fault }) => fault === undefined)
+    const models = reached.flatMap((each) => each.models)
+    const faults = seen.flatMap(({ fault }) => fault ?? [])
+    if (reached.length === 0 && faults[0] !== undefined) throw faults[0]
+    const aliases = Object.fromEntries(Object.entries(config?.models ?? {}).map(([alias, name]) => [alias, [name]]))
+    // A scripted node answers to every name.
+    const any = reached.some(({ node }) => node.backend.kind === 'scripted' && node.models === undefined)
+    const { found, missing } = resolveOn(models, asWished(wanted, wishes), aliases)
+    for (const model of any ? missing : []) found[model] = candidates(model, aliases)[0] ?? model
+    const first = any ? undefined : missing[0]
+    // The node that does not answer may be the one that has it.
+    if (first !== undefined && faults[0] !== undefined) throw faults[0]
+    if (first !== undefined) {
+      const server = reached.find(({ node }) => node.backend.pullCommand !== undefined)?.node ?? reached[0]?.node
+      if (Object.hasOwn(aliases, first) && server !== undefined)
+        throw noModel(missing, candidates(first, aliases), server, models)
+      throw noAlias(first, Object.keys(aliases), server)
+    }
+    for (const { node, fault } of seen) if (fault !== undefined) await node.backend.close()
+    return {
+      nodes: reached.map(({ node }) => node),
+      models: underWish(wanted, wishes, found),
+      notices: seen.flatMap(({ node, fault }) =>
+        fault === undefined ? [] : [`Going on without the node ${node.name}: ${fault.message}.`],
+      ),
+    }
+  } catch (error) {
+    await closeAll()
+    throw error
+  }
+}
+
+function noAlias(model: string, aliases: readonly string[], server: Node | undefined): CaesuraError {
+  const pull = server?.backend.pullCommand?.(model)
+  return new CaesuraError('CAESURA_E_ALIAS', `no node has a model ${model}, and it is no alias of the configuration`, {
+    received: model,
+    expected: aliases.length === 0 ? 'a model that a node has; the configuration has no aliases' : aliases.join(', '),
+    hint: `Add it to \`models:\` in the configuration${pull === undefined ? '' : `, or get it with: ${pull}`}.`,
+  })
+}
+
+async function look(config: NodeConfig, folder: string, several: boolean): Promise<Seen> {
+  const node = nodeOf(config, folder)
+  try {
+    const models = await listedBy(node, ANSWER_MS)
+    if (config.backend === 'scripted') return { node, models: (config.models ?? []).map((name) => ({ name })) }
+    const known =
+      config.backend === 'llama-cpp'
+        ? models.flatMap(({ name }) => [{ name: modelNameOf(`${name}.gguf`) }, { name }])
+        : models
+    if (config.backend === 'llama-cpp' && models.length === 0)
+      throw new CaesuraError('CAESURA_E_NO_MODEL', `the model file of the node ${config.name} is not there`, {
+        file: node.backend.address ?? config.model,
+        hint: "Paths start from the configuration's folder.",
+      })
+    // What the configuration allows, by the names that the server uses.
+    const allowed = config.models?.map((name) => nameOnServer(name, known) ?? name) ?? known.map(({ name }) => name)
+    const offered = known.filter(({ name }) => allowed.includes(name))
+    const limited = several || config.models !== undefined || config.backend === 'llama-cpp'
+    return { node: limited ? { ...node, models: offered.map(({ name }) => name) } : node, models: offered }
+  } catch (error) {
+    if (!(error instanceof CaesuraError)) throw error
+    return { node, models: [], fault: error }
+  }
+}
+
+function nodeOf(config: NodeConfig, folder: string): Node {
+  const { name, slots, pool, models } = config
+  const shared = { name, slots, pool, ...(models !== undefined && { models }) }
+  if (config.backend === 'ollama') return ollama({ ...shared, url: config.url })
+  if (config.backend === 'scripted')
+    // It has no script in a file: it says the prompt back, a word a piece.
+    return scripted({
+      ...shared,
+      script: ({ messages }) => ({ tokens: messages.at(-1)?.content.match(/\s*\S+/g) ?? [] }),
+    })
+  const file = isAbsolute(config.model) ? config.model : join(folder, config.model)
+  const { threads } = config
+  return llamaCpp({ ...shared, model: file, names: [modelNameOf(file)], ...(threads !== undefined && { threads }) })
+}

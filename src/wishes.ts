@@ -1,0 +1,76 @@
+import type { Config } from './core/config-schema.ts'
+import { CaesuraError } from './core/errors.ts'
+import type { ModelInfo, Node } from './core/ports.ts'
+
+/** What decides where a pipeline runs. */
+export interface Wishes {
+  /** `auto` without a configuration; with one, its nodes are used unless this is given. */
+  readonly backend?: 'embedded' | 'ollama' | 'auto'
+  /** Takes the place of every stage's model. With `embedded` also a GGUF file. */
+  readonly model?: string
+  /** Of an Ollama. Asks for one unless `backend` says otherwise. */
+  readonly url?: string
+  /** Only this node of the configuration. */
+  readonly node?: string
+  /** What `OLLAMA_HOST` holds. */
+  readonly ollamaHost?: string
+  /** A checked configuration, and the folder that its paths start from. */
+  readonly config?: Config
+  readonly folder?: string
+}
+
+/** Where a pipeline runs: what `createEngine` needs of it. */
+export interface Surroundings {
+  readonly nodes: readonly Node[]
+  /** The `model` of each stage → its name on the nodes. */
+  readonly models: Readonly<Record<string, string>>
+  /** One line each, for stderr: what was chosen and was not asked for. */
+  readonly notices: readonly string[]
+}
+
+/** `--model` takes every stage's place. */
+export const asWished = (wanted: readonly string[], { model }: Wishes) => (model === undefined ? wanted : [model])
+/** Each stage's model, where one takes the place of all. */
+export const underWish = (wanted: readonly string[], { model }: Wishes, found: Record<string, string>) =>
+  model === undefined ? found : Object.fromEntries(wanted.map((stage) => [stage, found[model] ?? model]))
+
+/** How long a server that was asked for may take to answer, ms. */
+export const ANSWER_MS = 5_000
+
+/** The models of a node. Throws `CAESURA_E_NO_SERVER` with the address, also when nothing comes in time. */
+export async function listedBy(node: Node, withinMs: number): Promise<readonly ModelInfo[]> {
+  const signal = AbortSignal.timeout(withinMs)
+  try {
+    await node.backend.server(signal)
+    return await node.backend.models(AbortSignal.timeout(ANSWER_MS))
+  } catch (error) {
+    const late = error instanceof Error && error.name === 'TimeoutError'
+    if (!signal.aborted && !late) throw error
+    throw new CaesuraError('CAESURA_E_NO_SERVER', `${node.backend.address} does not answer within ${withinMs} ms`, {
+      hint: 'Look whether the server runs: ollama serve',
+      cause: error,
+    })
+  }
+}
+
+/** `CAESURA_E_NO_MODEL` with what to type to get it. `names`: what the first missing one may be called. */
+export function noModel(
+  missing: readonly string[],
+  names: readonly string[],
+  node: Node,
+  models: readonly ModelInfo[],
+): CaesuraError {
+  const [name = '', ...others] = names
+  const pull = (model: string) => node.backend.pullCommand?.(model) ?? ''
+  const instead = others.length === 0 ? '' : ` (or ${others.join(', ')})`
+  // The bundled model is in no registry.
+  const hint =
+    name === 'caesura-demo'
+      ? `Import the bundled model with \`ollama create\` as models/caesura-demo-3m.md says, or \`${pull('gemma3:1b')}\` and add --model gemma3:1b.`
+      : pull(name)
+  return new CaesuraError('CAESURA_E_NO_MODEL', `${node.backend.address} has no model ${name}${instead}`, {
+    received: missing.join(', '),
+    expected: models.length === 0 ? 'the server has no model yet' : models.map((model) => model.name).join(', '),
+    hint,
+  })
+}
