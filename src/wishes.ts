@@ -37,20 +37,10 @@ export const underWish = (wanted: readonly string[], { model }: Wishes, found: R
 /** How long a server that was asked for may take to answer, ms. */
 export const ANSWER_MS = 5_000
 
-/** The models of a node. Throws `CAESURA_E_NO_SERVER` with the address, also when nothing comes in time. */
+/** The models of a node whose server answers `withinMs`. Throws what `Backend.server` does. */
 export async function listedBy(node: Node, withinMs: number): Promise<readonly ModelInfo[]> {
-  const signal = AbortSignal.timeout(withinMs)
-  try {
-    await node.backend.server(signal)
-    return await node.backend.models(AbortSignal.timeout(ANSWER_MS))
-  } catch (error) {
-    const late = error instanceof Error && error.name === 'TimeoutError'
-    if (!signal.aborted && !late) throw error
-    throw new CaesuraError('CAESURA_E_NO_SERVER', `${node.backend.address} does not answer within ${withinMs} ms`, {
-      hint: 'Look whether the server runs: ollama serve',
-      cause: error,
-    })
-  }
+  await node.backend.server(AbortSignal.timeout(withinMs))
+  return node.backend.models(AbortSignal.timeout(ANSWER_MS))
 }
 
 /** `CAESURA_E_NO_MODEL` with what to type to get it. `names`: what the first missing one may be called. */

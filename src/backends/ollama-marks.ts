@@ -1,7 +1,7 @@
 import { subscribe } from 'node:diagnostics_channel'
 import type { Socket } from 'node:net'
 import type { Dispatcher } from 'undici'
-import { type Clock, type Nanoseconds, systemClock } from '../core/clock.ts'
+import { type Clock, msToNs, type Nanoseconds, systemClock } from '../core/clock.ts'
 import type { MarkName } from '../core/ledger.ts'
 
 /**
@@ -75,7 +75,7 @@ export class Exchange {
       !this.#headersSeen &&
       this.#socket !== undefined &&
       this.#socket.bytesRead === this.#bytesBefore &&
-      (this.#sentAt === undefined || this.#clock.now() - this.#sentAt < STALE_WITHIN_MS * 1_000_000)
+      (this.#sentAt === undefined || this.#clock.now() - this.#sentAt < msToNs(STALE_WITHIN_MS))
     )
   }
 

@@ -265,6 +265,18 @@ describe('caesura with bad input', () => {
   })
 })
 
+it('asks to report a fault of its own, with one JSON document on stdout', async () => {
+  // A built-in that is gone stands in for a fault that nobody foresaw.
+  const broken = { NODE_OPTIONS: '--import=data:text/javascript,Object.fromEntries=undefined' }
+  const args = ['run', examplePipeline, ...question, ...embedded]
+  const human = await caesura(folder, args, broken)
+  expect({ status: human.status, stdout: human.stdout }).toEqual({ status: 1, stdout: '' })
+  expect(human.stderr).toMatch(/CAESURA_E_INTERNAL\n(.*\n)*.*Please report it/)
+  const machine = await caesura(folder, [...args, '--json'], broken)
+  expect(machine.status).toBe(1)
+  expect(JSON.parse(machine.stdout).error.code).toBe('CAESURA_E_INTERNAL')
+})
+
 it('prints its version', async () => {
   expect(await caesura(folder, ['--version'])).toMatchObject({
     status: 0,

@@ -9,21 +9,28 @@ const question = ['--input', 'How do I descale a kettle?']
 const change = ['--interrupt', 'tokens=12:I have no vinegar.']
 
 /** The main job through the command line: the example pipeline, interrupted by a change, on a backend that has the bundled model. */
-export function describeMainJob(name: string, flags: readonly string[], env: NodeJS.ProcessEnv = {}): void {
+export function describeMainJob(
+  name: string,
+  flags: readonly string[],
+  env: NodeJS.ProcessEnv = {},
+  /** Brings back a server that a cancel has wedged, so that a run that waited in vain can be repeated. */
+  recover?: () => Promise<unknown>,
+): void {
   describe(`the main job on ${name}`, () => {
     const folder = mkdtempSync(join(tmpdir(), 'caesura-'))
     afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
     const run = async (...args: string[]): Promise<RunRecord> => {
-      const { status, stdout, stderr } = await caesura(
-        folder,
-        ['run', examplePipeline, ...question, ...flags, ...args, '--json'],
-        env,
-      )
+      const ended = await start(...args)
+      const wedged = recover !== undefined && ended.stdout.includes('CAESURA_E_TIMEOUT_FIRST_TOKEN')
+      if (wedged) await recover()
+      const { status, stdout, stderr } = wedged ? await start(...args) : ended
       expect(stderr).not.toMatch(/error|warning/i)
       expect(status).toBe(0)
       return recordSchema.parse(JSON.parse(stdout))
     }
+    const start = (...args: string[]) =>
+      caesura(folder, ['run', examplePipeline, ...question, ...flags, ...args, '--json'], env)
     const sum = (phases: readonly { ms: number }[]) => phases.reduce((total, { ms }) => total + Math.round(ms * 1e6), 0)
 
     beforeAll(async () => {

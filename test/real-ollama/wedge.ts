@@ -17,11 +17,16 @@ export let wedges = 0
  */
 export async function recoverFromWedge(url: string, end: CallEnd): Promise<boolean> {
   if (end.error?.code !== 'CAESURA_E_TIMEOUT_LOAD') return false
+  await mend(url)
+  return true
+}
+
+/** Unloads the model, and so ends a generation that is blocked. Callers at the same time share one. */
+export function mend(url: string): Promise<void> {
   mending ??= unload(url).finally(() => {
     mending = undefined
   })
-  await mending
-  return true
+  return mending
 }
 
 const loaded = z.object({ models: z.array(z.object({ name: z.string() })) })
