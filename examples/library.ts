@@ -16,7 +16,8 @@ const pipeline = definePipeline({
       id: 'refine',
       model: 'caesura-demo-3m',
       system: 'You answer household questions. Refine the draft.',
-      prompt: 'Question: {{ input }}\nDraft: {{ draft.output }}\n{% if interrupt.input %}Change: {{ interrupt.input }}{% endif %}',
+      prompt:
+        'Question: {{ input }}\nDraft: {{ draft.output }}\n{% if interrupt.input %}Change: {{ interrupt.input }}{% endif %}',
       options: { temperature: 0 },
     },
   ],

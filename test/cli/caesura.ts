@@ -19,13 +19,21 @@ export interface Started {
 }
 
 /** Starts the command line in a process of its own, in `folder`, with records there and no Ollama unless `env` names one. */
-export function startCaesura(
+export const startCaesura = (
+  folder: string,
+  args: readonly string[],
+  env?: NodeJS.ProcessEnv,
+  stdin?: string,
+): Started => startNode(folder, [main, ...args], env, stdin)
+
+/** Starts a program on this Node, as `startCaesura` does. */
+export function startNode(
   folder: string,
   args: readonly string[],
   env: NodeJS.ProcessEnv = {},
   stdin?: string,
 ): Started {
-  const child = spawn(process.execPath, [main, ...args], {
+  const child = spawn(process.execPath, [...args], {
     cwd: folder,
     env: {
       PATH: process.env.PATH,

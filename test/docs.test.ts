@@ -1,0 +1,101 @@
+import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { fileURLToPath, pathToFileURL } from 'node:url'
+import { afterAll, describe, expect, it } from 'vitest'
+import { catalogue } from '../src/compose.ts'
+import { readConfig } from '../src/core/config-schema.ts'
+import { readDocument } from '../src/core/document.ts'
+import { definePipelineWith } from '../src/core/pipeline-schema.ts'
+import type { ResponseDefinition } from '../src/core/policy.ts'
+import { caesura, startNode } from './cli/caesura.ts'
+import { scriptedRun, speak } from './fixtures/scripted-run.ts'
+import { startOllamaLike } from './servers/ollama-like.ts'
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+const folder = mkdtempSync(join(tmpdir(), 'caesura-docs-'))
+afterAll(() => rmSync(folder, { recursive: true, force: true }))
+
+const pages = globSync(['*.md', 'docs/**/*.md', 'models/*.md'], { cwd: root }).map((page) => ({
+  page,
+  text: readFileSync(join(root, page), 'utf8'),
+}))
+const blocks = (language: string) =>
+  pages.flatMap(({ page, text }) =>
+    [...text.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map((match, index) => ({
+      name: `${page} #${index + 1}`,
+      page,
+      code: match[1]!,
+    })),
+  )
+const block = (language: string, page: string) => blocks(language).find((candidate) => candidate.page === page)!.code
+
+describe('the documentation', () => {
+  it.each(pages)('$page links to what is there', ({ page, text }) => {
+    const links = [...text.matchAll(/\]\(([^)#:]+)(#[^)]*)?\)/g)].map((match) => match[1]!)
+    expect(links.filter((link) => !existsSync(join(root, dirname(page), link)))).toEqual([])
+  })
+
+  it.each(blocks('yaml'))('$name is a file that holds', ({ code }) => {
+    const { value } = readDocument(new TextEncoder().encode(code))
+    if (code.includes('stages:')) expect(definePipelineWith(catalogue, value).stages.length).toBeGreaterThan(0)
+    else expect(readConfig(value)).toHaveProperty('value')
+  })
+
+  it('README: its commands do what they say', async () => {
+    const commands = blocks('sh')
+      .filter(({ page }) => page === 'README.md')
+      .flatMap(({ code }) => code.split('\n'))
+      .filter((line) => line.startsWith('npm run -s caesura -- '))
+      .map((line) =>
+        [...line.slice('npm run -s caesura -- '.length).matchAll(/"([^"]*)"|(\S+)/g)].map(
+          (part) => part[1] ?? part[2]!,
+        ),
+      )
+    expect(commands.map(([verb]) => verb)).toEqual(['run', 'explain', 'check', 'policies', 'doctor'])
+    for (const args of commands) {
+      const { status, stdout } = await caesura(root, args, { CAESURA_RECORDS: join(folder, 'runs.sqlite') })
+      expect(status, args.join(' ')).toBe(0)
+      expect(stdout).not.toBe('')
+    }
+  })
+
+  it('README: the program from code runs', async () => {
+    const server = await startOllamaLike({ script: { tokens: ['Fill ', 'it.'] } })
+    const file = join(folder, 'readme.ts')
+    const index = pathToFileURL(join(root, 'src/index.ts')).href
+    writeFileSync(
+      file,
+      block('ts', 'README.md').replace("'caesura'", `'${index}'`).replace('http://127.0.0.1:11434', server.url),
+    )
+    try {
+      expect(await startNode(folder, [file]).ended).toMatchObject({ status: 0, stdout: 'Fill it.', stderr: '' })
+    } finally {
+      await server.close()
+    }
+  })
+
+  it('CONTRIBUTING: the policy shown there works as it says', async () => {
+    const file = join(folder, 'patience.ts')
+    const code = block('ts', 'CONTRIBUTING.md').replaceAll(
+      '../../core/',
+      `${pathToFileURL(join(root, 'src/core')).href}/`,
+    )
+    writeFileSync(file, code)
+    const { patience }: { patience: ResponseDefinition } = await import(pathToFileURL(file).href)
+    const own = { ...catalogue, responses: [...catalogue.responses, patience] }
+    const pipeline = definePipelineWith(own, {
+      name: 'p',
+      stages: [
+        { id: 'a', model: 'm', prompt: 'x', policy: { trigger: { tokens: 2 }, response: { patience: '25ms' } } },
+        { id: 'b', model: 'm', prompt: 'y' },
+      ],
+    })
+    const record = await scriptedRun(pipeline, {
+      settings: { catalogue: own },
+      script: speak('one two three four five six seven'),
+    }).finish()
+    // A word each 10 ms from 50 ms on: the second at 60 ms, the patience ends at 85.
+    expect(record.stages[0]).toMatchObject({ settlement: 'aborted', settledMs: 85, text: 'one two three four' })
+  })
+})
