@@ -6,7 +6,7 @@ import { type ConfigInput, defineConfig } from '../src/core/config-schema.ts'
 import { modelNameOf, nameOnServer, resolveOn } from '../src/model-names.ts'
 import { bundledModel, chooseSurroundings } from '../src/surroundings.ts'
 import type { Surroundings, Wishes } from '../src/wishes.ts'
-import { type FakeOllama, fakeOllama } from './fake-ollama.ts'
+import { type FakeOllama, fakeOllama } from './servers/fake-ollama.ts'
 
 /** Nothing listens here. */
 const NOWHERE = 'http://127.0.0.1:9'

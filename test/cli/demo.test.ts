@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { recordSchema } from '../../src/core/record.ts'
-import { fakeOllama } from '../fake-ollama.ts'
+import { fakeOllama } from '../servers/fake-ollama.ts'
 import { caesura } from './caesura.ts'
 
 let folder: string

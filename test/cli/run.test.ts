@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { runEventSchema } from '../../src/core/event.ts'
 import { recordSchema } from '../../src/core/record.ts'
-import { fakeOllama } from '../fake-ollama.ts'
+import { fakeOllama } from '../servers/fake-ollama.ts'
 import { caesura, examplePipeline, startCaesura } from './caesura.ts'
 
 let folder: string
