@@ -6,7 +6,7 @@ export default defineConfig({
   ssr: { resolve: { conditions: ['development', 'node', 'import', 'default'] } },
   test: {
     include: ['test/**/*.test.ts'],
-    exclude: ['test/real-ollama/**', 'node_modules/**'],
+    exclude: ['test/real-*/**', 'node_modules/**'],
     testTimeout: 20_000,
     execArgv: ['--conditions=development'],
   },

@@ -2,13 +2,15 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { type Clock, systemClock } from './core/clock.ts'
 import type { Engine, RunHandle, StartOptions } from './core/engine.ts'
 import { CaesuraError } from './core/errors.ts'
+import { Estimates } from './core/estimates.ts'
 import { Journal } from './core/journal.ts'
+import type { OutputLimits } from './core/output-limit.ts'
 import type { Pipeline } from './core/pipeline.ts'
 import { definePipelineWith } from './core/pipeline-schema.ts'
 import type { PolicyCatalogue } from './core/policy.ts'
 import type { Node, RunStore } from './core/ports.ts'
 import type { RunRecord } from './core/record.ts'
-import { renderTemplate } from './core/template.ts'
+import { renderKnownStart, renderTemplate } from './core/template.ts'
 import { inProcessExecutor } from './executors/in-process.ts'
 import { startRun } from './machines/start-run.ts'
 import { catalogue } from './policies/catalogue.ts'
@@ -27,8 +29,12 @@ export interface EngineSettings {
   readonly keepText?: boolean
   /** The policies that pipelines may name; the one that pipelines were checked against. All that ship by default. */
   readonly catalogue?: PolicyCatalogue
+  /** How much one run may generate; a call that goes beyond it fails with `CAESURA_E_OUTPUT_LIMIT`. 1,000,000 tokens or 64 Mi characters by default. */
+  readonly outputLimits?: Partial<OutputLimits>
   /** Real time by default. */
   readonly clock?: Clock
+  /** Numbers from 0 to below 1, for the pauses before retries; `Math.random` by default. */
+  readonly random?: () => number
 }
 
 /** Checks a pipeline and fills its defaults in. Throws `CaesuraErrors` with every problem (`CAESURA_E_PIPELINE`, `CAESURA_E_TEMPLATE`, …). */
@@ -36,16 +42,18 @@ export const definePipeline = (value: unknown): Pipeline => definePipelineWith(c
 
 /** An engine that runs pipelines in this process. Throws `CAESURA_E_CONFIG` without a node or with a name twice. */
 export function createEngine(settings: EngineSettings): Engine {
-  const { nodes, models = {}, store, keepText = false, clock = systemClock } = settings
+  const { nodes, models = {}, store, keepText = false, clock = systemClock, random = Math.random } = settings
   checkNodes(nodes)
   const executor = inProcessExecutor(nodes)
+  const estimates = new Estimates()
   const running = new Set<RunHandle>()
   let closed = false
 
   function start(pipeline: Pipeline, options: StartOptions): RunHandle {
     if (closed) throw new CaesuraError('CAESURA_E_USAGE', 'this engine is closed: it starts no runs any more')
     const runId = options.runId ?? randomUUID()
-    const journal = new Journal({ runId, pipeline: pipeline.name, traceId: randomBytes(16).toString('hex') }, clock)
+    const traceId = randomBytes(16).toString('hex')
+    const journal = new Journal({ runId, pipeline: pipeline.name, traceId }, clock, settings.outputLimits)
     const handle = startRun(
       {
         journal,
@@ -57,10 +65,13 @@ export function createEngine(settings: EngineSettings): Engine {
         vars: options.vars ?? {},
         resolveModel: (model) => models[model] ?? model,
         render: renderTemplate,
+        renderKnownStart,
+        nodes: new Set(nodes.map(({ name }) => name)),
+        random,
+        estimates,
         planned: new Set(options.signals),
         tickets: new Map(),
-        emergency: new AbortController(),
-        inFlight: new Set(),
+        inFlight: new Map(),
       },
       options.signal,
     )

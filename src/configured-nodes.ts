@@ -2,8 +2,8 @@ import { isAbsolute, join } from 'node:path'
 import type { NodeConfig } from './core/config-schema.ts'
 import { CaesuraError } from './core/errors.ts'
 import type { ModelInfo, Node } from './core/ports.ts'
-import { candidates, modelNameOf, nameOnServer, resolveOn } from './model-names.ts'
-import { llamaCpp, ollama, scripted } from './nodes.ts'
+import { allNames, candidates, modelNameOf, nameOnServer, resolveStages, type Wanted } from './model-names.ts'
+import { llamaCpp, ollama, openai, scripted } from './nodes.ts'
 import { ANSWER_MS, asWished, listedBy, noModel, type Surroundings, underWish, type Wishes } from './wishes.ts'
 
 /** A node of the configuration with the models that it has; `fault` where it does not answer. */
@@ -14,8 +14,8 @@ interface Seen {
 }
 
 /** Uses the nodes of the configuration that answer. Throws as `chooseSurroundings` does. */
-export async function onConfiguredNodes(wanted: readonly string[], wishes: Wishes): Promise<Surroundings> {
-  const { config, folder = '.', node: only } = wishes
+export async function onConfiguredNodes(wanted: readonly Wanted[], wishes: Wishes): Promise<Surroundings> {
+  const { config, folder = '.', node: only, environment = {} } = wishes
   const all = config?.nodes ?? []
   const chosen = only === undefined ? all : all.filter((node) => node.name === only)
   if (chosen.length === 0)
@@ -23,7 +23,8 @@ export async function onConfiguredNodes(wanted: readonly string[], wishes: Wishe
       received: only ?? '',
       expected: all.map((node) => node.name).join(', '),
     })
-  const seen = await Promise.all(chosen.map((node) => look(node, folder, chosen.length > 1)))
+  const place: Place = { folder, keys: keysOf(chosen, environment) }
+  const seen = await Promise.all(chosen.map((node) => look(node, place, chosen.length > 1)))
   const closeAll = () => Promise.all(seen.map(({ node }) => node.backend.close()))
   try {
     const reached = seen.filter(({ fault }) => fault === undefined)
@@ -33,8 +34,9 @@ export async function onConfiguredNodes(wanted: readonly string[], wishes: Wishe
     const aliases = Object.fromEntries(Object.entries(config?.models ?? {}).map(([alias, name]) => [alias, [name]]))
     // A scripted node answers to every name.
     const any = reached.some(({ node }) => node.backend.kind === 'scripted' && node.models === undefined)
-    const { found, missing } = resolveOn(models, asWished(wanted, wishes), aliases)
-    for (const model of any ? missing : []) found[model] = candidates(model, aliases)[0] ?? model
+    const names = all.map((node) => node.name)
+    const { found, missing, notices } = resolveStages(models, asWished(wanted, wishes), aliases, names)
+    for (const model of any ? allNames(wanted) : []) found[model] ??= candidates(model, aliases)[0] ?? model
     const first = any ? undefined : missing[0]
     // The node that does not answer may be the one that has it.
     if (first !== undefined && faults[0] !== undefined) throw faults[0]
@@ -48,14 +50,39 @@ export async function onConfiguredNodes(wanted: readonly string[], wishes: Wishe
     return {
       nodes: reached.map(({ node }) => node),
       models: underWish(wanted, wishes, found),
-      notices: seen.flatMap(({ node, fault }) =>
-        fault === undefined ? [] : [`Going on without the node ${node.name}: ${fault.message}.`],
-      ),
+      notices: [
+        ...seen.flatMap(({ node, fault }) =>
+          fault === undefined ? [] : [`Going on without the node ${node.name}: ${fault.message}.`],
+        ),
+        ...(any ? [] : notices),
+      ],
     }
   } catch (error) {
     await closeAll()
     throw error
   }
+}
+
+/** What nodes need beside their configuration: the folder that paths start from, and the API key of each node by its name. */
+interface Place {
+  readonly folder: string
+  readonly keys: ReadonlyMap<string, string>
+}
+
+/** The API keys that the configuration names. Throws `CAESURA_E_CONFIG` for a variable that is not set. */
+function keysOf(nodes: readonly NodeConfig[], environment: NonNullable<Wishes['environment']>): Place['keys'] {
+  const keys = new Map<string, string>()
+  for (const node of nodes) {
+    if (node.backend !== 'openai' || node.apiKeyEnv === undefined) continue
+    const key = environment[node.apiKeyEnv]?.trim() ?? ''
+    if (key === '')
+      throw new CaesuraError('CAESURA_E_CONFIG', `the node ${node.name} needs an API key in ${node.apiKeyEnv}`, {
+        expected: 'an environment variable that holds a key',
+        hint: `export ${node.apiKeyEnv}=…`,
+      })
+    keys.set(node.name, key)
+  }
+  return keys
 }
 
 function noAlias(model: string, aliases: readonly string[], server: Node | undefined): CaesuraError {
@@ -67,8 +94,8 @@ function noAlias(model: string, aliases: readonly string[], server: Node | undef
   })
 }
 
-async function look(config: NodeConfig, folder: string, several: boolean): Promise<Seen> {
-  const node = nodeOf(config, folder)
+async function look(config: NodeConfig, place: Place, several: boolean): Promise<Seen> {
+  const node = nodeOf(config, place)
   try {
     const models = await listedBy(node, ANSWER_MS)
     if (config.backend === 'scripted') return { node, models: (config.models ?? []).map((name) => ({ name })) }
@@ -92,10 +119,20 @@ async function look(config: NodeConfig, folder: string, several: boolean): Promi
   }
 }
 
-function nodeOf(config: NodeConfig, folder: string): Node {
+function nodeOf(config: NodeConfig, { folder, keys }: Place): Node {
   const { name, slots, pool, models } = config
   const shared = { name, slots, pool, ...(models !== undefined && { models }) }
   if (config.backend === 'ollama') return ollama({ ...shared, url: config.url })
+  if (config.backend === 'openai') {
+    const { url, witness } = config
+    const apiKey = keys.get(name)
+    return openai({
+      ...shared,
+      url,
+      ...(apiKey !== undefined && { apiKey }),
+      ...(witness !== undefined && { witness }),
+    })
+  }
   if (config.backend === 'scripted')
     // It has no script in a file: it says the prompt back, a word a piece.
     return scripted({

@@ -7,14 +7,16 @@ export type {
   ChatMessage,
   GenerateContext,
   GenerationOptions,
+  NodeWish,
   Placement,
+  PrefillRequest,
   Settlement,
 } from './core/call.ts'
 export { type Clock, systemClock } from './core/clock.ts'
 export type { Engine, PlannedSignal, RunHandle, SignalAnswer, StartOptions } from './core/engine.ts'
 export { CaesuraError, CaesuraErrors, type ErrorCode, type ErrorPlace, errorCodes } from './core/errors.ts'
 export type { RunEvent } from './core/event.ts'
-export type { Pipeline, Stage } from './core/pipeline.ts'
+export type { Pipeline, Retry, Stage } from './core/pipeline.ts'
 export {
   type BoundaryEvent,
   type BoundaryView,
@@ -33,7 +35,7 @@ export {
   type TriggerDefinition,
   withdrawNext,
 } from './core/policy.ts'
-export type { Backend, ModelInfo, Node, RunStore, RunSummary, ServerInfo } from './core/ports.ts'
+export type { Backend, ModelInfo, Node, RunStore, RunSummary, ServerInfo, WarmOutcome } from './core/ports.ts'
 export type { CallRecord, InterruptRecord, Phase, RunRecord } from './core/record.ts'
-export { llamaCpp, type NodeSettings, ollama, scripted } from './nodes.ts'
+export { llamaCpp, type NodeSettings, ollama, openai, scripted } from './nodes.ts'
 export { VirtualClock } from './simulation/virtual-clock.ts'

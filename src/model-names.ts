@@ -43,3 +43,49 @@ export function resolveOn(
   }
   return { found, missing }
 }
+
+/** The model of a stage; with a fallback the model and what it falls back to, in order. */
+export type Wanted = string | readonly string[]
+
+/** All names that stages ask for. */
+export const allNames = (wanted: readonly Wanted[]): string[] => [...new Set(wanted.flat())]
+
+/**
+ * `resolveOn` for stages: `missing` are the models of stages of which nothing is there, `notices` say what else is not.
+ * `nodes`: names that a fallback may have beside those of models; they stand for the stage's own model.
+ */
+export function resolveStages(
+  models: readonly ModelInfo[],
+  wanted: readonly Wanted[],
+  aliases: Aliases,
+  nodes: readonly string[] = [],
+): {
+  readonly found: Record<string, string>
+  readonly missing: readonly string[]
+  readonly notices: readonly string[]
+} {
+  const choices = wanted.map((stage) =>
+    typeof stage === 'string' ? [stage] : stage.filter((name, index) => index === 0 || !nodes.includes(name)),
+  )
+  const { found } = resolveOn(models, allNames(choices), aliases)
+  const named = { ...found }
+  const missing = new Set<string>()
+  const notices = new Set<string>()
+  for (const names of choices) {
+    const first = names.find((name) => Object.hasOwn(found, name))
+    if (first === undefined) {
+      missing.add(names[0]!)
+      continue
+    }
+    for (const name of names.filter((other) => !Object.hasOwn(found, other))) {
+      named[name] = candidates(name, aliases)[0] ?? name
+      const isAhead = names.indexOf(name) < names.indexOf(first)
+      notices.add(
+        isAhead
+          ? `No node has the model ${name}; ${first} takes its place.`
+          : `No node has the model ${name}, which a stage falls back to.`,
+      )
+    }
+  }
+  return { found: named, missing: [...missing], notices: [...notices] }
+}

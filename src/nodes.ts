@@ -1,5 +1,6 @@
 import { type LlamaCppSettings, llamaCppBackend } from './backends/llama-cpp.ts'
 import { type OllamaSettings, ollamaBackend } from './backends/ollama.ts'
+import { type OpenAiSettings, openaiBackend } from './backends/openai.ts'
 import { type Script, scriptedBackend } from './backends/scripted.ts'
 import type { Backend, Node } from './core/ports.ts'
 
@@ -25,6 +26,9 @@ const nodeOf = ({ name, slots = 1, pool = 'default', models }: NodeSettings, bac
 
 /** A node that is an Ollama server. `url` such as `http://127.0.0.1:11434`. */
 export const ollama = (settings: NodeSettings & OllamaSettings): Node => nodeOf(settings, ollamaBackend(settings))
+
+/** A node that is a server with an OpenAI-compatible API. `url` such as `http://127.0.0.1:8080/v1`. Its key is in no record and no error. */
+export const openai = (settings: NodeSettings & OpenAiSettings): Node => nodeOf(settings, openaiBackend(settings))
 
 /** A node that is llama.cpp in this process. `model` is the path of a GGUF file; needs the optional peer `node-llama-cpp`. */
 export const llamaCpp = (settings: NodeSettings & LlamaCppSettings): Node => nodeOf(settings, llamaCppBackend(settings))

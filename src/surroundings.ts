@@ -2,7 +2,15 @@ import { fileURLToPath } from 'node:url'
 import { ollamaUrl } from './backends/ollama-url.ts'
 import { onConfiguredNodes } from './configured-nodes.ts'
 import { CaesuraError } from './core/errors.ts'
-import { type Aliases, builtInAliases, candidates, modelNameOf, resolveOn } from './model-names.ts'
+import {
+  type Aliases,
+  allNames,
+  builtInAliases,
+  candidates,
+  modelNameOf,
+  resolveStages,
+  type Wanted,
+} from './model-names.ts'
 import { llamaCpp, ollama } from './nodes.ts'
 import { ANSWER_MS, asWished, listedBy, noModel, type Surroundings, underWish, type Wishes } from './wishes.ts'
 
@@ -13,10 +21,10 @@ export const bundledModel = fileURLToPath(new URL('../models/caesura-demo-3m.q8_
 const LOOK_MS = 300
 
 /**
- * Decides where the stages run that ask for the models `wanted`. Throws, with nothing started: `CAESURA_E_NO_SERVER`,
+ * Decides where the stages run that ask for the models `wanted`, each with its fallbacks: one of them must be there. Throws, with nothing started: `CAESURA_E_NO_SERVER`,
  * `CAESURA_E_NO_MODEL`, `CAESURA_E_NO_BACKEND` (exit 3); `CAESURA_E_ALIAS`, `CAESURA_E_USAGE`, `CAESURA_E_CONFIG` (2).
  */
-export async function chooseSurroundings(wanted: readonly string[], wishes: Wishes): Promise<Surroundings> {
+export async function chooseSurroundings(wanted: readonly Wanted[], wishes: Wishes): Promise<Surroundings> {
   const { model } = wishes
   const backend = wishes.backend ?? (wishes.url === undefined ? undefined : 'ollama')
   if (wishes.url !== undefined && backend === 'embedded')
@@ -36,7 +44,7 @@ export async function chooseSurroundings(wanted: readonly string[], wishes: Wish
   return automatic(wanted, wishes)
 }
 
-async function embedded(wanted: readonly string[], model: string | undefined): Promise<Surroundings> {
+async function embedded(wanted: readonly Wanted[], model: string | undefined): Promise<Surroundings> {
   const file = model !== undefined && /\.gguf$/i.test(model) ? model : bundledModel
   const name = modelNameOf(file)
   const node = llamaCpp({ name: 'embedded', model: file, names: [name], models: [name] })
@@ -50,7 +58,7 @@ async function embedded(wanted: readonly string[], model: string | undefined): P
     await node.backend.close()
     throw error
   }
-  return { nodes: [node], models: Object.fromEntries(wanted.map((stage) => [stage, name])), notices: [] }
+  return { nodes: [node], models: Object.fromEntries(allNames(wanted).map((stage) => [stage, name])), notices: [] }
 }
 
 /** The address of the Ollama to use, and how the user may have said so. */
@@ -69,14 +77,14 @@ const aliasesOf = ({ config }: Wishes): Aliases => ({
   ...Object.fromEntries(Object.entries(config?.models ?? {}).map(([alias, name]) => [alias, [name]])),
 })
 
-async function onOllama(wanted: readonly string[], wishes: Wishes): Promise<Surroundings> {
+async function onOllama(wanted: readonly Wanted[], wishes: Wishes): Promise<Surroundings> {
   const url = addressOf(wishes)
   const node = ollama({ name: 'ollama', url })
   try {
     const models = await listedBy(node, ANSWER_MS)
-    const { found, missing } = resolveOn(models, asWished(wanted, wishes), aliasesOf(wishes))
+    const { found, missing, notices } = resolveStages(models, asWished(wanted, wishes), aliasesOf(wishes))
     if (missing[0] !== undefined) throw noModel(missing, candidates(missing[0], aliasesOf(wishes)), node, models)
-    return { nodes: [node], models: underWish(wanted, wishes, found), notices: [] }
+    return { nodes: [node], models: underWish(wanted, wishes, found), notices }
   } catch (error) {
     await node.backend.close()
     throw error
@@ -84,14 +92,14 @@ async function onOllama(wanted: readonly string[], wishes: Wishes): Promise<Surr
 }
 
 /** An Ollama that answers at once and has every model, else the bundled model, and says why. */
-async function automatic(wanted: readonly string[], wishes: Wishes): Promise<Surroundings> {
+async function automatic(wanted: readonly Wanted[], wishes: Wishes): Promise<Surroundings> {
   const url = addressOf(wishes)
   const node = ollama({ name: 'ollama', url })
   let reason: string
   try {
     const models = await listedBy(node, LOOK_MS)
-    const { found, missing } = resolveOn(models, asWished(wanted, wishes), aliasesOf(wishes))
-    if (missing.length === 0) return { nodes: [node], models: underWish(wanted, wishes, found), notices: [] }
+    const { found, missing, notices } = resolveStages(models, asWished(wanted, wishes), aliasesOf(wishes))
+    if (missing.length === 0) return { nodes: [node], models: underWish(wanted, wishes, found), notices }
     reason = `Ollama at ${url} has no model ${missing.flatMap((model) => candidates(model, aliasesOf(wishes))[0] ?? model).join(', ')}`
   } catch (error) {
     if (!(error instanceof CaesuraError)) throw error

@@ -1,6 +1,7 @@
 import type { Config } from './core/config-schema.ts'
 import { CaesuraError } from './core/errors.ts'
 import type { ModelInfo, Node } from './core/ports.ts'
+import { allNames, type Wanted } from './model-names.ts'
 
 /** What decides where a pipeline runs. */
 export interface Wishes {
@@ -14,6 +15,8 @@ export interface Wishes {
   readonly node?: string
   /** What `OLLAMA_HOST` holds. */
   readonly ollamaHost?: string
+  /** Where the API keys are that a configuration names; nothing by default. */
+  readonly environment?: Readonly<Record<string, string | undefined>>
   /** A checked configuration, and the folder that its paths start from. */
   readonly config?: Config
   readonly folder?: string
@@ -29,10 +32,11 @@ export interface Surroundings {
 }
 
 /** `--model` takes every stage's place. */
-export const asWished = (wanted: readonly string[], { model }: Wishes) => (model === undefined ? wanted : [model])
+export const asWished = (wanted: readonly Wanted[], { model }: Wishes): readonly Wanted[] =>
+  model === undefined ? wanted : [model]
 /** Each stage's model, where one takes the place of all. */
-export const underWish = (wanted: readonly string[], { model }: Wishes, found: Record<string, string>) =>
-  model === undefined ? found : Object.fromEntries(wanted.map((stage) => [stage, found[model] ?? model]))
+export const underWish = (wanted: readonly Wanted[], { model }: Wishes, found: Record<string, string>) =>
+  model === undefined ? found : Object.fromEntries(allNames(wanted).map((stage) => [stage, found[model] ?? model]))
 
 /** How long a server that was asked for may take to answer, ms. */
 export const ANSWER_MS = 5_000
@@ -61,6 +65,6 @@ export function noModel(
   return new CaesuraError('CAESURA_E_NO_MODEL', `${node.backend.address} has no model ${name}${instead}`, {
     received: missing.join(', '),
     expected: models.length === 0 ? 'the server has no model yet' : models.map((model) => model.name).join(', '),
-    hint,
+    ...(hint !== '' && { hint }),
   })
 }

@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
+import { drawn } from '../scripts/policies-page.ts'
 import { catalogue } from '../src/compose.ts'
 import { readConfig } from '../src/core/config-schema.ts'
 import { readDocument } from '../src/core/document.ts'
@@ -40,6 +41,11 @@ describe('the documentation', () => {
     const { value } = readDocument(new TextEncoder().encode(code))
     if (code.includes('stages:')) expect(definePipelineWith(catalogue, value).stages.length).toBeGreaterThan(0)
     else expect(readConfig(value)).toHaveProperty('value')
+  })
+
+  it('docs/policies.md: its drawings are fresh (npm run policies-page)', async () => {
+    const text = readFileSync(join(root, 'docs/policies.md'), 'utf8')
+    expect(await drawn(text)).toBe(text)
   })
 
   it('README: its commands do what they say', async () => {

@@ -1,8 +1,7 @@
-import { spawn } from 'node:child_process'
-import { constants } from 'node:fs'
 import { access, cp, mkdir, readFile, rename, rm } from 'node:fs/promises'
 import { homedir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
+import { isExecutable, onPath, run } from '../processes.ts'
 
 /** An Ollama for tests: one that runs already, a binary to start, or the reason why there is none. */
 export type Provided =
@@ -90,39 +89,6 @@ async function hasAvx2(): Promise<boolean> {
   return / avx2 /.test(await readFile('/proc/cpuinfo', 'utf8').catch(() => ''))
 }
 
-/** Runs a command and returns what it printed. Throws with the end of what it said on stderr. */
-function run(command: string, args: readonly string[], env: NodeJS.ProcessEnv): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const child = spawn(command, args, { env: { ...process.env, ...env }, stdio: ['ignore', 'pipe', 'pipe'] })
-    let printed = ''
-    let complained = ''
-    child.stdout.on('data', (text) => {
-      printed += text
-    })
-    child.stderr.on('data', (text) => {
-      complained = `${complained}${text}`.slice(-2_000)
-    })
-    child.on('error', reject)
-    child.on('close', (status) => {
-      if (status === 0) resolve(printed)
-      else reject(new Error(`${command} ${args[0]} ended with ${status}: ${complained.trim().split('\n').at(-1)}`))
-    })
-  })
-}
-
-async function onPath(name: string): Promise<string | undefined> {
-  for (const folder of (process.env.PATH ?? '').split(delimiter)) {
-    const path = join(folder, name)
-    if (folder !== '' && (await isExecutable(path))) return path
-  }
-  return undefined
-}
-
-const isExecutable = (path: string): Promise<boolean> =>
-  access(path, constants.X_OK).then(
-    () => true,
-    () => false,
-  )
 const exists = (path: string): Promise<boolean> =>
   access(path).then(
     () => true,

@@ -1,10 +1,11 @@
 import { basename, resolve } from 'node:path'
-import type { CallEnd, CallRequest, GenerateContext } from '../core/call.ts'
+import type { CallEnd, CallRequest, GenerateContext, PrefillRequest } from '../core/call.ts'
 import { CaesuraError, summarize } from '../core/errors.ts'
 import type { Backend } from '../core/ports.ts'
 import { decode, type Progress, prefill } from './llama-cpp-answer.ts'
 import { type Binding, type ImportLibrary, loadBinding } from './llama-cpp-binding.ts'
 import { type LlamaEngine, loadEngine, modelBytes } from './llama-cpp-engine.ts'
+import { openTokens } from './llama-cpp-prompt.ts'
 import type { LlamaCppSettings } from './llama-cpp-settings.ts'
 
 const BATCH_TOKENS = 128
@@ -20,7 +21,7 @@ export function backendOn(settings: LlamaCppSettings, importLibrary?: ImportLibr
   let loading: Promise<LlamaEngine> | undefined
   let engine: LlamaEngine | undefined
   /** What runs, each with what cuts it. */
-  const calls = new Map<Promise<CallEnd>, AbortController>()
+  const calls = new Map<Promise<unknown>, AbortController>()
   let closed: CaesuraError | undefined
 
   const bind = (): Promise<Binding> => loadBinding({ gpu, ...(importLibrary !== undefined && { importLibrary }) })
@@ -103,6 +104,27 @@ export function backendOn(settings: LlamaCppSettings, importLibrary?: ImportLibr
     }
   }
 
+  /** Leaves a prompt in a free sequence, where the next call that begins like it finds it. Throws. */
+  async function readAhead({ model, messages, isCut }: PrefillRequest, signal: AbortSignal): Promise<void> {
+    refuse(model)
+    if ((await settledOrAborted(startLoad(), signal)) === 'aborted') throw signal.reason
+    const loaded = engine!
+    const prompt = isCut ? openTokens(loaded.render, messages) : loaded.render(messages)
+    if (prompt.length >= loaded.contextTokens) throw contextFull(prompt.length, loaded.contextTokens)
+    // A prefill leaves the last token to the decode.
+    if (prompt.length < 2) return
+    const sequence = await loaded.slots.take(prompt, signal)
+    if (sequence === undefined) throw signal.reason
+    try {
+      if (!(await prefill(sequence, prompt, batchTokens, signal))) throw signal.reason
+    } catch (error) {
+      if (!signal.aborted) await sequence.clearHistory().catch(() => {})
+      throw error
+    } finally {
+      loaded.slots.release(sequence)
+    }
+  }
+
   async function generate(
     request: CallRequest,
     context: GenerateContext,
@@ -153,10 +175,18 @@ export function backendOn(settings: LlamaCppSettings, importLibrary?: ImportLibr
       if ((await settledOrAborted(startLoad(), signal)) === 'aborted') throw signal.reason
     },
 
+    async prefill(request, signal) {
+      signal.throwIfAborted()
+      const controller = new AbortController()
+      const reading = readAhead(request, AbortSignal.any([signal, controller.signal]))
+      calls.set(reading, controller)
+      await reading.finally(() => calls.delete(reading))
+    },
+
     async close() {
       closed ??= new CaesuraError('CAESURA_E_NO_BACKEND', `the engine of ${name} is closed`)
       for (const controller of calls.values()) controller.abort(closed)
-      await Promise.all(calls.keys())
+      await Promise.allSettled(calls.keys())
       await loading?.then((loaded) => loaded.dispose()).catch(() => {})
       engine = undefined
     },

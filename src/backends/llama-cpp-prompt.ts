@@ -2,6 +2,7 @@ import type { ChatHistoryItem, LlamaModel, Token } from 'node-llama-cpp'
 import type { ChatMessage } from '../core/call.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Binding } from './llama-cpp-binding.ts'
+import { commonPrefix } from './llama-cpp-slots.ts'
 
 /** For a model file without a chat template of its own. */
 const CHATML =
@@ -43,6 +44,16 @@ export function promptRenderer({ library }: Binding, model: LlamaModel): PromptR
     }
     return shouldPrependBosToken && bos !== null && tokens[0] !== bos ? [bos, ...tokens] : tokens
   }
+}
+
+/** The tokens that a prompt begins with whatever text its last message goes on with. */
+export function openTokens(render: PromptRenderer, messages: readonly ChatMessage[]): Token[] {
+  const last = messages.at(-1)
+  if (last === undefined) return []
+  // What follows may become one token with the last characters, and may not: both are tried.
+  const goingOn = (more: string) => render([...messages.slice(0, -1), { ...last, content: last.content + more }])
+  const [one, other] = [goingOn('a'), goingOn(' 1')]
+  return one.slice(0, commonPrefix(one, other))
 }
 
 function historyItem({ role, content }: ChatMessage): ChatHistoryItem {

@@ -1,8 +1,6 @@
 import { z } from 'zod'
 import { CaesuraError } from '../core/errors.ts'
-
-/** The longest line that is read, in bytes. Bounds the memory of a call against a server that never breaks a line. */
-export const LONGEST_LINE_BYTES = 1_048_576
+import { cutBehindBreaks, LONGEST_LINE_BYTES, lineTooLong, Utf8Stream } from './utf8-stream.ts'
 
 const count = z.int().min(0).optional()
 
@@ -56,40 +54,25 @@ export function parseLine(line: string): AnswerLine {
  * break counts. Throws `CAESURA_E_LINE_TOO_LONG` and, for what is not UTF-8, `CAESURA_E_PROTOCOL`.
  */
 export class LineSplitter {
-  readonly #decoder = new TextDecoder('utf-8', { fatal: true })
-  #begun = ''
+  readonly #decoder = new Utf8Stream()
+  #begun = '';
 
-  push(bytes: Uint8Array): string[] {
-    const text = this.#decode(bytes)
-    const lines = text.split('\n')
-    const rest = lines.pop() ?? ''
-    if (lines.length > 0) {
-      lines[0] = this.#begun + lines[0]
-      this.#begun = rest
-    } else {
-      this.#begun += rest
+  /** The lines that end with these bytes, one by one: those before a bad one are handed out before it throws. Take them all. */
+  *push(bytes: Uint8Array): Generator<string, void, undefined> {
+    for (const part of cutBehindBreaks(bytes)) {
+      this.#begun += this.#decoder.push(part)
+      // UTF-16 units, never more than the bytes they stand for.
+      if (this.#begun.length > LONGEST_LINE_BYTES) throw lineTooLong()
+      if (!this.#begun.endsWith('\n')) return
+      const line = this.#begun.slice(0, -1)
+      this.#begun = ''
+      if (line.trim() !== '') yield line
     }
-    // UTF-16 units, never more than the bytes they stand for.
-    if (this.#begun.length > LONGEST_LINE_BYTES || lines.some((line) => line.length > LONGEST_LINE_BYTES)) {
-      throw new CaesuraError(
-        'CAESURA_E_LINE_TOO_LONG',
-        `a line of the answer is longer than ${LONGEST_LINE_BYTES} bytes`,
-      )
-    }
-    return lines.filter((line) => line.trim() !== '')
   }
 
   end(): string[] {
-    const last = this.#begun + this.#decode()
+    const last = this.#begun + this.#decoder.end()
     this.#begun = ''
     return last.trim() === '' ? [] : [last]
-  }
-
-  #decode(bytes?: Uint8Array): string {
-    try {
-      return bytes === undefined ? this.#decoder.decode() : this.#decoder.decode(bytes, { stream: true })
-    } catch (cause) {
-      throw new CaesuraError('CAESURA_E_PROTOCOL', 'the answer is not UTF-8 text', { cause })
-    }
   }
 }

@@ -1,36 +1,21 @@
 import { type ChatRequest, Ollama } from 'ollama'
-import { Agent } from 'undici'
 import { z } from 'zod'
 import type { CallEnd, CallRequest, GenerateContext, GenerationOptions } from '../core/call.ts'
-import { msToNs, systemClock } from '../core/clock.ts'
+import { systemClock } from '../core/clock.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Backend, ModelInfo, ServerInfo } from '../core/ports.ts'
-import { connectionError, failed, noServer, pullCommand } from './ollama-errors.ts'
+import { callOverHttp, connections, follow, type HttpLimits, LOAD_DEADLINE_MS, loadTimeout } from './http-call.ts'
+import { type Unreachable, unreachable } from './http-errors.ts'
+import { Exchange } from './http-marks.ts'
+import { noServer, pullCommand } from './ollama-errors.ts'
 import { type CallFetch, fetchFor } from './ollama-fetch.ts'
 import type { AnswerLine } from './ollama-lines.ts'
-import { Exchange } from './ollama-marks.ts'
 import { ollamaUrl } from './ollama-url.ts'
 
-export interface OllamaSettings {
+export interface OllamaSettings extends HttpLimits {
   /** Where the server is, in any form that `ollamaUrl` takes. */
   readonly url: string
-  /**
-   * The longest wait for the first line of an answer, ms; 300,000 by default. A runner that dies while it starts makes
-   * Ollama 0.24 wait for ever, so a call must not.
-   */
-  readonly loadDeadlineMs?: number
-  /** The longest wait for a connection, ms; 10,000 by default. */
-  readonly connectTimeoutMs?: number
 }
-
-const LOAD_DEADLINE_MS = 300_000
-const CONNECT_TIMEOUT_MS = 10_000
-/** How long an idle connection is kept, ms. Ollama itself never closes one. */
-const KEEP_ALIVE_MS = 60_000
-/** How long an answer may take to end after its last line, ms. Then its connection is given up. */
-const REST_MS = 250
-/** How long a cancelled call waits to see its connection closed, ms. It takes well under one. */
-const CLOSE_DEADLINE_MS = 1_000
 
 /**
  * A server that speaks Ollama's HTTP interface. One `ollama` client a call, because that client's abort ends every stream of
@@ -41,20 +26,15 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
   const url = ollamaUrl(settings.url)
   const address = new URL(url).host
   const loadDeadlineMs = settings.loadDeadlineMs ?? LOAD_DEADLINE_MS
-  const agent = new Agent({
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    keepAliveMaxTimeout: KEEP_ALIVE_MS,
-    connect: { timeout: settings.connectTimeoutMs ?? CONNECT_TIMEOUT_MS },
-  })
+  const agent = connections(settings)
   const clientFor = (call: Omit<CallFetch, 'agent' | 'address'>) =>
     new Ollama({ host: url, fetch: fetchFor({ ...call, agent, address }) })
-  const loadTimeout = () =>
-    new CaesuraError(
-      'CAESURA_E_TIMEOUT_LOAD',
-      `${address} sent nothing within ${loadDeadlineMs} ms (loading the model?)`,
-    )
+  const notThere = (signal: AbortSignal, any = false): Unreachable => ({
+    signal,
+    address: url,
+    noServer: (why) => noServer(url, why),
+    any,
+  })
 
   /** One request with an answer in one piece. Throws. */
   async function ask<T>(
@@ -83,45 +63,31 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
     }
   }
 
+  /** A chat that nobody reads: it loads the model, and reads the prompt into the runner's cache. Throws. */
+  async function ahead(request: ChatRequest, signal: AbortSignal): Promise<void> {
+    const { controller, dispose } = follow(signal)
+    const timer = setTimeout(() => controller.abort(loadTimeout(address, loadDeadlineMs)), loadDeadlineMs)
+    try {
+      await ask(controller.signal, request.model, z.object({ done: z.literal(true) }), (client) =>
+        client.chat({ ...request, stream: false }),
+      )
+    } catch (error) {
+      throw unreachable(error, notThere(signal))
+    } finally {
+      clearTimeout(timer)
+      dispose()
+    }
+  }
+
   return {
     kind: 'ollama',
     address,
     pullCommand,
 
-    async generate(request, context) {
-      if (context.signal.aborted) return { end: 'cancelled' }
-      const { controller, dispose } = follow(context.signal)
-      const deadline = context.clock.now() + msToNs(loadDeadlineMs)
-      const disarm = context.clock.schedule(deadline, () => controller.abort(loadTimeout()))
-      let exchange: Exchange | undefined
-      const client = clientFor({
-        model: request.model,
-        signal: controller.signal,
-        openExchange: () => (exchange = new Exchange(context.clock, (name, at) => context.mark(name, at))),
-        line: disarm,
-      })
-      /** Ends what is left of the call on the wire. */
-      const leave = async () => {
-        controller.abort()
-        exchange?.flush()
-        if (exchange?.socket !== undefined && (await exchange.released(CLOSE_DEADLINE_MS))) context.mark('closed')
-      }
-      try {
-        const end = await readAnswer(client, request, context)
-        // The end of the answer follows its last line at once, and undici gives the connection to another call one turn of
-        // the event loop later: a stage that follows at once would open a new one, which costs more than the wait.
-        if (exchange !== undefined && !(await exchange.released(REST_MS))) controller.abort()
-        await new Promise(setImmediate)
-        return end
-      } catch (error) {
-        const end = context.signal.aborted ? ({ end: 'cancelled' } as const) : failed(error)
-        await leave()
-        return end
-      } finally {
-        disarm()
-        dispose()
-      }
-    },
+    generate: (request, context) =>
+      callOverHttp(context, { address, loadDeadlineMs }, ({ begun, ...wire }) =>
+        readAnswer(clientFor({ ...wire, model: request.model, line: begun }), request, context),
+      ),
 
     async server(signal) {
       try {
@@ -130,7 +96,7 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
         )
         return { kind: 'ollama', version, address: url } satisfies ServerInfo
       } catch (error) {
-        throw unreachable(error, signal, url, () => true)
+        throw unreachable(error, notThere(signal, true))
       }
     },
 
@@ -142,40 +108,18 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
         const { models } = await ask(signal, undefined, schema, (client) => client.list())
         return (models ?? []).map(({ name, size }): ModelInfo => ({ name, ...(size !== undefined && { bytes: size }) }))
       } catch (error) {
-        throw unreachable(error, signal, url, isConnectionFault)
+        throw unreachable(error, notThere(signal))
       }
     },
 
-    async load(model, signal) {
-      const { controller, dispose } = follow(signal)
-      const timer = setTimeout(() => controller.abort(loadTimeout()), loadDeadlineMs)
-      try {
-        await ask(controller.signal, model, z.object({ done: z.literal(true) }), (client) =>
-          client.chat({ model, messages: [], stream: false }),
-        )
-      } catch (error) {
-        throw unreachable(error, signal, url, isConnectionFault)
-      } finally {
-        clearTimeout(timer)
-        dispose()
-      }
-    },
+    load: (model, signal) => ahead({ model, messages: [] }, signal),
+
+    // A token is the least that it makes: `num_predict: 0` means no limit to some versions.
+    prefill: ({ model, messages, options }, signal) =>
+      ahead(chatRequest({ model, messages, options: { ...options, maxTokens: 1 } }), signal),
 
     close: () => agent.destroy(),
   }
-}
-
-/**
- * A signal of the call's own that follows the one it was given. `fetch` leaves its listener on a signal until garbage
- * collection, and a run's signal sees many calls.
- */
-function follow(signal: AbortSignal): { controller: AbortController; signal: AbortSignal; dispose: () => void } {
-  const controller = new AbortController()
-  // Marks are told from inside undici, which fails when it is aborted there.
-  const abort = () => queueMicrotask(() => controller.abort(signal.reason))
-  if (signal.aborted) controller.abort(signal.reason)
-  else signal.addEventListener('abort', abort, { once: true })
-  return { controller, signal: controller.signal, dispose: () => signal.removeEventListener('abort', abort) }
 }
 
 /** Reads one streamed answer to its last line, unless the call is cancelled before that line is read. Throws. */
@@ -194,7 +138,11 @@ async function readAnswer(client: Ollama, request: CallRequest, context: Generat
   throw new CaesuraError('CAESURA_E_INTERNAL', 'the client ended an answer without its last line')
 }
 
-function chatRequest({ model, messages, options }: CallRequest): ChatRequest & { stream: true } {
+function chatRequest({
+  model,
+  messages,
+  options,
+}: Pick<CallRequest, 'model' | 'messages' | 'options'>): ChatRequest & { stream: true } {
   return {
     model,
     messages: messages.map(({ role, content }) => ({ role, content })),
@@ -231,19 +179,4 @@ function completed(last: AnswerLine): CallEnd {
     ...(last.eval_count !== undefined && { generatedTokens: last.eval_count }),
     ...(Object.keys(server).length > 0 && { server }),
   }
-}
-
-const isConnectionFault = (error: unknown): boolean =>
-  error instanceof CaesuraError && (error.code === 'CAESURA_E_REFUSED' || error.code === 'CAESURA_E_CONNECTION')
-
-/** What `server` and its like throw: the reason of a cancelled signal, `CAESURA_E_NO_SERVER` where nothing answers, else the fault. */
-function unreachable(error: unknown, signal: AbortSignal, url: string, means: (error: unknown) => boolean): unknown {
-  if (signal.aborted) {
-    const { reason } = signal
-    return reason instanceof DOMException && reason.name === 'TimeoutError'
-      ? noServer(url, 'no answer in time')
-      : reason
-  }
-  const fault = error instanceof CaesuraError ? error : connectionError(error, url)
-  return means(fault) ? noServer(url, fault) : fault
 }

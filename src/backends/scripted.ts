@@ -21,6 +21,8 @@ export interface CallScript {
     readonly message: string
     readonly afterTokens: number
     readonly retryable?: boolean
+    /** How long the server asks to wait, ms. */
+    readonly retryAfterMs?: number
   }
   /** Never ends by itself after its tokens. */
   readonly hang?: boolean
@@ -39,6 +41,7 @@ export function scriptedBackend(script: Script, models: readonly string[] = ['sc
     server: async () => ({ kind: 'scripted' }),
     models: async () => models.map((name) => ({ name })),
     load: async () => undefined,
+    prefill: async () => undefined,
     close: async () => undefined,
     generate: (request, context) => play(typeof script === 'function' ? script(request) : script, context),
   }
@@ -67,8 +70,9 @@ function play(script: CallScript, { clock, signal, mark, token }: GenerateContex
     }
     const say = () => {
       if (fail !== undefined && said >= fail.afterTokens) {
-        const { code, message, retryable = false } = fail
-        return finish({ end: 'failed', error: { code, message }, retryable })
+        const { code, message, retryable = false, retryAfterMs } = fail
+        const asked = retryAfterMs !== undefined && { retryAfterMs }
+        return finish({ end: 'failed', error: { code, message }, retryable, ...asked })
       }
       if (said === 0) mark('prefill-end')
       const text = tokens[said]

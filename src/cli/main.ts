@@ -13,6 +13,7 @@ const verbs: Record<string, () => Promise<Command>> = {
   schema: async () => (await import('./schema.ts')).schemaCommand(),
   policies: async () => (await import('./policies.ts')).policiesCommand(),
   doctor: async () => (await import('./doctor.ts')).doctorCommand(),
+  probe: async () => (await import('./probe.ts')).probeCommand(),
   runs: async () => (await import('./runs.ts')).runsCommand(),
   explain: async () => (await import('./explain.ts')).explainCommand(),
 }

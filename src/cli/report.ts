@@ -17,7 +17,11 @@ export function interruptReport({ interrupts }: RunRecord, canvas: Canvas): stri
     const place = `Interrupt${number} of ${interrupt.from} at ${milliseconds(interrupt.at)} → ${interrupt.decision}`
     const heading = canvas.paint('heading', oneLine(place, canvas.width))
     const waterfall = interruptWaterfall(interrupt, canvas)
-    const instead = interrupt.superseded ? '  A newer interrupt took its place.' : '  No further stage began.'
+    const instead = interrupt.suppressed
+      ? `  Refused: ${interrupt.reason}.`
+      : interrupt.superseded
+        ? '  A newer interrupt took its place.'
+        : '  No further stage began.'
     return ['', heading, ...(waterfall.length > 0 ? waterfall : [canvas.paint('quiet', instead)])]
   })
 }

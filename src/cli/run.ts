@@ -68,7 +68,7 @@ async function run(file: string, flags: RunFlags): Promise<void> {
   const settings = await readSettings(flags)
   const input = await readInput(flags.input)
 
-  const wanted = pipeline.stages.map((stage) => stage.model)
+  const wanted = pipeline.stages.map(({ model, fallback }) => [model, ...fallback])
   const { nodes, models, notices } = await chooseSurroundings(wanted, wishesOf(flags, settings))
   for (const notice of notices) remark(notice)
   const keepText = flags.keepText ?? settings.keepText

@@ -62,6 +62,7 @@ export function wishesOf(flags: NodeFlags, settings: Settings): Wishes {
   const ollamaHost = process.env.OLLAMA_HOST
   return {
     ...wishes,
+    environment: process.env,
     ...(ollamaHost !== undefined && { ollamaHost }),
     ...(config !== undefined && { config, folder: dirname(resolve(configFile ?? '.')) }),
   }

@@ -7,6 +7,7 @@ function doing({ name }: Phase, { from, to }: InterruptRecord): string {
     decide: 'deciding',
     drain: `waiting for ${from} to drain`,
     settle: `waiting for ${from} to be cancelled`,
+    retry: 'in attempts that failed, and pauses after them',
     slot: 'waiting for a free slot',
     queue: 'waiting for a worker',
     connect: 'connecting',
@@ -27,6 +28,7 @@ const SMALL = 0.01
 /** Where the time between an interrupt and the next first token went, longest first; what came instead where there was none. */
 export function interruptInWords(interrupt: InterruptRecord): string {
   const { phases, toFirstTokenMs: total, to } = interrupt
+  if (interrupt.suppressed) return `The signal was refused: ${interrupt.reason}.`
   if (interrupt.superseded) return 'A newer interrupt took its place before the next stage began.'
   if (total === undefined)
     return to === undefined ? 'The run ended with it; no further stage began.' : `No first token of ${to} was seen.`

@@ -90,7 +90,9 @@ function callRecord(call: Transcript, journal: Journal): CallRecord {
 
 function interruptRecord(entry: InterruptEntry, journal: Journal): InterruptRecord {
   const from = journal.call(entry.fromCall)
+  const ended = entry.endCall === undefined ? from : journal.call(entry.endCall)
   const to = entry.toCall === undefined ? undefined : journal.call(entry.toCall)
+  const firstTry = entry.firstTry === undefined ? undefined : journal.call(entry.firstTry)
   // The cancel reaches the call only once the token that brought the interrupt is dealt with.
   const decidedAt = (entry.cancelsAtOnce ? from.ledger.at('abort-requested') : undefined) ?? entry.decidedAt
   const split =
@@ -98,7 +100,8 @@ function interruptRecord(entry: InterruptEntry, journal: Journal): InterruptReco
     interruptPhases({
       interruptedAt: entry.at,
       ...(decidedAt !== undefined && { decidedAt }),
-      call: (name) => from.ledger.at(name),
+      call: (name) => ended.ledger.at(name),
+      ...(firstTry !== undefined && { firstTry: (name) => firstTry.ledger.at(name) }),
       next: (name) => to.ledger.at(name),
       ...(to.end?.server !== undefined && { server: to.end.server }),
     })
@@ -114,6 +117,7 @@ function interruptRecord(entry: InterruptEntry, journal: Journal): InterruptReco
     reason: entry.reason ?? (entry.superseded ? 'a newer signal took its place' : 'the run ended first'),
     carry: entry.carry,
     superseded: entry.superseded,
+    ...(entry.suppressed && { suppressed: true as const }),
     ...(split !== undefined && { toFirstTokenMs: split.toFirstTokenMs }),
     phases: split?.phases ?? [],
   }

@@ -43,8 +43,28 @@ export interface CallRequest {
   readonly messages: readonly ChatMessage[]
   readonly options: GenerationOptions
   readonly placement: Placement
+  /** Any node will do when none satisfies `placement`. */
+  readonly otherwise?: 'any'
   /** The node of the call before, for `placement`. */
   readonly previousNode?: string
+  /** The one node that may take it, whatever `placement` says: a fallback that names a node. */
+  readonly node?: string
+  /** Where something was done ahead for it: chosen first among the nodes that have a slot free. */
+  readonly warmNode?: string
+}
+
+/** What decides which nodes may take a call. */
+export type NodeWish = Pick<CallRequest, 'model' | 'placement' | 'otherwise' | 'previousNode' | 'node'>
+
+/** The beginning of a prompt that is known before the call is. */
+export interface PrefillRequest {
+  /** As the server knows it. */
+  readonly model: string
+  /** The last one may be cut off: its text goes on in the call itself when `isCut`. */
+  readonly messages: readonly ChatMessage[]
+  readonly isCut: boolean
+  /** Those of the call to come: other ones may make a server load its model anew. */
+  readonly options: GenerationOptions
 }
 
 /** Durations that a server reported with its last line, in ns. What it did not report is absent. */
@@ -63,6 +83,8 @@ export interface CallEnd {
   readonly error?: ErrorSummary
   /** Whether the same call may succeed if it is sent again (a refused connection, a busy server). With `failed` only. */
   readonly retryable?: boolean
+  /** How long the server asked to wait before the next try, ms (`Retry-After`). With `retryable` only. */
+  readonly retryAfterMs?: number
   readonly finishReason?: 'stop' | 'length'
   /** Counts the server reported; absent when it did not. */
   readonly promptTokens?: number

@@ -3,6 +3,8 @@ import { textWithin, wholeWithin } from './number-schema.ts'
 import { isRecord, oneOrMany, type Problem, parseWith, type Reading, type Source, toErrors } from './problems.ts'
 
 const HTTP_URL = 'an http or https URL, such as http://127.0.0.1:11434'
+const OPENAI_URL = 'an http or https URL, such as http://127.0.0.1:8080/v1'
+const NO_KEY = 'a URL without a key; name the variable that holds it as apiKeyEnv'
 const REDIS_URL = 'a redis or rediss URL, such as redis://127.0.0.1:6379'
 
 const shared = {
@@ -23,6 +25,30 @@ const nodeSchema = z.discriminatedUnion('backend', [
       url: z.url({ protocol: /^https?$/, error: HTTP_URL }).describe('Where the server listens.'),
     })
     .describe('A server that speaks the Ollama API.'),
+  z
+    .strictObject({
+      ...shared,
+      backend: z.literal('openai'),
+      url: z
+        .url({ protocol: /^https?$/, error: OPENAI_URL })
+        .refine((url) => !/\/\/[^/]*@/.test(url), { error: 'has credentials in it', params: { expected: NO_KEY } })
+        .describe("The API's base, such as http://127.0.0.1:8080/v1; without a path, /v1 is meant."),
+      apiKeyEnv: z
+        .string()
+        .check((context) => {
+          if (/^[A-Za-z_]\w*$/.test(context.value)) return
+          // Who writes the key itself here must not find it in a message.
+          const params = { expected: 'the name of an environment variable, such as LLM_API_KEY' }
+          context.issues.push({ code: 'custom', input: '…', message: 'is no name of a variable', params })
+        })
+        .optional()
+        .describe('The environment variable that holds the API key.'),
+      witness: z
+        .literal('slots')
+        .optional()
+        .describe('Waits after an abort until GET /slots of a llama.cpp server shows the slot free.'),
+    })
+    .describe('A server with an OpenAI-compatible API: llama.cpp, vLLM, LM Studio and others.'),
   z
     .strictObject({
       ...shared,
@@ -79,7 +105,7 @@ export type ConfigInput = z.input<typeof configSchema>
 /** Checks a configuration and reports everything at once. Errors: `CAESURA_E_CONFIG`, `CAESURA_E_ALIAS`. */
 export function readConfig(value: unknown, source: Source = {}): Reading<Config> {
   const parsed = parseWith(configSchema, value)
-  const problems = [...('problems' in parsed ? parsed.problems.map(explain) : []), ...nameProblems(value)]
+  const problems = [...('problems' in parsed ? parsed.problems : []), ...nameProblems(value)]
   if (!('value' in parsed) || problems.length > 0) {
     return { errors: toErrors(problems, 'CAESURA_E_CONFIG', source), warnings: [] }
   }
@@ -91,12 +117,6 @@ export function defineConfig(value: unknown, source: Source = {}): Config {
   const { value: config, errors } = readConfig(value, source)
   if (config === undefined) throw oneOrMany(errors)
   return config
-}
-
-function explain(problem: Problem): Problem {
-  if (problem.input !== 'openai' || problem.path.at(-1) !== 'backend') return problem
-  const hint = 'This version has no backend for OpenAI-compatible servers yet.'
-  return { ...problem, params: { ...problem.params, hint } }
 }
 
 function nameProblems(value: unknown): Problem[] {

@@ -26,6 +26,8 @@ export const errorCodes = {
   CAESURA_E_CONNECTION: 1, // DNS, TLS, reset before an answer
   CAESURA_E_SERVER: 1, // the model server answered with an error
   CAESURA_E_SERVER_BUSY: 1, // its queue is full (503) or it limits the rate (429)
+  CAESURA_E_AUTH: 1, // the model server does not accept the key (401, 403)
+  CAESURA_E_SERVER_WEDGED: 1, // after an abort it answers no call any more (ollama#17131)
   CAESURA_E_REQUEST: 1, // the model server rejected the request (400)
   CAESURA_E_PROTOCOL: 1, // an answer that is not the protocol: HTML, broken JSON, wrong shapes
   CAESURA_E_LINE_TOO_LONG: 1,
@@ -35,6 +37,7 @@ export const errorCodes = {
   CAESURA_E_TIMEOUT_FIRST_TOKEN: 1,
   CAESURA_E_TIMEOUT_STALL: 1,
   CAESURA_E_TIMEOUT_TOTAL: 1,
+  CAESURA_E_OUTPUT_LIMIT: 1, // a run generated more than its limit
   CAESURA_E_CONTEXT_FULL: 1, // the prompt is longer than the model's context
   CAESURA_E_TOO_MANY_INTERRUPTS: 1,
   CAESURA_E_INTERNAL: 1,

@@ -1,13 +1,14 @@
 import type { RunEvent, RunEventBody } from './event.ts'
 
 /**
- * The numbered events of one run, kept from the first on, so that any number of readers may start anywhere.
+ * The numbered events of one run, kept from the first on, so that any number of readers may start anywhere, and none slows the
+ * run down. What bounds it is the limit on a run's output (`OutputAllowance`): the other events are few.
  * An event counts as delivered once it was handed to a reader; what only lies here does not.
  */
 export class EventLog {
   readonly #runId: string
   readonly #events: RunEvent[] = []
-  readonly #waiting = new Set<() => void>()
+  #waiting: (() => void)[] = []
   #ended = false
   #delivered = 0
 
@@ -42,7 +43,7 @@ export class EventLog {
         yield event
       }
       if (this.#ended) return
-      await new Promise<void>((resolve) => this.#waiting.add(resolve))
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
     }
   }
 
@@ -61,7 +62,9 @@ export class EventLog {
   }
 
   #wake(): void {
-    for (const resume of this.#waiting) resume()
-    this.#waiting.clear()
+    const waiting = this.#waiting
+    if (waiting.length === 0) return
+    this.#waiting = []
+    for (const resume of waiting) resume()
   }
 }

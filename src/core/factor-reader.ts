@@ -1,9 +1,11 @@
-import { type FactorDefinition, isAny, signalChoices, standsAlone } from './factor.ts'
-import type { Factor, PolicyCatalogue, TriggerFactor } from './policy.ts'
+import { type FactorDefinition, filterSchemas, isAny, signalChoices, standsAlone } from './factor.ts'
+import type { Factor, PolicyCatalogue, SignalFilter, TriggerFactor } from './policy.ts'
 import { isRecord, orList, type Path, type Problem, parseWith } from './problems.ts'
 
 const DEEPEST_ANY = 8
 const MOST_MEMBERS = 16
+/** What may stand beside a trigger's own key. */
+const FILTER_KEYS = ['signals', ...Object.keys(filterSchemas)]
 
 /** Reads the factors of one policy; what it cannot read becomes a problem, and the answer is absent. */
 export class FactorReader {
@@ -17,15 +19,16 @@ export class FactorReader {
 
   trigger(value: unknown, path: Path, depth: number): TriggerFactor | undefined {
     const { triggers } = this.#catalogue
-    const factor = this.factor(triggers, 'trigger', value, path, ['signals'], (list, at) =>
+    const factor = this.factor(triggers, 'trigger', value, path, FILTER_KEYS, (list, at) =>
       this.#list(list, at, depth + 1),
     )
+    const filters = isRecord(value) ? this.#filters(value, path) : {}
     const signals = isRecord(value) && value.signals !== undefined ? value.signals : 'heed'
     if (signals !== 'heed' && signals !== 'ignore') {
       this.#unknown([...path, 'signals'], signals, 'choice', signalChoices)
       return undefined
     }
-    return factor && { ...factor, signals }
+    return factor && { ...factor, signals, ...filters }
   }
 
   /** A name, or a mapping with exactly one factor's name as key. */
@@ -74,7 +77,7 @@ export class FactorReader {
     return undefined
   }
 
-  choice(definitions: readonly FactorDefinition[], kind: 'carry' | 'warm' | 'placement', value: unknown): string {
+  choice(definitions: readonly FactorDefinition[], kind: 'carry' | 'warm', value: unknown): string {
     const names = definitions.map((definition) => definition.name)
     if (typeof value === 'string' && names.includes(value)) return value
     this.#unknown([kind], value, kind, names)
@@ -129,18 +132,32 @@ export class FactorReader {
       return undefined
     }
     const members = value.map((member, index) => {
-      if (isRecord(member) && 'signals' in member) this.#inner([...path, index, 'signals'])
+      for (const key of FILTER_KEYS) if (isRecord(member) && key in member) this.#inner(key, [...path, index, key])
       return this.trigger(member, [...path, index], depth)
     })
     return members.every((member) => member !== undefined)
-      ? members.map(({ signals: _, ...factor }) => factor)
+      ? members.map(({ name, parameter }) => (parameter === undefined ? { name } : { name, parameter }))
       : undefined
   }
 
-  /** `signals` speaks of the whole boundary; on a member of `any` it would do nothing. */
-  #inner(path: Path): void {
-    const params = { expected: 'signals beside any', hint: 'Put `signals` beside `any`.', key: true }
-    this.#problems.push({ path, input: 'signals', message: 'stands inside the list', params })
+  /** These keys speak of the whole boundary; on a member of `any` they would do nothing. */
+  #inner(key: string, path: Path): void {
+    const params = { expected: `${key} beside any`, hint: `Put \`${key}\` beside \`any\`.`, key: true }
+    this.#problems.push({ path, input: key, message: 'stands inside the list', params })
+  }
+
+  #filters(value: Record<string, unknown>, path: Path): Omit<SignalFilter, 'signals'> {
+    const filters: Record<string, unknown> = {}
+    for (const [key, schema] of Object.entries(filterSchemas)) {
+      if (value[key] === undefined) continue
+      const parsed = parseWith<unknown>(schema, value[key])
+      if ('value' in parsed) filters[key] = parsed.value
+      else
+        this.#problems.push(
+          ...parsed.problems.map((problem) => ({ ...problem, path: [...path, key, ...problem.path] })),
+        )
+    }
+    return filters
   }
 
   #unknown(path: Path, input: unknown, kind: string, allowed: readonly string[], key = false): undefined {

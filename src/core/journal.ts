@@ -4,6 +4,7 @@ import type { SignalAnswer } from './engine.ts'
 import type { ErrorSummary } from './errors.ts'
 import type { RunEventBody } from './event.ts'
 import { EventLog } from './event-log.ts'
+import { OutputAllowance, type OutputLimits } from './output-limit.ts'
 import type { RunRecord } from './record.ts'
 import { Transcript } from './transcript.ts'
 
@@ -13,7 +14,11 @@ export interface InterruptEntry {
   readonly id: number
   readonly at: Nanoseconds
   readonly fromCall: string
+  /** The call that took the place of `fromCall` when that failed, before the next stage was fired. */
+  endCall?: string
   toCall?: string
+  /** The call whose place `toCall` took when it failed before its first token. */
+  firstTry?: string
   readonly trigger: string
   readonly input?: string
   readonly response: string
@@ -25,6 +30,8 @@ export interface InterruptEntry {
   cancelsAtOnce?: boolean
   /** A newer signal took its place before it was carried out. */
   superseded: boolean
+  /** A filter of the policy refused the signal. */
+  suppressed?: boolean
   /** Who sent the signal and waits to hear what was decided. */
   answer?: (answer: SignalAnswer) => void
 }
@@ -45,13 +52,15 @@ export class Journal {
   readonly traceId: string
   readonly startedAt: Date
   readonly log: EventLog
+  /** What the calls of this run may still generate. */
+  readonly allowance: OutputAllowance
   readonly calls = new Map<string, Transcript>()
   readonly interrupts: InterruptEntry[] = []
   #end: (RunEnd & { readonly at: Nanoseconds }) | undefined
   readonly #clock: Clock
   readonly #origin: Nanoseconds
 
-  constructor(run: { runId: string; pipeline: string; traceId: string }, clock: Clock) {
+  constructor(run: { runId: string; pipeline: string; traceId: string }, clock: Clock, limits?: Partial<OutputLimits>) {
     this.runId = run.runId
     this.pipeline = run.pipeline
     this.traceId = run.traceId
@@ -59,6 +68,7 @@ export class Journal {
     this.#origin = clock.now()
     this.startedAt = new Date(clock.wall())
     this.log = new EventLog(run.runId)
+    this.allowance = new OutputAllowance(limits)
   }
 
   get end(): (RunEnd & { readonly at: Nanoseconds }) | undefined {

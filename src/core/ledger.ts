@@ -18,6 +18,7 @@ export const markNames = [
   'abort-requested',
   'done', // the last line of a complete answer was read
   'closed', // the connection is seen closed, or the sequence is free
+  'slot-free', // an outside witness saw the server's slot free after an abort
   'slot-released',
   'settled',
 ] as const

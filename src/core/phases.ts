@@ -1,7 +1,7 @@
 import type { ServerDurations } from './call.ts'
 import { type Nanoseconds, nsToMs } from './clock.ts'
 import type { MarkName } from './ledger.ts'
-import type { Phase, PhaseName } from './record.ts'
+import { type Phase, type PhaseName, phaseNames } from './record.ts'
 
 /** The marks of one call that phases are read from, by name. Absent: not observed. */
 export type MarkReader = (name: MarkName) => Nanoseconds | undefined
@@ -15,6 +15,8 @@ export interface InterruptInstants {
   readonly call: MarkReader
   /** The call that followed; it must have a first token. */
   readonly next: MarkReader
+  /** The first of its attempts, where that failed. */
+  readonly firstTry?: MarkReader
   /** What the server reported of the following call. */
   readonly server?: ServerDurations
 }
@@ -32,7 +34,7 @@ interface PhaseNs {
  * Undefined when the next call has no first token.
  */
 export function interruptPhasesNs(instants: InterruptInstants): { total: Nanoseconds; phases: PhaseNs[] } | undefined {
-  const { interruptedAt, decidedAt, call, next, server } = instants
+  const { interruptedAt, decidedAt, call, next, firstTry = next, server } = instants
   const firstTokenAt = next('first-token')
   if (firstTokenAt === undefined || firstTokenAt < interruptedAt) return undefined
   const phases = new Map<PhaseName, PhaseNs>()
@@ -51,7 +53,7 @@ export function interruptPhasesNs(instants: InterruptInstants): { total: Nanosec
     cursor = end
   }
 
-  const startedAt = next('call-start')
+  const startedAt = firstTry('call-start')
   until('decide', earliest(decidedAt, startedAt))
   const settledAt = call('settled')
   // A next call that was fired before the old one had settled did not wait for it.
@@ -61,6 +63,7 @@ export function interruptPhasesNs(instants: InterruptInstants): { total: Nanosec
     until(abortAt === undefined ? 'drain' : 'settle', settledAt)
   }
   until('decide', startedAt)
+  until('retry', next('call-start'))
   until('slot', next('slot-acquired'))
   until('connect', next('connected'))
   until('send', next('request-sent'))
@@ -70,19 +73,22 @@ export function interruptPhasesNs(instants: InterruptInstants): { total: Nanosec
   until('prefill', next('prefill-end'))
   if (next('prefill-end') !== undefined) until('first-token', firstTokenAt)
   else if (server !== undefined && next('request-sent') !== undefined) {
-    cursor += inferred(firstTokenAt - cursor, next, server, add)
+    cursor += inferred(firstTokenAt, firstTokenAt - cursor, next, server, add)
   }
   unattributed += firstTokenAt - cursor
   add('unattributed', unattributed, 'observed')
-  return { total: firstTokenAt - interruptedAt, phases: [...phases.values()] }
+  const ordered = phaseNames.flatMap((name) => phases.get(name) ?? [])
+  return { total: firstTokenAt - interruptedAt, phases: ordered }
 }
 
 /**
  * Splits the server's share (request sent → first token) by the durations that it reported, each cut to what is left of `share`.
  * The residual total − load − prefill − decode is the server's own queue (facts: Ollama takes its slot after the load);
- * transport is what the client waited beyond the server's total. Returns how much it explained, ns.
+ * transport is what the client waited beyond the server's total. A server that reports no total (llama.cpp's) leaves its queue
+ * and the transport unknown: neither is guessed. Returns how much it explained, ns.
  */
 function inferred(
+  firstTokenAt: Nanoseconds,
   share: Nanoseconds,
   next: MarkReader,
   server: ServerDurations,
@@ -104,7 +110,10 @@ function inferred(
       ? take(doneAt - sentAt - server.totalNs)
       : 0
   // What is left of the server's own time lies between prefill and the arrival of the first token: a part of the decode.
-  const firstToken = take(Math.min(left, server.decodeNs ?? 0))
+  // Without a total it is the part of the decode that the time since the first token has no room for.
+  const decode = server.decodeNs ?? 0
+  const sinceFirst = server.totalNs === undefined ? (doneAt ?? Number.POSITIVE_INFINITY) - firstTokenAt : 0
+  const firstToken = take(decode - Math.max(0, sinceFirst))
   add('server-queue', queue, 'inferred')
   add('load', load, 'inferred')
   add('prefill', prefill, 'inferred')

@@ -83,6 +83,17 @@ export function thenProblems(then: unknown, path: Path, ids: readonly string[]):
   return [{ path, input: then, message: 'names a stage that does not exist', params }]
 }
 
+/** A trigger that fires by itself and a way back make a loop: something must end it. */
+export function loopProblems(stages: readonly Pick<Stage, 'id' | 'policy'>[]): Problem[] {
+  return stages.flatMap(({ policy: { trigger, then, limit } }, index) => {
+    const target = then === 'again' ? index : stages.findIndex(({ id }) => id === then)
+    const isLoop = target !== -1 && target <= index
+    if (!isLoop || limit !== undefined || trigger.name === 'signal' || trigger.name === 'never') return []
+    const params = { expected: 'limit: N beside it', hint: 'Write how often the run may go back, such as `limit: 3`.' }
+    return { path: ['stages', index, 'policy', 'then'], input: then, message: 'is a loop that nothing can end', params }
+  })
+}
+
 /** What is allowed but hardly meant. */
 export function pipelineWarnings(stages: readonly Pick<Stage, 'prompt' | 'policy'>[], source: Source): Warning[] {
   return stages.flatMap(({ prompt, policy }, index) => {

@@ -2,8 +2,8 @@ import { z } from 'zod'
 import type { CallTimeouts, GenerationOptions } from './call.ts'
 import { countSchema, durationSchema } from './duration.ts'
 import { numberWithin, textWithin, wholeWithin } from './number-schema.ts'
-import type { Pipeline, Stage } from './pipeline.ts'
-import { pipelineProblems, pipelineWarnings } from './pipeline-checks.ts'
+import type { Pipeline, Retry, Stage } from './pipeline.ts'
+import { loopProblems, pipelineProblems, pipelineWarnings } from './pipeline-checks.ts'
 import type { PolicyCatalogue } from './policy.ts'
 import { policySchema } from './policy-schema.ts'
 import { oneOrMany, parseWith, type Reading, type Source, toErrors } from './problems.ts'
@@ -15,6 +15,21 @@ const DEFAULT_INTERRUPTS = 16
 const timeoutSchema = durationSchema.refine((ms) => ms > 0, {
   error: 'is zero',
   params: { expected: 'a duration above 0, such as 10s', hint: 'Leave it out for no limit.' },
+})
+
+const LONGEST_PAUSE_MS = 30_000
+const FALLBACKS = 'a list of 1 to 8 models or nodes'
+
+const retrySchema = z.strictObject({
+  attempts: wholeWithin(1, 10).default(2).describe('Calls before the stage fails or falls back, the first included.'),
+  pause: durationSchema
+    .refine((ms) => ms <= LONGEST_PAUSE_MS, { error: 'is too long', params: { expected: 'a duration of 0 to 30 s' } })
+    .default(200)
+    .describe('The longest pause before the second call. The bound doubles with each further one, up to 30 s.'),
+  afterFirstToken: z
+    .enum(['fail', 'restart'], 'fail or restart')
+    .default('fail')
+    .describe('Whether a fault after the first token is tried again too. What had come is withdrawn then.'),
 })
 
 const optionsSchema = z.strictObject({
@@ -54,9 +69,13 @@ const stageSchema = (catalogue: PolicyCatalogue) =>
       .describe(
         'Limits of one call: from its start to the first token, between two tokens, to its end. Passing one is a failure.',
       ),
-    retry: z
-      .strictObject({ attempts: wholeWithin(1, 10).default(1).describe('Attempts of one call, the first included.') })
-      .optional(),
+    retry: retrySchema.optional().describe('Without it a call is made once.'),
+    fallback: z
+      .array(textWithin(500), FALLBACKS)
+      .min(1, FALLBACKS)
+      .max(8, FALLBACKS)
+      .optional()
+      .describe('Models, or names of nodes for the same model, tried in this order when all attempts have failed.'),
     policy: policySchema(catalogue).prefault({}),
   })
 
@@ -80,6 +99,7 @@ export type PipelineInput = z.input<ReturnType<typeof pipelineSchema>>
 export function readPipeline(catalogue: PolicyCatalogue, value: unknown, source: Source = {}): Reading<Pipeline> {
   const parsed = parseWith(pipelineSchema(catalogue), value)
   const problems = [...('problems' in parsed ? parsed.problems : []), ...pipelineProblems(value)]
+  if ('value' in parsed && problems.length === 0) problems.push(...loopProblems(parsed.value.stages))
   if (!('value' in parsed) || problems.length > 0) {
     return { errors: toErrors(problems, 'CAESURA_E_PIPELINE', source), warnings: [] }
   }
@@ -97,7 +117,10 @@ export function definePipelineWith(catalogue: PolicyCatalogue, value: unknown, s
 
 type ParsedStage = z.output<ReturnType<typeof stageSchema>>
 
-function toStage({ id, model, system, prompt, options, timeout, retry, policy }: ParsedStage): Stage {
+/** Without `retry` a call is made once; what it needs is still there for `fallback`. */
+const ONCE: Retry = { attempts: 1, pauseMs: 200, afterFirstToken: 'fail' }
+
+function toStage({ id, model, system, prompt, options, timeout, retry, fallback, policy }: ParsedStage): Stage {
   const { firstToken: firstTokenMs, stall: stallMs, total: totalMs } = timeout ?? {}
   return {
     id,
@@ -106,7 +129,11 @@ function toStage({ id, model, system, prompt, options, timeout, retry, policy }:
     prompt,
     options: present<GenerationOptions>(options ?? {}),
     timeouts: present<CallTimeouts>({ firstTokenMs, stallMs, totalMs }),
-    attempts: retry?.attempts ?? 1,
+    retry:
+      retry === undefined
+        ? ONCE
+        : { attempts: retry.attempts, pauseMs: retry.pause, afterFirstToken: retry.afterFirstToken },
+    fallback: fallback ?? [],
     policy,
   }
 }

@@ -1,6 +1,16 @@
 import type { CallTimeouts, GenerationOptions } from './call.ts'
 import type { Policy } from './policy.ts'
 
+/** What is tried again when a call fails. */
+export interface Retry {
+  /** Calls of one target, the first included; 1 without `retry`. */
+  readonly attempts: number
+  /** The longest pause before the second call, ms; the bound doubles with each further one. 200 by default. */
+  readonly pauseMs: number
+  /** Whether a fault after the first token is tried again too, its text withdrawn. `fail` by default. */
+  readonly afterFirstToken: 'fail' | 'restart'
+}
+
 /** One stage of a checked pipeline: plain JSON, every default filled in. */
 export interface Stage {
   readonly id: string
@@ -11,8 +21,9 @@ export interface Stage {
   readonly prompt: string
   readonly options: GenerationOptions
   readonly timeouts: CallTimeouts
-  /** Attempts of one call, the first included; 1 by default. Only faults before the first token are tried again. */
-  readonly attempts: number
+  readonly retry: Retry
+  /** Models or names of nodes that are tried in this order when all attempts have failed. */
+  readonly fallback: readonly string[]
   /** Of the boundary after this stage. */
   readonly policy: Policy
 }

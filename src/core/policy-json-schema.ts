@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { type FactorDefinition, isAny, policyDefaults, signalChoices, standsAlone } from './factor.ts'
+import { countSchema } from './duration.ts'
+import { type FactorDefinition, filterSchemas, isAny, policyDefaults, signalChoices, standsAlone } from './factor.ts'
 import type { PolicyCatalogue } from './policy.ts'
 
 /** A piece of a JSON Schema. */
@@ -16,10 +17,18 @@ export function policyJsonSchema(catalogue: PolicyCatalogue): JsonSchema {
     response: { description: 'What becomes of the call in flight.', ...response },
     carry: choice('What the next stage sees of the partial output.', catalogue.carries, policyDefaults.carry),
     warm: choice('What is done ahead for the next stage.', catalogue.warms, policyDefaults.warm),
-    placement: choice('Which node the next stage may use.', catalogue.placements, policyDefaults.placement),
+    placement: {
+      description: 'Which node the next stage may use.',
+      ...factorSchema(catalogue.placements, false),
+      default: policyDefaults.placement,
+    },
     then: {
       description: 'Where the run goes after an interrupt.',
       anyOf: [...(own.length > 0 ? [nameSchema(own)] : []), { type: 'string', description: "A stage's id." }],
+    },
+    limit: {
+      description: 'How often an interrupt may lead back (again, or an earlier stage); then the run goes on.',
+      ...jsonSchemaOf(countSchema),
     },
   }
   return {
@@ -33,8 +42,13 @@ export function parameterSchema(definition: FactorDefinition): JsonSchema {
   const hint = definition.parameterHint === undefined ? {} : { description: definition.parameterHint }
   if (isAny(definition)) return { ...hint, type: 'array', minItems: 1 }
   if (definition.parameter === undefined) return { ...hint, type: 'null' }
-  const { $schema: _, ...schema } = z.toJSONSchema(definition.parameter, { io: 'input', unrepresentable: 'any' })
-  return { ...schema, ...hint }
+  return { ...jsonSchemaOf(definition.parameter), ...hint }
+}
+
+/** The JSON Schema of a value as a file writes it. */
+export function jsonSchemaOf(schema: z.ZodType): JsonSchema {
+  const { $schema: _, ...json } = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' })
+  return json
 }
 
 /** Draft 2020-12 has no descriptions for the members of an enum; editors show those of `const`. */
@@ -54,10 +68,11 @@ function factorSchema(definitions: readonly FactorDefinition[], isTrigger: boole
     enum: signalChoices,
     default: 'heed',
   }
+  const filters = Object.fromEntries(Object.entries(filterSchemas).map(([key, schema]) => [key, jsonSchemaOf(schema)]))
   const mapping = (definition: FactorDefinition, parameter: JsonSchema): JsonSchema => ({
     description: definition.summary,
     type: 'object',
-    properties: { [definition.name]: parameter, ...(isTrigger && { signals }) },
+    properties: { [definition.name]: parameter, ...(isTrigger && { signals, ...filters }) },
     required: [definition.name],
     additionalProperties: false,
   })

@@ -1,6 +1,6 @@
-import { type FactorDefinition, policyDefaults, signalChoices } from './factor.ts'
+import { type FactorDefinition, filterSchemas, policyDefaults, signalChoices } from './factor.ts'
 import type { PolicyCatalogue, PolicyInput } from './policy.ts'
-import { type JsonSchema, parameterSchema } from './policy-json-schema.ts'
+import { type JsonSchema, jsonSchemaOf, parameterSchema } from './policy-json-schema.ts'
 
 /** One name of a factor, as `policies --json` tells it. */
 export interface ListedFactor {
@@ -48,7 +48,7 @@ export function listPolicies(catalogue: PolicyCatalogue, name?: string): PolicyL
       }),
     )
   return {
-    triggers: list(catalogue.triggers, policyDefaults.trigger, { signals }),
+    triggers: list(catalogue.triggers, policyDefaults.trigger, { signals, ...filters }),
     responses: list(catalogue.responses, policyDefaults.response),
     carries: list(catalogue.carries, policyDefaults.carry),
     warms: list(catalogue.warms, policyDefaults.warm),
@@ -76,6 +76,19 @@ const signals: ListedParameter = {
   schema: { enum: signalChoices },
   default: 'heed',
 }
+
+const filterSummaries: Record<keyof typeof filterSchemas, string> = {
+  debounce: 'D: a signal counts when no newer one came for so long.',
+  cooldown: 'D: after a signal that interrupted, others are refused for so long.',
+  minimum: "words, characters: what a signal's input must have at least.",
+}
+
+const filters = Object.fromEntries(
+  Object.entries(filterSchemas).map(([key, schema]): [string, ListedParameter] => [
+    key,
+    { summary: filterSummaries[key as keyof typeof filterSchemas], schema: jsonSchemaOf(schema) },
+  ]),
+)
 
 function parametersOf(definition: FactorDefinition): Record<string, ListedParameter> {
   const { name, parameterHint, parameter } = definition

@@ -1,15 +1,16 @@
 import { z } from 'zod'
 import type { Placement } from './call.ts'
+import { countSchema } from './duration.ts'
 import { policyDefaults } from './factor.ts'
 import { FactorReader } from './factor-reader.ts'
-import type { Policy, PolicyCatalogue, PolicyInput } from './policy.ts'
+import type { Factor, Policy, PolicyCatalogue, PolicyInput, TriggerFactor } from './policy.ts'
 import { policyJsonSchema } from './policy-json-schema.ts'
-import { isRecord, orList, type Path, type Problem } from './problems.ts'
+import { isRecord, orList, type Path, type Problem, parseWith } from './problems.ts'
 
 /** A policy as a file writes it: a preset's name, or factors, or a preset with some factors of its own. */
 export type PolicySource = string | (PolicyInput & { readonly preset?: string })
 
-const KEYS = ['preset', 'trigger', 'response', 'carry', 'warm', 'placement', 'then']
+const KEYS = ['preset', 'trigger', 'response', 'carry', 'warm', 'placement', 'then', 'limit']
 
 /** Parses what a file writes into a `Policy` with every default filled in. Its issues are `custom`, with `params`. */
 export function policySchema(catalogue: PolicyCatalogue): z.ZodType<Policy, PolicySource> {
@@ -44,9 +45,13 @@ export function readPolicy(catalogue: PolicyCatalogue, value: unknown): { value:
   const response = read.factor(catalogue.responses, 'response', factors.response, ['response'])
   const carry = read.choice(catalogue.carries, 'carry', factors.carry)
   const warm = read.choice(catalogue.warms, 'warm', factors.warm)
-  const placement = read.choice(catalogue.placements, 'placement', factors.placement)
+  const placement = read.factor(catalogue.placements, 'placement', factors.placement, ['placement'])
   if (then !== undefined) read.then(then)
-  if (problems.length > 0 || !trigger || !response) return { problems }
+  const limit = own.limit === undefined ? undefined : readLimit(own.limit, problems)
+  if (problems.length > 0 || !trigger || !response || !placement) return { problems }
+  const contradictions = contradictionsIn(catalogue, { trigger, response })
+  if (contradictions.length > 0) return { problems: contradictions }
+  const otherwise = placement.parameter as { readonly otherwise?: 'any' } | undefined
   return {
     value: {
       ...(preset !== undefined && { preset }),
@@ -54,13 +59,47 @@ export function readPolicy(catalogue: PolicyCatalogue, value: unknown): { value:
       response,
       carry,
       warm,
-      placement: placement as Placement,
+      placement: placement.name as Placement,
+      ...(otherwise?.otherwise !== undefined && { placementOtherwise: otherwise.otherwise }),
       ...(then !== undefined && { then: then as string }),
+      ...(limit !== undefined && { limit }),
     },
   }
 }
 
-type Fields = Partial<Record<'trigger' | 'response' | 'carry' | 'warm' | 'placement' | 'then', unknown>> & {
+function readLimit(value: unknown, problems: Problem[]): number | undefined {
+  const parsed = parseWith(countSchema, value)
+  if ('value' in parsed) return parsed.value
+  problems.push(...parsed.problems.map((problem) => ({ ...problem, path: ['limit', ...problem.path] })))
+  return undefined
+}
+
+/** Factors that hold each for itself, but not together. */
+function contradictionsIn(
+  catalogue: PolicyCatalogue,
+  { trigger, response }: { trigger: TriggerFactor; response: Factor },
+): Problem[] {
+  if (trigger.signals === 'heed') return []
+  const problem = (path: Path, input: string, message: string, hint: string): Problem[] => [
+    { path, input, message, params: { expected: 'a policy that something can interrupt', hint } },
+  ]
+  if (trigger.name === 'signal') {
+    return problem(
+      ['trigger', 'signals'],
+      'ignore',
+      'refuses the only thing that this trigger waits for',
+      'Leave `signals` out, or write `never`.',
+    )
+  }
+  const definition = catalogue.responses.find(({ name }) => name === response.name)
+  if (definition?.on?.superseded !== undefined) {
+    const hint = 'Leave `signals` out, or take another response.'
+    return problem(['response'], response.name, 'waits for a second signal, and signals are ignored', hint)
+  }
+  return []
+}
+
+type Fields = Partial<Record<'trigger' | 'response' | 'carry' | 'warm' | 'placement' | 'then' | 'limit', unknown>> & {
   preset?: string
 }
 

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import type { Placement } from './call.ts'
 import type { Nanoseconds } from './clock.ts'
+import type { Expectation } from './estimates.ts'
 
 /** A factor with its parameter: what a file's `response: { grace: 300ms }` becomes. Plain JSON. */
 export interface Factor {
@@ -9,10 +10,19 @@ export interface Factor {
   readonly parameter?: unknown
 }
 
-export interface TriggerFactor extends Factor {
+/** Guards against false interrupts. They filter signals from outside, not the trigger itself. */
+export interface SignalFilter {
   /** Whether signals from outside interrupt as well; `heed` by default. */
   readonly signals: 'heed' | 'ignore'
+  /** A signal counts when no newer one came for so long, ms; the newest stands for all. */
+  readonly debounce?: number
+  /** After a signal that interrupted, others are refused for so long, ms. */
+  readonly cooldown?: number
+  /** A signal's input must have so many words or characters. */
+  readonly minimum?: { readonly words?: number; readonly characters?: number }
 }
+
+export interface TriggerFactor extends Factor, SignalFilter {}
 
 /** What happens at one boundary. Six independent factors; a pure value. */
 export interface Policy {
@@ -24,8 +34,12 @@ export interface Policy {
   readonly carry: string
   readonly warm: string
   readonly placement: Placement
+  /** Where the next stage may go when no node satisfies `placement`; absent: nowhere, the call fails. */
+  readonly placementOtherwise?: 'any'
   /** `next`, `again`, `end` or a stage's id; absent: `next`, and on the last stage `again` when the signal brings input, else `end`. */
   readonly then?: string
+  /** How often an interrupt of this boundary may lead back (`again`, or to an earlier stage); then the run goes on to the next stage. */
+  readonly limit?: number
 }
 
 interface Definition<P> {
@@ -77,7 +91,15 @@ export interface BoundaryView {
     /** Pieces received so far. */
     readonly tokens: number
     readonly settled: boolean
+    /** It ended by itself: its answer is whole. */
+    readonly complete: boolean
+    /** The text so far stops in the middle of a sentence. False before the first token. */
+    readonly inSentence: boolean
+    /** Slot time so far that a cancel would throw away, by the policy's carry, ms. */
+    readonly wastedMs: number
   }
+  /** What is expected of the call, from what was observed of its model on its node. */
+  readonly expected: Expectation
   readonly next: { readonly fired: boolean; readonly firstTokenAt?: Nanoseconds }
 }
 
@@ -159,8 +181,9 @@ export interface PolicyInput {
   readonly response?: unknown
   readonly carry?: string
   readonly warm?: string
-  readonly placement?: string
+  readonly placement?: unknown
   readonly then?: string
+  readonly limit?: number
 }
 
 /** All that a policy can be made of. `policies/catalogue.ts` holds the one that ships. */

@@ -1,5 +1,6 @@
-import type { CallEnd, CallObserver, CallRequest, GenerateContext } from './call.ts'
+import type { CallEnd, CallObserver, CallRequest, GenerateContext, NodeWish, PrefillRequest } from './call.ts'
 import type { Clock } from './clock.ts'
+import type { ProbeKey, ProbeResult } from './probe.ts'
 import type { RunRecord } from './record.ts'
 
 /** A model that a server has. */
@@ -35,6 +36,8 @@ export interface Backend {
   pullCommand?(model: string): string
   /** Brings the model into memory. Throws. */
   load?(model: string, signal: AbortSignal): Promise<void>
+  /** Reads the beginning of a prompt into the server's prefix cache, and generates nothing that counts. Throws; the signal ends it. */
+  prefill?(request: PrefillRequest, signal: AbortSignal): Promise<void>
   close(): Promise<void>
 }
 
@@ -56,9 +59,11 @@ export interface ExecutionObserver extends CallObserver {
   placed(node: { name: string; backend: string; address?: string }): void
 }
 
-/** What became of an attempt to load a model ahead. */
-export interface LoadOutcome {
-  readonly outcome: 'loaded' | 'skipped' | 'failed'
+/** What became of what was to be done ahead for a call. */
+export interface WarmOutcome {
+  readonly outcome: 'loaded' | 'prefilled' | 'skipped' | 'failed'
+  /** Where; absent when it was skipped before a node was chosen. */
+  readonly node?: string
   readonly reason?: string
 }
 
@@ -69,8 +74,13 @@ export interface Executor {
     request: CallRequest,
     context: { clock: Clock; signal: AbortSignal; observer: ExecutionObserver },
   ): Promise<CallEnd>
-  /** Loads a model ahead on a node that has a free slot, without taking it; skips it when no node has one. Never rejects. */
-  load(model: string): Promise<LoadOutcome>
+  /** Loads a model ahead on a node that may take the call to come and has a free slot, without taking it; else skips it. Never rejects. */
+  load(wish: NodeWish): Promise<WarmOutcome>
+  /**
+   * Has the beginning of a call to come read ahead, as `load` chooses its node. Given up as soon as a call is sent to that
+   * node, or the signal is aborted. Never rejects.
+   */
+  prefill(wish: NodeWish, request: PrefillRequest, signal: AbortSignal): Promise<WarmOutcome>
   close(): Promise<void>
 }
 
@@ -87,7 +97,7 @@ export interface RunSummary {
   readonly wastedTokens: number
 }
 
-/** Keeps the records of finished runs. */
+/** Keeps the records of finished runs, and what probes found out about nodes. */
 export interface RunStore {
   /** Writes a finished run, whole or not at all. Throws `CAESURA_E_RECORDS`. */
   write(record: RunRecord): void
@@ -95,5 +105,9 @@ export interface RunStore {
   read(run: string): RunRecord
   /** Newest first. */
   list(filter?: { limit?: number; pipeline?: string }): RunSummary[]
+  /** Adds a probe to those of its node, address and model. Throws `CAESURA_E_RECORDS`. */
+  writeProbe(result: ProbeResult): void
+  /** The newest probe of a node, its address and model; undefined when there is none. Throws `CAESURA_E_RECORDS`. */
+  readProbe(key: ProbeKey): ProbeResult | undefined
   close(): void
 }

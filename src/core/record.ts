@@ -9,6 +9,7 @@ export const phaseNames = [
   'decide', // the engine's own time: interrupt → first commands, and old call settled → next call handed over
   'drain', // the old call runs on because the policy lets it
   'settle', // abort requested → the old call has settled
+  'retry', // attempts of the next call that failed before their first token, and the pauses after them
   'slot', // the next call waits for a free slot on our side
   'queue', // … for a worker
   'connect',
@@ -66,7 +67,9 @@ export const callRecordSchema = z.strictObject({
   warmed: z
     .strictObject({
       model: z.string(),
-      outcome: z.enum(['loaded', 'skipped', 'failed']),
+      outcome: z.enum(['loaded', 'prefilled', 'skipped', 'failed']),
+      /** Where; absent when no node was chosen. */
+      node: z.string().optional(),
       reason: z.string().optional(),
     })
     .optional(),
@@ -93,6 +96,8 @@ export const interruptRecordSchema = z.strictObject({
   reason: z.string(),
   carry: z.string(),
   superseded: z.boolean(),
+  /** Present where a filter of the policy refused the signal: nothing was interrupted. `reason` says why. */
+  suppressed: z.literal(true).optional(),
   /** Interrupt → first token of the next stage. Absent when there was none. */
   toFirstTokenMs: ms.optional(),
   phases: z.array(phaseSchema),

@@ -4,7 +4,12 @@ const mark = /[.!?…。！？\n]/u
 /** The same at the end of a text, with what may close behind it. */
 const markAtEnd = /[.!?…。！？\n]["'”’»)\]]*\s*$/u
 
-/** Finds sentence ends in a text that comes in pieces. The cost of a piece does not grow with the text before its sentence. */
+/** The last mark of a text and what stands behind it. */
+const lastMark = /[.!?…。！？\n][^.!?…。！？\n]*$/u
+/** How much before the last mark can matter to what comes, in UTF-16 units: the rules look one letter back, with its accents. */
+const LOOK_BACK = 64
+
+/** Finds sentence ends in a text that comes in pieces. The cost of a piece does not grow with the text before it. */
 export class SentenceScanner {
   #tail = ''
   #pending = false
@@ -14,7 +19,8 @@ export class SentenceScanner {
     this.#tail += piece
     if (!this.#pending && !mark.test(piece)) return 0
     const segments = [...segmenter.segment(this.#tail)]
-    this.#tail = segments.at(-1)?.segment ?? ''
+    const last = segments.at(-1)?.segment ?? ''
+    this.#tail = last.slice(Math.max(0, last.search(lastMark) - LOOK_BACK))
     this.#pending = markAtEnd.test(this.#tail)
     return Math.max(0, segments.length - 1)
   }

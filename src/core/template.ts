@@ -1,4 +1,4 @@
-import { analyzeSync, Liquid, LiquidError, type Template, type Variable } from 'liquidjs'
+import { analyzeSync, Context, Liquid, LiquidError, type Template, toValueSync, type Variable } from 'liquidjs'
 import { CaesuraError } from './errors.ts'
 import { isRecord, orList, show } from './problems.ts'
 
@@ -96,10 +96,62 @@ export function renderTemplate(source: string, scope: TemplateScope): string {
   try {
     return String(liquid.renderSync(parse(source), values))
   } catch (error) {
-    const { message, received, expected } = syntaxProblem(error, source)
-    throw new CaesuraError('CAESURA_E_TEMPLATE', `The template ${message}.`, { received, expected, cause: error })
+    throw renderError(error, source)
   }
 }
+
+function renderError(error: unknown, source: string): CaesuraError {
+  const { message, received, expected } = syntaxProblem(error, source)
+  return new CaesuraError('CAESURA_E_TEMPLATE', `The template ${message}.`, { received, expected, cause: error })
+}
+
+/**
+ * The beginning of what a checked template renders to: up to the first place where it asks for the output of the stage
+ * `unknown`, or for anything of the interrupt. A condition, a loop or a filter that asks ends it as well. `isCut`: there was such
+ * a place. Throws as `renderTemplate` does.
+ */
+export function renderKnownStart(
+  source: string,
+  scope: TemplateScope,
+  unknown: string,
+): { readonly text: string; readonly isCut: boolean } {
+  let isCut = false
+  // No text stands for what is not known, so none can be mistaken for it: reading it ends the rendering.
+  const stop = (): never => {
+    isCut = true
+    throw new Error('not known yet')
+  }
+  const hidden = {
+    get output() {
+      return stop()
+    },
+  }
+  const interrupt = {
+    get input() {
+      return stop()
+    },
+    get at() {
+      return stop()
+    },
+  }
+  const emitter = {
+    buffer: '',
+    write(piece: unknown) {
+      this.buffer += printed(piece)
+    },
+  }
+  const values = { vars: {}, ...scope, [unknown]: hidden, interrupt }
+  const context = new Context(values, liquid.options, { sync: true }, { liquid })
+  try {
+    toValueSync(liquid.renderer.renderTemplates(parse(source), context, emitter))
+  } catch (error) {
+    if (!isCut) throw renderError(error, source)
+  }
+  return { text: emitter.buffer, isCut }
+}
+
+/** A value as liquid prints it. */
+const printed = (value: unknown): string => (Array.isArray(value) ? value.map(printed).join('') : String(value ?? ''))
 
 const allowedNames = ({ stages }: KnownNames): string[] => [
   'input',

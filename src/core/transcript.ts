@@ -1,7 +1,7 @@
 import type { CallEnd, CallRequest, Settlement } from './call.ts'
 import type { Nanoseconds } from './clock.ts'
 import { Ledger } from './ledger.ts'
-import type { LoadOutcome } from './ports.ts'
+import type { WarmOutcome } from './ports.ts'
 
 /** All that is known of one call: what was asked, what came, when, and how it ended. Instants are ns from the run's start. */
 export class Transcript {
@@ -12,7 +12,9 @@ export class Transcript {
   end?: CallEnd
   settlement?: Settlement
   /** What was done ahead for the next stage while this call ran. */
-  warmed?: { readonly model: string } & LoadOutcome
+  warmed?: { readonly model: string } & WarmOutcome
+  /** What its prompt was filled in with: what is known of the next stage's prompt while it runs. */
+  scope?: Readonly<Record<string, unknown>>
   /** Whether an interrupt came that was not a false one. */
   interrupted = false
   /** Whether a response listens to tokens and sentence ends. */
@@ -65,8 +67,13 @@ export class Transcript {
 
   /** The pieces of which anything stands, and when the last of them came. */
   get used(): { readonly pieces: number; readonly lastAt?: Nanoseconds } {
+    return this.usedUpTo(this.#kept)
+  }
+
+  /** The same, if the first `characters` of the text stood. */
+  usedUpTo(characters: number): { readonly pieces: number; readonly lastAt?: Nanoseconds } {
     let pieces = 0
-    while (pieces < this.#ends.length && (pieces === 0 ? 0 : this.#ends[pieces - 1]!) < this.#kept) pieces += 1
+    while (pieces < this.#ends.length && (pieces === 0 ? 0 : this.#ends[pieces - 1]!) < characters) pieces += 1
     return pieces === 0 ? { pieces } : { pieces, lastAt: this.#times[pieces - 1]! }
   }
 }

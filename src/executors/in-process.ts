@@ -1,4 +1,4 @@
-import type { CallEnd, CallRequest } from '../core/call.ts'
+import type { CallEnd, CallRequest, NodeWish } from '../core/call.ts'
 import { CallCancelled, summarize } from '../core/errors.ts'
 import type { Executor, Node } from '../core/ports.ts'
 
@@ -10,6 +10,8 @@ interface Waiter {
 interface NodeState {
   readonly node: Node
   free: number
+  /** Prompts that are read ahead on it, each with what ends it. */
+  readonly prefills: Set<AbortController>
 }
 
 /**
@@ -18,15 +20,24 @@ interface NodeState {
  * Close it only when no call is left.
  */
 export function inProcessExecutor(nodes: readonly Node[]): Executor {
-  const states = nodes.map((node): NodeState => ({ node, free: node.slots }))
+  const states = nodes.map((node): NodeState => ({ node, free: node.slots, prefills: new Set() }))
   // A Set keeps the order of arrival and forgets a cancelled waiter in constant time.
   const waiting = new Set<Waiter>()
-  const loads = new AbortController()
+  const closing = new AbortController()
 
-  const mayTake = ({ node }: NodeState, { model, placement, previousNode }: CallRequest): boolean => {
+  const mayTake = ({ node }: NodeState, { model, placement, previousNode, node: pinned }: NodeWish): boolean => {
     if (node.models !== undefined && !node.models.includes(model)) return false
+    if (pinned !== undefined) return node.name === pinned
     if (previousNode === undefined || placement === 'any') return true
     return placement === 'same' ? node.name === previousNode : node.name !== previousNode
+  }
+
+  /** The wish, without its placement where no node satisfies that and any other will do. */
+  const satisfiable = <W extends NodeWish>(wish: W): W =>
+    wish.otherwise === 'any' && !states.some((state) => mayTake(state, wish)) ? { ...wish, placement: 'any' } : wish
+
+  const stopPrefills = ({ prefills }: NodeState, reason: CallCancelled) => {
+    for (const controller of prefills) controller.abort(reason)
   }
 
   const release = (state: NodeState) => {
@@ -40,8 +51,8 @@ export function inProcessExecutor(nodes: readonly Node[]): Executor {
   }
 
   function acquire(request: CallRequest, signal: AbortSignal): NodeState | Promise<NodeState | undefined> {
-    const able = states.filter((state) => mayTake(state, request))
-    const free = able.find((state) => state.free > 0)
+    const able = states.filter((state) => state.free > 0 && mayTake(state, request))
+    const free = able.find(({ node }) => node.name === request.warmNode) ?? able[0]
     if (free !== undefined) {
       free.free -= 1
       return free
@@ -64,15 +75,24 @@ export function inProcessExecutor(nodes: readonly Node[]): Executor {
     })
   }
 
+  /** A node that could take such a call now, over and above what is read ahead there; else why there is none. */
+  function idleFor(wish: NodeWish): NodeState | string {
+    const able = states.filter((state) => mayTake(state, satisfiable(wish)))
+    if (able.length === 0) return `no node takes calls for ${wish.model}`
+    return able.find(({ free, prefills }) => free > prefills.size) ?? 'no free slot'
+  }
+
   return {
-    async execute(request, { clock, signal, observer }): Promise<CallEnd> {
+    async execute(asked, { clock, signal, observer }): Promise<CallEnd> {
       if (signal.aborted) return { end: 'cancelled' }
+      const request = satisfiable(asked)
       if (!states.some((state) => mayTake(state, request))) return nobody(request, nodes)
       const place = acquire(request, signal)
       // Without a wait the call is sent in this very turn of the event loop.
       const state = place instanceof Promise ? await place : place
       if (state === undefined) return { end: 'cancelled' }
       const { name, backend } = state.node
+      stopPrefills(state, new CallCancelled('a call is sent to the node'))
       try {
         observer.mark('slot-acquired')
         observer.placed({
@@ -91,36 +111,59 @@ export function inProcessExecutor(nodes: readonly Node[]): Executor {
         release(state)
       }
     },
-    async load(model) {
-      const idle = states.find(({ node, free }) => free > 0 && (node.models?.includes(model) ?? true))
-      if (idle === undefined) return { outcome: 'skipped', reason: 'no free slot' }
-      const { backend } = idle.node
+    async load(wish) {
+      const idle = idleFor(wish)
+      if (typeof idle === 'string') return { outcome: 'skipped', reason: idle }
+      const { name, backend } = idle.node
       if (backend.load === undefined)
         return { outcome: 'skipped', reason: `a ${backend.kind} node loads nothing ahead` }
       try {
-        await backend.load(model, loads.signal)
-        return { outcome: 'loaded' }
+        await backend.load(wish.model, closing.signal)
+        return { outcome: 'loaded', node: name }
       } catch (error) {
-        return { outcome: 'failed', reason: summarize(error).message }
+        return { outcome: 'failed', node: name, reason: summarize(error).message }
+      }
+    },
+    async prefill(wish, request, signal) {
+      const idle = idleFor(wish)
+      if (typeof idle === 'string') return { outcome: 'skipped', reason: idle }
+      const { name, backend } = idle.node
+      if (backend.prefill === undefined)
+        return { outcome: 'skipped', reason: `a ${backend.kind} node reads no prompt ahead` }
+      const controller = new AbortController()
+      const end = () => controller.abort(signal.reason)
+      if (signal.aborted) end()
+      signal.addEventListener('abort', end, { once: true })
+      idle.prefills.add(controller)
+      try {
+        await backend.prefill(request, controller.signal)
+        return { outcome: 'prefilled', node: name }
+      } catch (error) {
+        // What was read by then may still be of use to the call.
+        return controller.signal.aborted
+          ? { outcome: 'skipped', node: name, reason: 'given up for a call' }
+          : { outcome: 'failed', node: name, reason: summarize(error).message }
+      } finally {
+        idle.prefills.delete(controller)
+        signal.removeEventListener('abort', end)
       }
     },
     async close() {
-      loads.abort(new CallCancelled('the engine is closing'))
+      const reason = new CallCancelled('the engine is closing')
+      closing.abort(reason)
+      for (const state of states) stopPrefills(state, reason)
       await Promise.all(nodes.map((node) => node.backend.close()))
     },
   }
 }
 
-function nobody({ model, placement, previousNode }: CallRequest, nodes: readonly Node[]): CallEnd {
-  const names = nodes.map((node) => node.name).join(', ')
-  const wish =
+function nobody({ model, placement, previousNode, node }: CallRequest, nodes: readonly Node[]): CallEnd {
+  const names = nodes.map(({ name }) => name).join(', ')
+  const wished =
     placement === 'any' || previousNode === undefined ? '' : ` with placement ${placement} (before: ${previousNode})`
-  return {
-    end: 'failed',
-    retryable: false,
-    error: {
-      code: 'CAESURA_E_NO_MODEL',
-      message: `no node takes calls for the model ${model}${wish}; nodes: ${names}`,
-    },
-  }
+  const message =
+    node === undefined
+      ? `no node takes calls for the model ${model}${wished}; nodes: ${names}`
+      : `the node ${node} takes no calls for the model ${model}`
+  return { end: 'failed', retryable: false, error: { code: 'CAESURA_E_NO_MODEL', message } }
 }

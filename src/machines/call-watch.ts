@@ -118,6 +118,8 @@ export class CallWatch {
     from: Nanoseconds,
   ): void {
     this.#schedule(what, from + msToNs(ms), () => {
+      // The call has failed by now, though it has not settled yet: its trigger must not make an interrupt of that.
+      this.#triggerState = undefined
       const waited = (this.#environment.journal.now() - this.#startedAt) / 1e6
       this.#listener.timeout(
         new CaesuraError(

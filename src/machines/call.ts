@@ -1,10 +1,10 @@
 import { fromCallback } from 'xstate'
 import type { CallEnd } from '../core/call.ts'
-import { CallCancelled, type ErrorSummary, summarize } from '../core/errors.ts'
+import { type CaesuraError, CallCancelled, type ErrorSummary, summarize } from '../core/errors.ts'
 import { CallWatch } from './call-watch.ts'
 import { deliver } from './delivery.ts'
 import { environmentOf } from './environment.ts'
-import { warmNext } from './warm.ts'
+import { warmingOf } from './warm.ts'
 
 /** From the stage to its call. */
 export type CallOrder = { readonly type: 'cancel'; readonly reason: string }
@@ -25,30 +25,34 @@ export type CallNews =
 export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
   ({ input, system, sendBack, receive }) => {
     const environment = environmentOf(system)
-    const { journal, executor, clock, pipeline, emergency, inFlight } = environment
+    const { journal, executor, clock, pipeline, inFlight } = environment
     const transcript = journal.call(input.callId)
     const { request, ledger } = transcript
     const news = (event: CallNews) => sendBack(event)
     const controller = new AbortController()
-    let timedOut: ErrorSummary | undefined
+    /** The first limit that the call passed: it is stopped, and has failed. `lost`: a token was not taken in. */
+    let passed: { readonly error: ErrorSummary; readonly lost: boolean } | undefined
 
     const cancel = (reason: string) => {
       ledger.set('abort-requested', journal.now())
       controller.abort(new CallCancelled(reason))
     }
+    const fail = (error: CaesuraError, lost: boolean) => {
+      if (passed !== undefined) return
+      passed = { error: summarize(error), lost }
+      cancel(error.message)
+    }
     const stage = pipeline.stages.find(({ id }) => id === request.stage)!
     const watch = new CallWatch(environment, transcript, stage, {
       trigger: (trigger) => news({ type: 'call.trigger', trigger }),
       signal: (planned) => news({ type: 'call.signal', ...(planned.input !== undefined && { input: planned.input }) }),
-      timeout: (error) => {
-        timedOut ??= summarize(error)
-        cancel(timedOut.message)
-      },
+      // A call that has been told to stop may take longer than its limits to do so.
+      timeout: (error) => controller.signal.aborted || fail(error, false),
       sentenceEnd: () => transcript.listening && news({ type: 'call.sentenceEnd' }),
     })
 
-    const stopAtOnce = () => controller.abort(emergency.signal.reason)
-    emergency.signal.addEventListener('abort', stopAtOnce, { once: true })
+    const warming = warmingOf(environment, stage, transcript)
+
     // A restored run attaches to a call that started long ago.
     const startedAt = ledger.at('call-start') ?? journal.now()
     ledger.set('call-start', startedAt)
@@ -62,9 +66,11 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
           placed: ({ name, backend }) => {
             transcript.node = name
             transcript.backend = backend
-            warmNext(environment, stage, transcript)
+            warming.placed()
           },
           token: (text) => {
+            const excess = journal.allowance.take(text)
+            if (excess !== undefined) return fail(excess, true)
             const at = journal.now()
             const first = transcript.pieces === 0
             transcript.append(text, at)
@@ -73,27 +79,29 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
             if (first) news({ type: 'call.firstToken' })
             if (transcript.listening) news({ type: 'call.token', text })
             watch.token(at, text)
+            if (first && !controller.signal.aborted) warming.firstToken()
           },
         },
       })
       .catch((error: unknown): CallEnd => ({ end: 'failed', error: summarize(error) }))
       .then((end) => {
         watch.stop()
-        emergency.signal.removeEventListener('abort', stopAtOnce)
+        warming.stop()
         inFlight.delete(settled)
         if (transcript.lastTokenAt !== undefined) ledger.set('last-token', transcript.lastTokenAt)
         ledger.set('settled', journal.now())
-        const failedByLimit = timedOut !== undefined && end.end !== 'completed'
-        transcript.end = failedByLimit
-          ? { ...end, end: 'failed', error: timedOut!, retryable: transcript.pieces === 0 }
-          : end
+        transcript.end =
+          passed !== undefined && (passed.lost || end.end !== 'completed')
+            ? { ...end, end: 'failed', error: passed.error, retryable: !passed.lost && transcript.pieces === 0 }
+            : end
         news({ type: 'call.settled', end: transcript.end, pieces: transcript.pieces })
       })
-    inFlight.add(settled)
+    inFlight.set(settled, (reason) => controller.abort(reason))
 
     receive((order) => cancel(order.reason))
     return () => {
       watch.stop()
+      warming.stop()
       if (transcript.end === undefined && !environment.abandoned) cancel('the run has stopped')
     }
   },

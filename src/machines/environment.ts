@@ -1,9 +1,12 @@
 import type { Clock } from '../core/clock.ts'
 import type { PlannedSignal, SignalAnswer } from '../core/engine.ts'
+import type { CallCancelled } from '../core/errors.ts'
+import type { Estimates } from '../core/estimates.ts'
 import type { Journal } from '../core/journal.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import type { PolicyCatalogue, ResponseDefinition, TriggerDefinition } from '../core/policy.ts'
 import type { Executor } from '../core/ports.ts'
+import type { Transcript } from '../core/transcript.ts'
 
 /**
  * What one run works with and what is no plain JSON, so that it can't be in a machine's context: the machines are the same
@@ -21,14 +24,24 @@ export interface RunEnvironment {
   readonly resolveModel: (model: string) => string
   /** Renders a prompt template. Throws a CaesuraError. */
   readonly render: (template: string, scope: Readonly<Record<string, unknown>>) => string
+  /** The beginning of a rendered template: up to what depends on the output of the stage `unknown`, or on an interrupt. Throws likewise. */
+  readonly renderKnownStart: (
+    template: string,
+    scope: Readonly<Record<string, unknown>>,
+    unknown: string,
+  ) => { readonly text: string; readonly isCut: boolean }
+  /** The names of the nodes: a fallback may be one. */
+  readonly nodes: ReadonlySet<string>
+  /** From 0 to below 1, for pauses before a retry. */
+  readonly random: () => number
+  /** What this engine has learnt of its models and nodes. Shared by its runs. */
+  readonly estimates: Estimates
   /** Signals that were planned and have not come yet. */
   readonly planned: Set<PlannedSignal>
   /** Who waits to hear what became of a signal, by the ticket that its event carries. */
   readonly tickets: Map<number, (answer: SignalAnswer) => void>
-  /** Aborted when the machine broke: every call ends, whatever state it was in. */
-  readonly emergency: AbortController
-  /** The calls that have not settled. */
-  readonly inFlight: Set<Promise<unknown>>
+  /** The calls that have not settled, each with what ends it when the machine broke, whatever state it was in. */
+  readonly inFlight: Map<Promise<unknown>, (reason: CallCancelled) => void>
   /** Another owner goes on with the run: calls that are left here are not cancelled. */
   abandoned?: boolean
 }
@@ -60,4 +73,15 @@ export const triggerOf = ({ catalogue }: RunEnvironment, name: string): TriggerD
 export const responseOf = ({ catalogue }: RunEnvironment, name: string): ResponseDefinition =>
   named('response', catalogue.responses, name)
 
-export const carryOf = ({ catalogue }: RunEnvironment, name: string) => named('carry', catalogue.carries, name)
+/** What a carry keeps of a call's output as it is now. */
+export function keptOf({ catalogue, journal }: RunEnvironment, call: Transcript, carry: string): string {
+  const { callId } = call.request
+  return named('carry', catalogue.carries, carry).keep({
+    text: call.text,
+    // A carry that does not look at it does not pay for it.
+    get delivered() {
+      return journal.log.deliveredText(callId).text
+    },
+    complete: call.end?.end === 'completed',
+  })
+}

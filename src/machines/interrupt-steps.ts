@@ -1,27 +1,12 @@
+import { nsToMs } from '../core/clock.ts'
 import type { SignalAnswer } from '../core/engine.ts'
 import type { InterruptEntry } from '../core/journal.ts'
 import type { Stage } from '../core/pipeline.ts'
 import { pauseDelivery, releaseDelivery } from './delivery.ts'
-import { carryOf, responseOf } from './environment.ts'
-import type { InterruptOrder } from './interrupt.ts'
-import type { Handling, RunDraft } from './run-draft.ts'
-import { commit, enter, passBoundary } from './stage-steps.ts'
-
-/** A signal from outside, or one that was planned. It interrupts unless the run is over or the policy ignores signals. */
-export function takeSignal(draft: RunDraft, input?: string, ticket?: number): void {
-  const { tickets } = draft.environment
-  const answer = ticket === undefined ? undefined : tickets.get(ticket)
-  if (ticket !== undefined) tickets.delete(ticket)
-  const { current, handling, end } = draft.context
-  if (current === null || end !== null) {
-    answer?.({ accepted: false, code: 'CAESURA_E_RUN_ENDED', reason: 'the run has ended' })
-    return
-  }
-  const { stage } = handling?.from ?? current
-  if (draft.stage(stage).policy.trigger.signals === 'ignore') {
-    answer?.({ accepted: false, reason: `the policy of stage ${stage} ignores signals` })
-  } else interrupt(draft, 'signal', input, answer)
-}
+import { keptOf, responseOf } from './environment.ts'
+import type { InterruptOrder, InterruptOrders } from './interrupt.ts'
+import type { Entry, Handling, RunDraft } from './run-draft.ts'
+import { commit, enter, passBoundary, placedOf } from './stage-steps.ts'
 
 /** Interrupts the current call, or supersedes the interrupt that is being handled. */
 export function interrupt(
@@ -33,44 +18,53 @@ export function interrupt(
   const { journal, pipeline } = draft.environment
   const { current, handling, lastInterrupt } = draft.context
   const from = handling?.from ?? current!
-  const { policy } = draft.stage(from.stage)
-  const at = journal.now()
-  const id = journal.interrupts.length + 1
-  if (id > pipeline.maxInterrupts) {
+  if (journal.interrupts.filter(({ suppressed }) => !suppressed).length >= pipeline.maxInterrupts) {
     answer?.({ accepted: false, reason: `the run has answered ${pipeline.maxInterrupts} interrupts already` })
     const message = `the run was interrupted more than ${pipeline.maxInterrupts} times (maxInterrupts)`
     draft.end({ outcome: 'failed', error: { code: 'CAESURA_E_TOO_MANY_INTERRUPTS', message }, answerCall: from.callId })
     return
   }
+  const at = journal.now()
+  const entry = openInterrupt(draft, from, { trigger, at, ...(input !== undefined && { input }) })
+  if (answer !== undefined) entry.answer = answer
   const call = journal.call(from.callId)
-  const given = input !== undefined && { input }
-  journal.interrupts.push({
-    id,
-    at,
-    fromCall: from.callId,
-    trigger,
-    ...given,
+  call.ledger.set('interrupt', at)
+  call.interrupted = true
+  // A newer signal without input does not take the older one's input away.
+  const newest = input ?? (handling === null ? undefined : lastInterrupt?.input)
+  draft.update({ lastInterrupt: { ...(newest !== undefined && { input: newest }), at: nsToMs(at) } })
+  if (handling !== null) {
+    supersede(draft, handling, entry.id)
+    return
+  }
+  const actor = `interrupt.${entry.id}`
+  const { response, carry } = draft.stage(from.stage).policy
+  const listens = responseOf(draft.environment, response.name).on
+  call.listening = listens?.token !== undefined || listens?.sentenceEnd !== undefined
+  draft.update({ handling: { actor, id: entry.id, from, to: null } })
+  draft.effects.push({ do: 'interrupt', input: { actor, callId: from.callId, response, carry, at } })
+}
+
+/** Writes an interrupt of this call into the journal, and tells of it. */
+export function openInterrupt(
+  draft: RunDraft,
+  { stage, callId }: Entry,
+  signal: Pick<InterruptEntry, 'trigger' | 'at' | 'input'>,
+): InterruptEntry {
+  const { journal } = draft.environment
+  const { policy } = draft.stage(stage)
+  const entry: InterruptEntry = {
+    id: journal.interrupts.length + 1,
+    fromCall: callId,
+    ...signal,
     response: policy.response.name,
     carry: policy.carry,
     superseded: false,
-    ...(answer !== undefined && { answer }),
-  })
-  call.ledger.set('interrupt', at)
-  call.interrupted = true
-  journal.tell({ type: 'interrupt-signal', stage: from.stage, callId: from.callId, interrupt: id, trigger, ...given })
-  // A newer signal without input does not take the older one's input away.
-  const newest = input ?? (handling === null ? undefined : lastInterrupt?.input)
-  draft.update({ lastInterrupt: { ...(newest !== undefined && { input: newest }), at: at / 1e6 } })
-  if (handling !== null) {
-    supersede(draft, handling, id)
-    return
   }
-  const actor = `interrupt.${id}`
-  const { response, carry } = policy
-  const listens = responseOf(draft.environment, response.name).on
-  call.listening = listens?.token !== undefined || listens?.sentenceEnd !== undefined
-  draft.update({ handling: { actor, id, from, to: null } })
-  draft.effects.push({ do: 'interrupt', input: { actor, callId: from.callId, response, carry, at } })
+  journal.interrupts.push(entry)
+  const { at: _, ...told } = signal
+  journal.tell({ type: 'interrupt-signal', stage, callId, interrupt: entry.id, ...told })
+  return entry
 }
 
 /** The newest input wins; the response's clock goes on. */
@@ -86,7 +80,8 @@ function supersede(draft: RunDraft, handling: Handling, id: number): void {
   draft.send(handling.actor, { type: 'boundary', event: { type: 'superseded' } })
 }
 
-function tellDecision(
+/** Writes down what was decided, tells the readers, and answers who sent the signal. */
+export function tellDecision(
   { environment: { journal } }: RunDraft,
   entry: InterruptEntry,
   decision: string,
@@ -101,16 +96,24 @@ function tellDecision(
   delete entry.answer
 }
 
-/** Carries out what an interrupt orders. Orders of one that is no longer handled are ignored. */
-export function takeOrder(draft: RunDraft, order: InterruptOrder): void {
-  if (order.type === 'interrupt.resolved') draft.stop(order.actor)
+/** Carries out what an interrupt orders, one after the other. Orders of one that is no longer handled are ignored. */
+export function takeOrders(draft: RunDraft, { actor, orders }: InterruptOrders): void {
+  for (const order of orders) {
+    // An order may have ended the run (`then: end`): what follows it has no run to act on.
+    if (draft.context.end !== null) return
+    takeOrder(draft, actor, order)
+  }
+}
+
+function takeOrder(draft: RunDraft, actor: string, order: InterruptOrder): void {
+  if (order.type === 'resolved') draft.stop(actor)
   const { handling } = draft.context
-  if (handling?.actor !== order.actor) return
+  if (handling?.actor !== actor) return
   const { journal } = draft.environment
   const entry = journal.interrupt(handling.id)
-  if (order.type === 'interrupt.decided') tellDecision(draft, entry, order.decision, order.reason)
-  else if (order.type === 'interrupt.ordered') entry.decidedAt = journal.now()
-  else if (order.type === 'interrupt.resolved') resolve(draft, handling)
+  if (order.type === 'decided') tellDecision(draft, entry, order.decision, order.reason)
+  else if (order.type === 'ordered') entry.decidedAt = journal.now()
+  else if (order.type === 'resolved') resolve(draft, handling)
   else if (order.command === 'fireNext') fire(draft, handling, entry)
   else if (order.command === 'withdrawNext') withdraw(draft, handling, entry)
   else if (order.command === 'cancelCall') cancel(draft, handling, entry)
@@ -132,18 +135,18 @@ function fire(draft: RunDraft, handling: Handling, entry: InterruptEntry): void 
   const { callId, stage: id } = handling.from
   const stage = draft.stage(id)
   const call = journal.call(callId)
-  const complete = call.settlement === 'drained' || call.settlement === 'completed'
-  const delivered = journal.log.deliveredText(callId).text
-  const kept = carryOf(environment, stage.policy.carry).keep({ text: call.text, delivered, complete })
-  // A call that ended by itself has given its whole answer to the reader; carry decides what the next stage sees of it.
-  commit(draft, callId, complete ? call.text : kept)
+  const kept = keptOf(environment, call, stage.policy.carry)
+  // A call that ended by itself has given its whole answer to the reader, unless delivery was held; carry decides what the next
+  // stage sees of it.
+  const isGiven = call.end?.end === 'completed' && call.held === undefined
+  commit(draft, callId, isGiven ? call.text : kept)
   draft.update({ outputs: { ...draft.context.outputs, [id]: kept } })
   const target = targetOf(draft, stage, entry.input)
   if (target === undefined) {
     draft.end({ outcome: 'completed', answerCall: callId })
     return
   }
-  const to = enter(draft, target, { from: stage, node: call.node })
+  const to = enter(draft, target, { from: stage, ...placedOf(call) })
   entry.toCall = to.callId
   draft.update({ handling: { ...handling, to } })
   draft.send(handling.actor, { type: 'next', callId: to.callId })
@@ -154,8 +157,20 @@ function targetOf(draft: RunDraft, { id, policy }: Stage, input: string | undefi
   const next = draft.stageAfter(id)
   const then = policy.then ?? (next !== undefined ? 'next' : input === undefined ? 'end' : 'again')
   if (then === 'end') return undefined
-  if (then === 'next') return next
+  if (then === 'next' || limitReached(draft, id, policy.limit)) return next
   return draft.stage(then === 'again' ? id : then)
+}
+
+/** Whether the interrupts of a boundary have led elsewhere as often as its policy allows. */
+function limitReached(
+  { environment: { journal } }: RunDraft,
+  stage: string,
+  limit = Number.POSITIVE_INFINITY,
+): boolean {
+  const led = journal.interrupts.filter(
+    ({ fromCall, toCall }) => toCall !== undefined && journal.call(fromCall).request.stage === stage,
+  )
+  return led.length >= limit
 }
 
 function withdraw(draft: RunDraft, handling: Handling, entry: InterruptEntry): void {
@@ -176,6 +191,8 @@ function resolve(draft: RunDraft, { from, to }: Handling): void {
   call.listening = false
   draft.update({ handling: null })
   if (to === null) call.interrupted = false
-  // Released: the call goes on as if nothing had been. Its end may have come while it was held.
-  if (to === null && draft.context.current?.entry === from.entry && !draft.isLive(from)) passBoundary(draft, from)
+  // Released: the call goes on as if nothing had been. Its end may have come while it was held. And a next stage may have ended
+  // while the old call was still racing it.
+  const current = to ?? from
+  if (draft.context.current?.entry === current.entry && !draft.isLive(current)) passBoundary(draft, current)
 }

@@ -1,27 +1,36 @@
 import { enqueueActions, sendParent, setup } from 'xstate'
-import { msToNs, type Nanoseconds } from '../core/clock.ts'
+import { msToNs, type Nanoseconds, nsToMs } from '../core/clock.ts'
 import type { BoundaryEvent, BoundaryView, Command, Factor, ResponseDefinition } from '../core/policy.ts'
+import { completeSentences } from '../core/sentence.ts'
 import { type DeadlineEvent, deadlineLogic } from './deadline.ts'
-import { environmentOf, type RunEnvironment, responseOf } from './environment.ts'
+import { environmentOf, keptOf, type RunEnvironment, responseOf } from './environment.ts'
 
-/** What an interrupt orders from its run. `actor` is the interrupt actor's id. */
-export type InterruptOrder = { readonly actor: string } & (
+/** What an interrupt orders from its run. */
+export type InterruptOrder =
   | {
-      readonly type: 'interrupt.order'
+      readonly type: 'command'
       readonly command: 'cancelCall' | 'fireNext' | 'withdrawNext' | 'pauseDelivery' | 'releaseDelivery'
     }
-  | { readonly type: 'interrupt.decided'; readonly decision: string; readonly reason: string }
+  | { readonly type: 'decided'; readonly decision: string; readonly reason: string }
   /** The first orders were given: the time to decide is over. */
-  | { readonly type: 'interrupt.ordered' }
+  | { readonly type: 'ordered' }
   /** Nothing of this interrupt is left to do. */
-  | { readonly type: 'interrupt.resolved' }
-)
+  | { readonly type: 'resolved' }
+
+/** All that an interrupt orders at one event, in order, so that the run carries it out in one turn. `actor` is its id. */
+export interface InterruptOrders {
+  readonly type: 'interrupt.orders'
+  readonly actor: string
+  readonly orders: readonly InterruptOrder[]
+}
 
 /** What the run tells an interrupt. */
 export type InterruptNews =
   | { readonly type: 'boundary'; readonly event: BoundaryEvent }
   /** The next stage's call, once there is one; null when it was withdrawn. */
   | { readonly type: 'next'; readonly callId: string | null }
+  /** The interrupted call failed; this one has taken its place. */
+  | { readonly type: 'attempt'; readonly callId: string }
 
 export interface InterruptInput {
   readonly actor: string
@@ -48,13 +57,15 @@ export interface InterruptContext extends InterruptInput {
 
 type InterruptEvent = InterruptNews | DeadlineEvent
 
-function viewOf({ journal }: RunEnvironment, context: InterruptContext): BoundaryView {
+function viewOf(environment: RunEnvironment, context: InterruptContext): BoundaryView {
+  const { journal, estimates } = environment
+  const now = journal.now()
   const call = journal.call(context.callId)
   const next = context.nextCallId === null ? undefined : journal.call(context.nextCallId)
   const firstTokenAt = call.ledger.at('first-token')
   const nextFirstTokenAt = next?.ledger.at('first-token')
   return {
-    now: journal.now(),
+    now,
     interruptedAt: context.at,
     carry: context.carry,
     call: {
@@ -62,6 +73,19 @@ function viewOf({ journal }: RunEnvironment, context: InterruptContext): Boundar
       ...(firstTokenAt !== undefined && { firstTokenAt }),
       tokens: call.pieces,
       settled: context.settled,
+      complete: call.end?.end === 'completed',
+      // Computed when a response asks: most never do.
+      get inSentence() {
+        return completeSentences(call.text) < call.text.trimEnd().length
+      },
+      get wastedMs() {
+        const slotAt = call.ledger.at('slot-acquired')
+        if (slotAt === undefined) return 0
+        return nsToMs(now - (call.usedUpTo(keptOf(environment, call, context.carry).length).lastAt ?? slotAt))
+      },
+    },
+    get expected() {
+      return estimates.expect(call, now)
     },
     next: { fired: context.fired, ...(nextFirstTokenAt !== undefined && { firstTokenAt: nextFirstTokenAt }) },
   }
@@ -91,9 +115,8 @@ function carryOut(
   now: Nanoseconds,
 ): InterruptOrder[] {
   const orders: InterruptOrder[] = []
-  const { actor } = draft
-  const order = (command: Extract<InterruptOrder, { type: 'interrupt.order' }>['command']) =>
-    orders.push({ type: 'interrupt.order', actor, command })
+  const order = (command: Extract<InterruptOrder, { type: 'command' }>['command']) =>
+    orders.push({ type: 'command', command })
   const fire = () => {
     if (draft.fired) return
     draft.fired = true
@@ -137,7 +160,7 @@ function carryOut(
   if (spoken !== undefined || (!draft.decided && clear)) {
     draft.decided = true
     const said = spoken ?? { decision: draft.released ? 'resume' : response.name, reason: response.summary }
-    orders.unshift({ type: 'interrupt.decided', actor, decision: said.decision, reason: said.reason })
+    orders.unshift({ type: 'decided', decision: said.decision, reason: said.reason })
   }
   return orders
 }
@@ -145,6 +168,12 @@ function carryOut(
 /** The fate of both calls is decided: nothing that happens later would change what this interrupt does. */
 const isResolved = (context: InterruptContext): boolean =>
   context.released || (context.fired && (context.cancelled || context.settled))
+
+/** What goes to the run after an event. An interrupt that is resolved by it says so in the same breath. */
+function send(context: InterruptContext, orders: readonly InterruptOrder[]): InterruptOrders {
+  const last: InterruptOrder[] = isResolved(context) ? [{ type: 'resolved' }] : []
+  return { type: 'interrupt.orders', actor: context.actor, orders: [...orders, ...last] }
+}
 
 /** One interrupt that is being handled: it interprets the commands of the policy's response. */
 export const interruptMachine = setup({
@@ -162,8 +191,7 @@ export const interruptMachine = setup({
       const draft: Draft = { ...context }
       const orders = carryOut(draft, response.start(view, context.response.parameter), response, view.now)
       enqueue.assign(draft)
-      for (const order of orders) enqueue(sendParent(order))
-      enqueue(sendParent({ type: 'interrupt.ordered', actor: context.actor } satisfies InterruptOrder))
+      enqueue(sendParent(send(draft, [...orders, { type: 'ordered' }])))
     }),
     react: enqueueActions(({ context, event, enqueue, system }) => {
       const environment = environmentOf(system)
@@ -180,12 +208,13 @@ export const interruptMachine = setup({
         orders.push(...carryOut(draft, [{ type: 'fireNext' }], response, view.now))
       }
       enqueue.assign(draft)
-      for (const order of orders) enqueue(sendParent(order))
+      const told = send(draft, orders)
+      if (told.orders.length > 0) enqueue(sendParent(told))
     }),
-    noteNext: enqueueActions(({ event, enqueue }) => {
+    noteCall: enqueueActions(({ event, enqueue }) => {
       if (event.type === 'next') enqueue.assign({ nextCallId: event.callId })
+      if (event.type === 'attempt') enqueue.assign({ callId: event.callId })
     }),
-    resolve: sendParent(({ context }): InterruptOrder => ({ type: 'interrupt.resolved', actor: context.actor })),
   },
   guards: {
     isResolved: ({ context }) => isResolved(context),
@@ -205,7 +234,7 @@ export const interruptMachine = setup({
     deadlineAt: null,
   }),
   initial: 'deciding',
-  on: { next: { actions: 'noteNext' } },
+  on: { next: { actions: 'noteCall' }, attempt: { actions: 'noteCall' } },
   states: {
     deciding: {
       entry: 'start',
@@ -233,6 +262,6 @@ export const interruptMachine = setup({
       ],
     },
     // Not final: the run stops a resolved interrupt.
-    resolved: { entry: 'resolve' },
+    resolved: {},
   },
 })

@@ -11,3 +11,40 @@ export function openCall({ journal }: RunEnvironment, request: Omit<CallRequest,
   journal.tell({ type: 'stage-start', stage: request.stage, callId, attempt, model: request.model })
   return transcript
 }
+
+/**
+ * Opens the call that takes the place of one that has failed: nothing of the failed one's text stands any more. An interrupt that is
+ * being handled goes on with the new one. `fallback`: the model or the node to turn to; absent: the same again.
+ */
+export function openNextAttempt(environment: RunEnvironment, failedId: string, fallback?: string): Transcript {
+  const { journal } = environment
+  const failed = journal.call(failedId)
+  const { stage } = failed.request
+  failed.withdraw()
+  if (failed.text !== '') journal.tell({ type: 'output-withdraw', stage, callId: failedId })
+  const next = openCall(environment, fallback === undefined ? failed.request : aimedAt(environment, failed, fallback))
+  if (failed.scope !== undefined) next.scope = failed.scope
+  next.interrupted = failed.interrupted
+  next.listening = failed.listening
+  next.held = failed.held && []
+  for (const interrupt of journal.interrupts) {
+    if ((interrupt.endCall ?? interrupt.fromCall) === failedId) interrupt.endCall = next.request.callId
+    if (interrupt.toCall !== failedId || failed.pieces > 0) continue
+    interrupt.firstTry ??= failedId
+    interrupt.toCall = next.request.callId
+  }
+  return next
+}
+
+/** The same call for another model, or for the stage's own model on the node of that name. A node's name wins. */
+function aimedAt(
+  { nodes, pipeline, resolveModel }: RunEnvironment,
+  { request }: Transcript,
+  name: string,
+): CallRequest {
+  const { node: _, ...rest } = request
+  const own = pipeline.stages.find(({ id }) => id === request.stage)?.model ?? request.model
+  if (nodes.has(name)) return { ...rest, model: resolveModel(own), node: name }
+  // Where the call before ran says nothing of where this model is.
+  return { ...rest, model: resolveModel(name), otherwise: 'any' }
+}

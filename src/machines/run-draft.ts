@@ -1,9 +1,11 @@
+import type { Nanoseconds } from '../core/clock.ts'
 import type { ErrorSummary } from '../core/errors.ts'
 import type { Stage } from '../core/pipeline.ts'
 import type { BoundaryEvent } from '../core/policy.ts'
 import type { RunRecord } from '../core/record.ts'
 import type { RunEnvironment } from './environment.ts'
 import type { InterruptInput, InterruptNews } from './interrupt.ts'
+import type { PendingSignal } from './signal-steps.ts'
 import type { StageInput, StageOrder } from './stage.ts'
 
 /** A stage that the run has entered: the stage actor and its newest call. */
@@ -29,6 +31,8 @@ export interface RunContext {
   /** Entries whose call has not settled. */
   readonly live: readonly Entry[]
   readonly handling: Handling | null
+  /** The signal whose debounce is running. */
+  readonly pending: PendingSignal | null
   /** What each stage hands on, after carry. */
   readonly outputs: Readonly<Record<string, string>>
   /** The newest interrupt, for prompts. `at` in ms. */
@@ -46,6 +50,8 @@ export type Effect =
   | { readonly do: 'enter'; readonly input: StageInput }
   | { readonly do: 'interrupt'; readonly input: InterruptInput }
   | { readonly do: 'send'; readonly to: string; readonly event: StageOrder | InterruptNews }
+  /** Sends the run a `deadline` at this instant. */
+  | { readonly do: 'wake'; readonly actor: string; readonly at: Nanoseconds }
   | { readonly do: 'stop'; readonly actor: string }
 
 /** A run's context while one event is being taken: steps change it and list effects; the machine then adopts both. */

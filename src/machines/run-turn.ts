@@ -1,7 +1,9 @@
 import { summarize } from '../core/errors.ts'
-import type { InterruptOrder } from './interrupt.ts'
-import { interrupt, takeOrder, takeSignal } from './interrupt-steps.ts'
+import type { DeadlineEvent } from './deadline.ts'
+import type { InterruptOrders } from './interrupt.ts'
+import { interrupt, takeOrders } from './interrupt-steps.ts'
 import type { RunDraft } from './run-draft.ts'
+import { endDebounce, takeSignal } from './signal-steps.ts'
 import type { StageNews } from './stage.ts'
 import { enter, noteAttempt, noteSettled } from './stage-steps.ts'
 
@@ -9,8 +11,9 @@ export type RunEvent =
   | { readonly type: 'start' }
   | { readonly type: 'signal'; readonly input?: string; readonly ticket?: number }
   | { readonly type: 'cancel'; readonly reason: string }
+  | DeadlineEvent
   | StageNews
-  | InterruptOrder
+  | InterruptOrders
 
 /**
  * One step of a run: takes an event, changes the draft, writes the journal. Knows nothing of XState. Whatever throws in here
@@ -31,13 +34,16 @@ function dispatch(draft: RunDraft, event: RunEvent): void {
       enter(draft, draft.environment.pipeline.stages[0]!)
       break
     case 'signal':
-      takeSignal(draft, event.input, event.ticket)
+      takeSignal(draft, event)
       break
     case 'cancel':
       draft.end({ outcome: 'cancelled', cancelReason: event.reason })
       break
+    case 'deadline':
+      endDebounce(draft)
+      break
     case 'stage.signal':
-      takeSignal(draft, event.input)
+      takeSignal(draft, event)
       break
     case 'stage.trigger':
       // A trigger that fires while its call is being interrupted already adds nothing.
@@ -59,7 +65,7 @@ function dispatch(draft: RunDraft, event: RunEvent): void {
       noteSettled(draft, event)
       break
     default:
-      takeOrder(draft, event)
+      takeOrders(draft, event)
   }
 }
 

@@ -1,4 +1,5 @@
 import { enqueueActions, setup } from 'xstate'
+import { deadlineLogic } from './deadline.ts'
 import { environmentOf } from './environment.ts'
 import { interruptMachine } from './interrupt.ts'
 import { type RunContext, RunDraft } from './run-draft.ts'
@@ -11,19 +12,22 @@ export const runMachine = setup({
     context: {} as RunContext,
     events: {} as RunEvent,
   },
-  actors: { stage: stageMachine, interrupt: interruptMachine },
+  actors: { stage: stageMachine, interrupt: interruptMachine, deadline: deadlineLogic },
   actions: {
     take: enqueueActions(({ context, event, enqueue, system }, ending?: boolean) => {
       const draft = new RunDraft(context, environmentOf(system))
       if (ending) stopAll(draft)
       else takeTurn(draft, event)
       enqueue.assign(draft.context)
-      for (const effect of draft.effects) {
+      // A call that is to start goes first: what is cancelled or stopped in the same turn must not delay it.
+      const starts = draft.effects.filter((effect) => effect.do === 'enter')
+      const others = draft.effects.filter((effect) => effect.do !== 'enter')
+      for (const effect of [...starts, ...others]) {
         if (effect.do === 'enter') enqueue.spawnChild('stage', { id: effect.input.entry, input: effect.input })
         else if (effect.do === 'interrupt')
           enqueue.spawnChild('interrupt', { id: effect.input.actor, input: effect.input })
-        else if (effect.do === 'send')
-          enqueue.sendTo(({ self }) => self.getSnapshot().children[effect.to]!, effect.event)
+        else if (effect.do === 'wake') enqueue.spawnChild('deadline', { id: effect.actor, input: { at: effect.at } })
+        else if (effect.do === 'send') enqueue.sendTo(effect.to, effect.event)
         // A child that has nothing left to do stays in `children` until it is stopped.
         else enqueue.stopChild(effect.actor)
       }
@@ -42,7 +46,7 @@ export const runMachine = setup({
   },
 }).createMachine({
   id: 'run',
-  context: { current: null, live: [], handling: null, outputs: {}, lastInterrupt: null, end: null },
+  context: { current: null, live: [], handling: null, pending: null, outputs: {}, lastInterrupt: null, end: null },
   initial: 'ready',
   states: {
     // XState computes the first state's actions when the actor is made, before it has its environment.
@@ -53,8 +57,9 @@ export const runMachine = setup({
       on: {
         signal: { actions: 'take' },
         cancel: { actions: 'take' },
+        deadline: { actions: 'take' },
         'stage.*': { actions: 'take' },
-        'interrupt.*': { actions: 'take' },
+        'interrupt.orders': { actions: 'take' },
       },
       states: {
         staging: { always: { guard: 'isInterrupted', target: 'interrupting' } },

@@ -1,42 +1,40 @@
-import type { ChatMessage } from '../core/call.ts'
-import { CaesuraError } from '../core/errors.ts'
 import type { Stage } from '../core/pipeline.ts'
+import type { Transcript } from '../core/transcript.ts'
 import { openCall } from './open-call.ts'
+import { messagesOf, scopeOf } from './prompt.ts'
 import type { Entry, RunDraft } from './run-draft.ts'
 import type { StageNews } from './stage.ts'
 
+/** Where the call before ran, and where it had something done ahead for the stage after it. */
+interface Placed {
+  readonly node: string | undefined
+  readonly warmNode: string | undefined
+}
+
+export const placedOf = (call: Transcript): Placed => ({ node: call.node, warmNode: call.warmed?.node })
+
 /** Enters a stage: fills its prompt in and has its call started. `previous` is where the run comes from, for placement. */
-export function enter(draft: RunDraft, stage: Stage, previous?: { from: Stage; node: string | undefined }): Entry {
-  const { callId } = openCall(draft.environment, {
+export function enter(draft: RunDraft, stage: Stage, previous?: { from: Stage } & Placed): Entry {
+  const scope = scopeOf(draft.environment, draft.context)
+  const transcript = openCall(draft.environment, {
     runId: draft.environment.journal.runId,
     stage: stage.id,
     model: draft.environment.resolveModel(stage.model),
-    messages: messagesOf(draft, stage),
+    messages: messagesOf(draft.environment, stage, scope),
     options: stage.options,
     placement: previous?.from.policy.placement ?? 'any',
+    ...(previous?.from.policy.placementOtherwise !== undefined && {
+      otherwise: previous.from.policy.placementOtherwise,
+    }),
     ...(previous?.node !== undefined && { previousNode: previous.node }),
-  }).request
+    ...(previous?.warmNode !== undefined && { warmNode: previous.warmNode }),
+  })
+  transcript.scope = scope
+  const { callId } = transcript.request
   const entry = { entry: callId, stage: stage.id, callId }
-  draft.effects.push({ do: 'enter', input: { entry: callId, callId, attemptsLeft: stage.attempts } })
+  draft.effects.push({ do: 'enter', input: { entry: callId, callId, retry: stage.retry, fallback: stage.fallback } })
   draft.update({ current: entry, live: [...draft.context.live, entry] })
   return entry
-}
-
-function messagesOf({ environment, context }: RunDraft, stage: Stage): ChatMessage[] {
-  const { pipeline, input, vars, render } = environment
-  const scope = {
-    input,
-    vars,
-    interrupt: context.lastInterrupt ?? {},
-    ...Object.fromEntries(pipeline.stages.map(({ id }) => [id, { output: context.outputs[id] ?? '' }])),
-  }
-  const system = stage.system === undefined ? '' : render(stage.system, scope)
-  const prompt = render(stage.prompt, scope)
-  if (prompt.trim() === '') {
-    const message = `the prompt of stage ${stage.id} is empty after its template was filled in`
-    throw new CaesuraError('CAESURA_E_PROMPT_EMPTY', message)
-  }
-  return [...(system === '' ? [] : [{ role: 'system' as const, content: system }]), { role: 'user', content: prompt }]
 }
 
 /** A stage tries again: its newest call is another one. */
@@ -48,6 +46,8 @@ export function noteAttempt(draft: RunDraft, entry: string, callId: string): voi
     current: current && renew(current),
     handling: handling && { ...handling, from: renew(handling.from), to: handling.to && renew(handling.to) },
   })
+  if (handling?.from.entry === entry) draft.send(handling.actor, { type: 'attempt', callId })
+  else if (handling?.to?.entry === entry) draft.send(handling.actor, { type: 'next', callId })
 }
 
 /** The first `kept` of a call's text stand: tells the readers, and counts what was used. */
@@ -66,7 +66,7 @@ export function passBoundary(draft: RunDraft, { stage: id, callId }: Entry): voi
   draft.update({ outputs: { ...draft.context.outputs, [id]: call.text } })
   const next = draft.stageAfter(id)
   if (next === undefined) draft.end({ outcome: 'completed', answerCall: callId })
-  else enter(draft, next, { from: draft.stage(id), node: call.node })
+  else enter(draft, next, { from: draft.stage(id), ...placedOf(call) })
 }
 
 /** A stage's call has settled, for good. */
@@ -77,10 +77,18 @@ export function noteSettled(draft: RunDraft, news: Extract<StageNews, { type: 's
   const { handling, current, end } = draft.context
   if (end !== null) return
   // A call that was told to stop may end in a fault as well: its answer is not wanted, so the fault does not count.
-  if (settlement === 'failed' && !ordered) {
+  // So is one that lost a race against a stage that has been fired.
+  if (settlement === 'failed' && !ordered && !(entry === handling?.from.entry && handling.to !== null)) {
     const error = draft.environment.journal.call(callId).end?.error
     draft.end({ outcome: 'failed', ...(error !== undefined && { error }), answerCall: callId })
-  } else if (entry === handling?.from.entry) {
+    return
+  }
+  // The run has gone on already, and the call has given its whole answer all the same.
+  const isLeft =
+    entry === handling?.from.entry ? handling.to !== null : entry !== handling?.to?.entry && entry !== current?.entry
+  const call = draft.environment.journal.call(callId)
+  if (isLeft && settlement === 'drained' && call.held === undefined) commit(draft, callId, call.text)
+  if (entry === handling?.from.entry) {
     draft.tellBoundary(entry, { type: 'callSettled' })
     draft.tellBoundary(entry, { type: 'slotFree' })
   } else if (entry === handling?.to?.entry) draft.tellBoundary(entry, undefined, { type: 'nextSettled' })

@@ -1,10 +1,12 @@
 import { assign, enqueueActions, sendParent, sendTo, setup } from 'xstate'
 import type { CallEnd, Settlement } from '../core/call.ts'
 import { msToNs, type Nanoseconds } from '../core/clock.ts'
+import type { Retry } from '../core/pipeline.ts'
 import { type CallNews, type CallOrder, callLogic } from './call.ts'
 import { type DeadlineEvent, deadlineLogic } from './deadline.ts'
 import { environmentOf, type RunEnvironment } from './environment.ts'
-import { openCall } from './open-call.ts'
+import { type FailedAttempt, mayFallBack, mayTryAgain, pauseMs } from './next-attempt.ts'
+import { openNextAttempt } from './open-call.ts'
 
 /** From the run to a stage. `withdraw`: its answer is not wanted any more, whatever it is. */
 export type StageOrder = { readonly type: 'cancel'; readonly kind: 'abort' | 'withdraw'; readonly reason: string }
@@ -16,7 +18,7 @@ export type StageNews = { readonly entry: string; readonly callId: string } & (
   | { readonly type: 'stage.sentenceEnd' }
   | { readonly type: 'stage.trigger'; readonly trigger: string }
   | { readonly type: 'stage.signal'; readonly input?: string }
-  /** The first attempt failed; this is the call that tries again. */
+  /** The call before failed; this one takes its place. */
   | { readonly type: 'stage.attempt' }
   /** `ordered`: the run had told it to stop. */
   | { readonly type: 'stage.settled'; readonly settlement: Settlement; readonly ordered: boolean }
@@ -25,17 +27,17 @@ export type StageNews = { readonly entry: string; readonly callId: string } & (
 export interface StageInput {
   readonly entry: string
   readonly callId: string
-  readonly attemptsLeft: number
+  readonly retry: Retry
+  /** Models or nodes still to be turned to, in order. */
+  readonly fallback: readonly string[]
 }
 
 export interface StageContext extends StageInput {
   readonly cancelKind: 'abort' | 'withdraw' | null
   readonly retryAt: Nanoseconds
-  readonly retries: number
+  /** Calls of the present target, the running one included. */
+  readonly attempts: number
 }
-
-/** The pause before the second attempt; it doubles with each further one. */
-const RETRY_PAUSE_MS = 200
 
 type StageEvent = StageOrder | CallNews | DeadlineEvent
 
@@ -59,6 +61,7 @@ function settle(
             ? 'drained'
             : 'completed'
   transcript.settlement = settlement
+  environment.estimates.observe(transcript)
   journal.tell({
     type: 'stage-settle',
     stage: transcript.request.stage,
@@ -69,7 +72,11 @@ function settle(
   return settlement
 }
 
-/** One entry of a stage: its call, and further attempts after a fault that came before the first token. */
+/** What has failed by this event; undefined where the call was told to stop: an interrupt is never retried. */
+const failedBy = ({ cancelKind, attempts }: StageContext, event: StageEvent): FailedAttempt | undefined =>
+  event.type === 'call.settled' && cancelKind === null ? { end: event.end, pieces: event.pieces, attempts } : undefined
+
+/** One entry of a stage: its call, and after a fault further attempts, then its fallbacks. */
 export const stageMachine = setup({
   types: {
     context: {} as StageContext,
@@ -110,35 +117,41 @@ export const stageMachine = setup({
       })
     }),
     failAttempt: enqueueActions(({ context, event, enqueue, system }) => {
-      if (event.type !== 'call.settled') return
+      const failed = failedBy(context, event)
+      if (failed === undefined) return
       const environment = environmentOf(system)
-      settle(environment, context.callId, event.end, null)
-      const pause = RETRY_PAUSE_MS * 2 ** context.retries
-      enqueue.assign({
-        attemptsLeft: context.attemptsLeft - 1,
-        retries: context.retries + 1,
-        retryAt: environment.journal.now() + msToNs(pause),
-      })
+      settle(environment, context.callId, failed.end, null)
+      const pause = pauseMs(failed, context.retry, environment.random)
+      enqueue.assign({ retryAt: environment.journal.now() + msToNs(pause) })
     }),
-    openNextAttempt: enqueueActions(({ context, enqueue, system }) => {
-      const { request } = environmentOf(system).journal.call(context.callId)
-      const callId = openCall(environmentOf(system), request).request.callId
-      enqueue.assign({ callId })
+    tryAgain: enqueueActions(({ context, enqueue, system }) => {
+      const { callId } = openNextAttempt(environmentOf(system), context.callId).request
+      enqueue.assign({ callId, attempts: context.attempts + 1 })
+      enqueue.sendParent({ type: 'stage.attempt', entry: context.entry, callId })
+    }),
+    fallBack: enqueueActions(({ context, event, enqueue, system }) => {
+      const failed = failedBy(context, event)
+      if (failed === undefined) return
+      settle(environmentOf(system), context.callId, failed.end, null)
+      const [next, ...fallback] = context.fallback
+      const { callId } = openNextAttempt(environmentOf(system), context.callId, next).request
+      enqueue.assign({ callId, fallback, attempts: 1 })
       enqueue.sendParent({ type: 'stage.attempt', entry: context.entry, callId })
     }),
   },
   guards: {
-    mayTryAgain: ({ context, event }) =>
-      event.type === 'call.settled' &&
-      event.end.end === 'failed' &&
-      event.end.retryable === true &&
-      context.cancelKind === null &&
-      event.pieces === 0 &&
-      context.attemptsLeft > 1,
+    mayTryAgain: ({ context, event }) => {
+      const failed = failedBy(context, event)
+      return failed !== undefined && mayTryAgain(failed, context.retry)
+    },
+    mayFallBack: ({ context, event }) => {
+      const failed = failedBy(context, event)
+      return failed !== undefined && context.fallback.length > 0 && mayFallBack(failed, context.retry)
+    },
   },
 }).createMachine({
   id: 'stage',
-  context: ({ input }) => ({ ...input, cancelKind: null, retryAt: 0, retries: 0 }),
+  context: ({ input }) => ({ ...input, cancelKind: null, retryAt: 0, attempts: 1 }),
   initial: 'calling',
   states: {
     calling: {
@@ -151,6 +164,7 @@ export const stageMachine = setup({
         'call.sentenceEnd': { actions: 'forward' },
         'call.settled': [
           { guard: 'mayTryAgain', target: 'pausing', actions: 'failAttempt' },
+          { guard: 'mayFallBack', target: 'calling', reenter: true, actions: 'fallBack' },
           { target: 'settled', actions: 'settle' },
         ],
         cancel: { target: '.cancelling', actions: ['noteCancel', 'cancelCall'] },
@@ -164,7 +178,7 @@ export const stageMachine = setup({
     pausing: {
       invoke: { id: 'deadline', src: 'deadline', input: ({ context }) => ({ at: context.retryAt }) },
       on: {
-        deadline: { target: 'calling', actions: 'openNextAttempt' },
+        deadline: { target: 'calling', actions: 'tryAgain' },
         cancel: { target: 'settled', actions: ['noteCancel', 'settleWithoutCall'] },
       },
     },

@@ -52,8 +52,9 @@ export function startRun(environment: RunEnvironment, cancelSignal?: AbortSignal
       complete: finish,
       // XState stops a machine whose action threw, but not its children (xstate#5153): end every call, then the run.
       error: async (error) => {
-        environment.emergency.abort(new CallCancelled('the run broke'))
-        await Promise.allSettled(environment.inFlight)
+        const { inFlight } = environment
+        for (const stop of inFlight.values()) stop(new CallCancelled('the run broke'))
+        await Promise.allSettled(inFlight.keys())
         if (journal.end === undefined) journal.close({ outcome: 'failed', error: summarize(error) })
         finish()
       },

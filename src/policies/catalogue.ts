@@ -6,16 +6,23 @@ import { sentences } from './carries/sentences.ts'
 import { placements, thens, warms } from './choices.ts'
 import { presets } from './presets.ts'
 import { abort } from './responses/abort.ts'
+import { adaptive } from './responses/adaptive.ts'
+import { boundary } from './responses/boundary.ts'
 import { drain } from './responses/drain.ts'
+import { grace } from './responses/grace.ts'
+import { hold } from './responses/hold.ts'
 import { overlap } from './responses/overlap.ts'
+import { race } from './responses/race.ts'
 import { after } from './triggers/after.ts'
 import { anyOf } from './triggers/any.ts'
 import { firstToken } from './triggers/first-token.ts'
 import { never } from './triggers/never.ts'
+import { sentence } from './triggers/sentence.ts'
 import { signal } from './triggers/signal.ts'
+import { stall } from './triggers/stall.ts'
 import { tokens } from './triggers/tokens.ts'
 
-const triggers: TriggerDefinition[] = [signal, after, tokens, firstToken]
+const triggers: TriggerDefinition[] = [signal, after, tokens, firstToken, sentence, stall]
 triggers.push(
   anyOf((name) => triggers.find((trigger) => trigger.name === name)!),
   never,
@@ -24,7 +31,7 @@ triggers.push(
 /** All that a policy can be made of. A new factor is its own file, its test and its name in a list here. */
 export const catalogue: PolicyCatalogue = {
   triggers,
-  responses: [drain, abort, overlap],
+  responses: [drain, abort, overlap, race, grace, boundary, hold, adaptive],
   carries: [none, all, sentences, delivered],
   warms,
   placements,

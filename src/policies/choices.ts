@@ -1,16 +1,23 @@
+import { z } from 'zod'
 import type { ChoiceDefinition } from '../core/policy.ts'
+
+const otherwise = {
+  parameter: z.strictObject({ otherwise: z.literal('any').optional() }).optional(),
+  parameterHint: 'otherwise: any, where no node satisfies it',
+}
 
 /** What is done ahead for the next stage. */
 export const warms: readonly ChoiceDefinition[] = [
   { name: 'off', summary: 'Nothing is done ahead.' },
   { name: 'load', summary: "Loads the next stage's model while this stage runs, if a slot is free." },
+  { name: 'prefix', summary: "Reads the known beginning of the next stage's prompt ahead, if a slot is free." },
 ]
 
 /** Which node the next stage may use. */
 export const placements: readonly ChoiceDefinition[] = [
   { name: 'any', summary: 'The first node with a free slot.' },
-  { name: 'same', summary: 'The node of the interrupted call: its prefix cache may help.' },
-  { name: 'other', summary: 'Another node: the slot of an aborted call may still be busy.' },
+  { name: 'same', summary: 'The node of the interrupted call: its prefix cache may help.', ...otherwise },
+  { name: 'other', summary: 'Another node: the slot of an aborted call may still be busy.', ...otherwise },
 ]
 
 /** Where the run goes after an interrupt. */

@@ -1,19 +1,18 @@
 import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
+import type { ZodType } from 'zod'
 import { CaesuraError } from '../core/errors.ts'
 import type { RunStore, RunSummary } from '../core/ports.ts'
+import { type ProbeResult, probeResultSchema } from '../core/probe.ts'
 import { type RunRecord, recordSchema } from '../core/record.ts'
 
 // Node 22 binds plain `?` only: it does not map `?1` used twice.
 
-/** What this version writes to `user_version`; a migration raises it by one. */
-const SCHEMA_VERSION = 1
-
 /** How long a writer waits for another process's transaction, ms. */
 const BUSY_TIMEOUT_MS = 5_000
 
-const SCHEMA = `
+const RUNS = `
   CREATE TABLE runs (
     sequence INTEGER PRIMARY KEY,
     run_id TEXT NOT NULL UNIQUE,
@@ -28,6 +27,25 @@ const SCHEMA = `
   ) STRICT;
   CREATE INDEX runs_started_at ON runs (started_at, sequence);
 `
+
+/** A node without an address has the empty text: NULL equals nothing. */
+const PROBES = `
+  CREATE TABLE probes (
+    sequence INTEGER PRIMARY KEY,
+    node TEXT NOT NULL,
+    address TEXT NOT NULL,
+    model TEXT NOT NULL,
+    measured_at TEXT NOT NULL,
+    result TEXT NOT NULL
+  ) STRICT;
+  CREATE INDEX probes_newest ON probes (node, address, model, measured_at, sequence);
+`
+
+/** What leads from each version of the file to the next; the first one starts with an empty file. Only ever added to. */
+const MIGRATIONS = [RUNS, PROBES]
+
+/** What this version writes to `user_version`. */
+const SCHEMA_VERSION = MIGRATIONS.length
 
 const INSERT = `
   INSERT INTO runs (run_id, pipeline, outcome, started_at, duration_ms, interrupts, to_first_token_ms, wasted_tokens, record)
@@ -46,7 +64,7 @@ export function sqliteStore(file: string): RunStore {
       guard(file, () => database.prepare(INSERT).run(...row(record)))
     },
     read(run) {
-      return guard(file, () => parse(file, find(database, run)))
+      return guard(file, () => parse<RunRecord>(file, recordSchema, find(database, run)))
     },
     list({ limit, pipeline } = {}) {
       return guard(file, () =>
@@ -58,6 +76,24 @@ export function sqliteStore(file: string): RunStore {
           .all(pipeline ?? null, pipeline ?? null, limit ?? -1)
           .map(summary),
       )
+    },
+    writeProbe(result) {
+      guard(file, () =>
+        database
+          .prepare('INSERT INTO probes (node, address, model, measured_at, result) VALUES (?, ?, ?, ?, ?)')
+          .run(result.node, result.address ?? '', result.model, result.measuredAt, JSON.stringify(result)),
+      )
+    },
+    readProbe({ node, address, model }) {
+      return guard(file, () => {
+        const newest = database
+          .prepare(
+            `SELECT result FROM probes WHERE node = ? AND address = ? AND model = ?
+             ORDER BY measured_at DESC, sequence DESC LIMIT 1`,
+          )
+          .get(node, address ?? '', model)
+        return newest === undefined ? undefined : parse<ProbeResult>(file, probeResultSchema, String(newest.result))
+      })
     },
     close() {
       if (!closed) database.close()
@@ -103,13 +139,14 @@ function open(file: string): DatabaseSync {
   }
 }
 
-/** Safe when several processes start on a new file: the first that gets the lock makes the table, the others see it. */
+/** Safe when several processes start on a new or an old file: the first that gets the lock makes the tables, the others see them. */
 function migrate(database: DatabaseSync): void {
   useWriteAheadLog(database)
   database.exec('BEGIN IMMEDIATE')
   try {
     const version = Number(database.prepare('PRAGMA user_version').get()?.user_version)
-    if (version === 0) database.exec(`${SCHEMA}; PRAGMA user_version = ${SCHEMA_VERSION}`)
+    for (const step of MIGRATIONS.slice(version)) database.exec(step)
+    database.exec(`PRAGMA user_version = ${Math.max(version, SCHEMA_VERSION)}`)
     database.exec('COMMIT')
   } catch (error) {
     try {
@@ -198,13 +235,13 @@ const unknown = (received: string, message: string, hint: string) =>
     hint,
   })
 
-function parse(file: string, json: string): RunRecord {
+function parse<T>(file: string, schema: ZodType<T>, json: string): T {
   try {
-    return recordSchema.parse(JSON.parse(json))
+    return schema.parse(JSON.parse(json))
   } catch (cause) {
     throw new CaesuraError('CAESURA_E_RECORDS', 'a stored record cannot be read', {
       file,
-      hint: 'It was changed by hand or by another program; other runs are not affected.',
+      hint: 'It was changed by hand or by another program; others are not affected.',
       cause,
     })
   }

@@ -49,7 +49,8 @@ describe('a pipeline', () => {
           prompt: '{{ input }}',
           options: good.stages[0]!.options,
           timeouts: { firstTokenMs: 10_000, stallMs: 500, totalMs: 60_000 },
-          attempts: 2,
+          retry: { attempts: 2, pauseMs: 200, afterFirstToken: 'fail' },
+          fallback: [],
           policy: {
             trigger: {
               name: 'any',
@@ -72,7 +73,8 @@ describe('a pipeline', () => {
           prompt: good.stages[1]!.prompt,
           options: {},
           timeouts: {},
-          attempts: 1,
+          retry: { attempts: 1, pauseMs: 200, afterFirstToken: 'fail' },
+          fallback: [],
           policy: {
             trigger: { name: 'signal', signals: 'heed' },
             response: { name: 'abort' },

@@ -123,11 +123,15 @@ describe('the executor in process', () => {
 
   it('loads a model ahead only where a slot is free, and takes none', async () => {
     const { clock, call, executor, log } = bench([node('n', 2, ['m', 'next'])])
+    const wish = (model: string) => ({ model, placement: 'any' as const })
     const a = call('a')
-    expect(await executor.load('next')).toEqual({ outcome: 'loaded' })
+    expect(await executor.load(wish('next'))).toEqual({ outcome: 'loaded', node: 'n' })
     const b = call('b')
-    expect(await executor.load('next')).toEqual({ outcome: 'skipped', reason: 'no free slot' })
-    expect(await executor.load('unknown')).toEqual({ outcome: 'skipped', reason: 'no free slot' })
+    expect(await executor.load(wish('next'))).toEqual({ outcome: 'skipped', reason: 'no free slot' })
+    expect(await executor.load(wish('unknown'))).toEqual({
+      outcome: 'skipped',
+      reason: 'no node takes calls for unknown',
+    })
     await clock.until(Promise.all([a.end, b.end]))
     expect(log.filter((line) => line.includes(' at '))).toEqual(['a at 0', 'b at 0'])
   })

@@ -3,11 +3,12 @@ import { scriptedBackend } from '../../src/backends/scripted.ts'
 import { catalogue } from '../../src/compose.ts'
 import type { CallEnd } from '../../src/core/call.ts'
 import { msToNs } from '../../src/core/clock.ts'
+import { Estimates } from '../../src/core/estimates.ts'
 import { Journal } from '../../src/core/journal.ts'
 import { definePipelineWith } from '../../src/core/pipeline-schema.ts'
 import { cancelCall, fireWhenSettled, type ResponseDefinition, setDeadline } from '../../src/core/policy.ts'
 import type { Executor } from '../../src/core/ports.ts'
-import { renderTemplate } from '../../src/core/template.ts'
+import { renderKnownStart, renderTemplate } from '../../src/core/template.ts'
 import { inProcessExecutor } from '../../src/executors/in-process.ts'
 import type { RunEnvironment } from '../../src/machines/environment.ts'
 import { type PersistedRun, startRun } from '../../src/machines/start-run.ts'
@@ -31,7 +32,8 @@ function attaching(inner: Executor): Executor & { started: string[] } {
   return {
     started,
     close: () => inner.close(),
-    load: (model) => inner.load(model),
+    load: (wish) => inner.load(wish),
+    prefill: (wish, request, signal) => inner.prefill(wish, request, signal),
     execute(request, { clock, signal, observer }) {
       let call = calls.get(request.callId)
       if (call === undefined) {
@@ -92,10 +94,13 @@ describe('a run’s state', () => {
         vars: {},
         resolveModel: (model) => model,
         render: renderTemplate,
+        renderKnownStart,
+        nodes: new Set(['n']),
+        random: () => 0.5,
+        estimates: new Estimates(),
         planned: new Set(),
         tickets: new Map(),
-        emergency: new AbortController(),
-        inFlight: new Set(),
+        inFlight: new Map(),
       })
       const first = startRun(environment())
       await clock.advance(msToNs(moment))

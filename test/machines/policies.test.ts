@@ -50,9 +50,9 @@ describe('triggers', () => {
     await clock.advance(msToNs(60))
     expect(await run.interrupt({ input: 'x' })).toEqual({
       accepted: false,
-      reason: 'the policy of stage draft ignores signals',
+      reason: 'the policy ignores signals',
     })
-    expect((await finish()).interrupts).toMatchObject([{ trigger: 'tokens' }])
+    expect((await finish()).interrupts).toMatchObject([{ trigger: 'signal', suppressed: true }, { trigger: 'tokens' }])
   })
 })
 
@@ -88,7 +88,24 @@ describe('then', () => {
   it('end: the answer is what is carried', async () => {
     expect(await path('end')).toEqual({ calls: ['a.1'], to: undefined, output: 'one two' })
   })
-  it('again without an end is bounded by maxInterrupts', async () => {
+  it('again leads back as often as limit says, then on', async () => {
+    const pipeline = definePipeline({
+      name: 'p',
+      stages: [
+        {
+          id: 'a',
+          model: 'm',
+          prompt: 'a {{ interrupt.input }}',
+          policy: { trigger: { tokens: 2 }, then: 'again', limit: 2 },
+        },
+        { id: 'b', model: 'm', prompt: 'b' },
+      ],
+    })
+    const record = await scriptedRun(pipeline, { script: speak('one two three four') }).finish()
+    expect(record.stages.map(({ callId }) => callId)).toEqual(['a.1', 'a.2', 'a.3', 'b.1'])
+    expect(record.interrupts.map(({ to }) => to)).toEqual(['a', 'a', 'b'])
+  })
+  it('again is bounded by maxInterrupts in any case', async () => {
     const pipeline = definePipeline({
       name: 'p',
       maxInterrupts: 3,
@@ -97,7 +114,7 @@ describe('then', () => {
           id: 'a',
           model: 'm',
           prompt: 'a {{ interrupt.input }}',
-          policy: { trigger: { tokens: 2 }, response: 'abort', then: 'again' },
+          policy: { trigger: { tokens: 2 }, response: 'abort', then: 'again', limit: 100 },
         },
       ],
     })
@@ -118,7 +135,7 @@ describe('warm: load', () => {
     return record.stages.map((stage) => stage.warmed)
   }
   it('loads the next stage’s model while this stage runs, and the record says so', async () => {
-    expect(await warmed(['m1', 'm2'], 2)).toEqual([{ model: 'm2', outcome: 'loaded' }, undefined])
+    expect(await warmed(['m1', 'm2'], 2)).toEqual([{ model: 'm2', outcome: 'loaded', node: 'n1' }, undefined])
   })
   it('is skipped, with the reason, without a free slot or for the same model', async () => {
     expect(await warmed(['m1', 'm2'], 1)).toEqual([

@@ -1,4 +1,4 @@
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer, type IncomingHttpHeaders, type IncomingMessage, type ServerResponse } from 'node:http'
 import type { AddressInfo, Socket } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { parseArgs } from 'node:util'
@@ -10,6 +10,9 @@ export interface ChatBody {
   readonly messages?: readonly { readonly role: string; readonly content: string }[]
   readonly prompt?: string
   readonly options?: { readonly seed?: number; readonly num_predict?: number }
+  /** The OpenAI route has them at the top. */
+  readonly seed?: number
+  readonly max_tokens?: number
 }
 
 /** One request as the server saw it. Instants are ms since 1970 with fractions, comparable between processes. */
@@ -17,6 +20,7 @@ export interface SeenRequest {
   readonly index: number
   readonly method: string
   readonly path: string
+  readonly headers: IncomingHttpHeaders
   readonly body: ChatBody
   /** Counts connections from 1: equal for requests that shared one. */
   readonly connection: number
@@ -54,6 +58,8 @@ export interface OllamaLikeOptions {
   /** Answers generated at once; the others wait without a bound. Unlimited by default. */
   readonly slots?: number
   readonly version?: string
+  /** GET routes beside Ollama's, by path. */
+  readonly routes?: Readonly<Record<string, (response: ServerResponse) => void>>
   /** Closes idle connections after so long, ms; never by default. */
   readonly idleMs?: number
 }
@@ -85,7 +91,7 @@ export function wordsFor(message: string, seed: number, count: number): string[]
   return Array.from({ length: count }, (_, i) => `${i === 0 ? '' : ' '}w${hash.toString(36)}.${i}`)
 }
 
-const lastMessage = (body: ChatBody): string => body.messages?.at(-1)?.content ?? body.prompt ?? ''
+export const lastMessage = (body: ChatBody): string => body.messages?.at(-1)?.content ?? body.prompt ?? ''
 
 export async function startOllamaLike(options: OllamaLikeOptions = {}): Promise<OllamaLike> {
   const requests: SeenRequest[] = []
@@ -105,6 +111,7 @@ export async function startOllamaLike(options: OllamaLikeOptions = {}): Promise<
       index: requests.length,
       method: request.method ?? '',
       path: request.url ?? '',
+      headers: request.headers,
       body: text === '' ? {} : JSON.parse(text),
       connection: sockets.get(request.socket) ?? 0,
       arrivedAt: now(),
@@ -120,6 +127,8 @@ export async function startOllamaLike(options: OllamaLikeOptions = {}): Promise<
     changed()
     const chosen = typeof script === 'function' ? script(seen) : script
     if (seen.method === 'POST' && chosen.respond !== undefined) return chosen.respond(response, seen)
+    const route = options.routes?.[seen.path]
+    if (route !== undefined) return route(response)
     switch (seen.path) {
       case '/':
         return void response.end('Ollama is running')
@@ -260,7 +269,7 @@ export async function startOllamaLike(options: OllamaLikeOptions = {}): Promise<
   return started
 }
 
-function json(response: ServerResponse, status: number, body: unknown): void {
+export function json(response: ServerResponse, status: number, body: unknown): void {
   const text = JSON.stringify(body)
   response
     .writeHead(status, { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(text) })

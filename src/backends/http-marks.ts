@@ -79,6 +79,11 @@ export class Exchange {
     )
   }
 
+  /** Whether the request is on a connection and its answer is not over. */
+  get unfinished(): boolean {
+    return this.#socket !== undefined && !this.#ended
+  }
+
   /** The whole answer has arrived. */
   end(): void {
     this.#ended = true

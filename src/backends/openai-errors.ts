@@ -1,0 +1,88 @@
+import { z } from 'zod'
+import { CaesuraError } from '../core/errors.ts'
+import { quote, reasonOf } from './http-errors.ts'
+
+/** An error as these servers write it: OpenAI's form, a bare text (Ollama), vLLM's older form, FastAPI's. */
+const errorSchema = z.union([
+  z.object({ error: z.string() }).transform(({ error }) => ({ message: error, kind: '' })),
+  z
+    .object({
+      error: z.object({
+        message: z.string(),
+        code: z.union([z.string(), z.number()]).nullish(),
+        type: z.string().nullish(),
+      }),
+    })
+    .transform(({ error }) => ({ message: error.message, kind: `${error.code ?? ''} ${error.type ?? ''}` })),
+  z.object({ object: z.literal('error'), message: z.string() }).transform(({ message }) => ({ message, kind: '' })),
+  z.object({ detail: z.string() }).transform(({ detail }) => ({ message: detail, kind: '' })),
+])
+
+/** What an error object says; undefined where it is none. */
+export function errorIn(value: unknown): { readonly message: string; readonly kind: string } | undefined {
+  return errorSchema.safeParse(value).data
+}
+
+/** `errorIn` for a text that may be JSON. */
+export function errorInText(text: string): ReturnType<typeof errorIn> {
+  try {
+    return errorIn(JSON.parse(text))
+  } catch {
+    return undefined
+  }
+}
+
+export const modelError = (message: string): CaesuraError =>
+  new CaesuraError('CAESURA_E_MODEL_ERROR', `the server failed in the middle of the answer: ${quote(message)}`)
+
+const contextFull =
+  /exceed_context_size|context_length_exceeded|maximum context length|exceeds? the (available )?context/i
+const noSuchModel = /\bmodel\b.*\b(not found|(does|did) not exist|not exist)|model_not_found/i
+
+/** The error for an answer whose status is not 2xx. `model` is the one asked for, absent for requests without one. */
+export function statusError(status: number, body: string, address: string, model?: string): CaesuraError {
+  const error = errorInText(body)
+  const text = quote(error?.message ?? body)
+  const answer = `${address} answered ${status}${text === '' ? '' : `: ${text}`}`
+  if (status >= 300 && status < 400)
+    return new CaesuraError('CAESURA_E_PROTOCOL', `${answer} (a redirect, which is not followed)`)
+  if (status === 401 || status === 403)
+    return new CaesuraError('CAESURA_E_AUTH', answer, {
+      hint: 'Give the key of this server as apiKey (in a configuration: apiKeyEnv, the name of a variable that holds it).',
+    })
+  const names = error !== undefined && noSuchModel.test(`${error.kind} ${error.message}`)
+  if (model !== undefined && names && (status === 404 || status === 400))
+    return new CaesuraError('CAESURA_E_NO_MODEL', `${address} has no model "${model}"`, {
+      received: model,
+      hint: 'GET /v1/models lists what it has.',
+    })
+  if (error !== undefined && contextFull.test(`${error.kind} ${error.message}`))
+    return new CaesuraError('CAESURA_E_CONTEXT_FULL', answer)
+  if (status === 429 || status === 503) return new CaesuraError('CAESURA_E_SERVER_BUSY', answer)
+  if (status === 404 || status === 405)
+    return new CaesuraError('CAESURA_E_PROTOCOL', `${answer}; is that an OpenAI-compatible API? Most end in /v1`)
+  if (status >= 500) return new CaesuraError('CAESURA_E_SERVER', answer)
+  return new CaesuraError('CAESURA_E_REQUEST', answer)
+}
+
+/** No such server where one was looked for: which address, and why. */
+export const noServer = (address: string, cause: unknown): CaesuraError =>
+  new CaesuraError('CAESURA_E_NO_SERVER', `no OpenAI-compatible server at ${address}: ${reasonOf(cause)}`, {
+    hint: 'Start it, or correct the URL of the node.',
+    cause,
+  })
+
+/** Keeps a key out of all that is told of a fault: a server may quote it. What has nothing of it stays as it is. */
+export function withoutKey<E>(error: E, key: string | undefined): E | CaesuraError {
+  if (key === undefined || !(error instanceof Error) || !mentions(error, key)) return error
+  const clean = (text: string) => text.replaceAll(key, '…')
+  const { code, place } = error instanceof CaesuraError ? error : { code: 'CAESURA_E_INTERNAL' as const, place: {} }
+  const texts = Object.entries(place).map(([name, value]) => [name, typeof value === 'string' ? clean(value) : value])
+  return new CaesuraError(code, clean(error.message), Object.fromEntries(texts))
+}
+
+/** Whether the error, or what caused it, has this text in what it says. */
+function mentions(error: Error, text: string): boolean {
+  const said = `${error.message} ${error instanceof CaesuraError ? JSON.stringify(error.place) : ''}`
+  return said.includes(text) || (error.cause instanceof Error && mentions(error.cause, text))
+}

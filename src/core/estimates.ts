@@ -1,0 +1,118 @@
+import { type Nanoseconds, nsToMs } from './clock.ts'
+import type { Transcript } from './transcript.ts'
+
+/** What is known of a model on a node before any call was observed. All in ms. */
+export interface Priors {
+  readonly firstTokenMs: number
+  readonly msPerToken: number
+  readonly abortLagMs: number
+  /** Tokens of a whole answer. */
+  readonly answerTokens: number
+  readonly source: 'probe' | 'prior'
+}
+
+/** Without a probe: a small model on a modest GPU (benchmarking facts: first token 15–60 ms, 10–20 ms a token on 1–3B models). */
+export const defaultPriors: Priors = {
+  firstTokenMs: 100,
+  msPerToken: 15,
+  abortLagMs: 30,
+  answerTokens: 128,
+  source: 'prior',
+}
+
+/** What is expected of a call in flight. */
+export interface Expectation {
+  /** Until it ends by itself, ms. */
+  readonly restMs: number
+  /** From a cancel to its settlement, ms. */
+  readonly abortLagMs: number
+  /** In words, for the record. */
+  readonly basis: string
+}
+
+/** Lengths of the newest answers that are kept for one model on one node. */
+const MOST_LENGTHS = 64
+/** Models × nodes that are kept; the one that was not asked for longest goes first. */
+const MOST_KEYS = 256
+/** The weight of the newest observation in a moving average. */
+const WEIGHT = 0.2
+
+class Observations {
+  readonly lengths: number[] = []
+  msPerToken: number | undefined
+  firstTokenMs: number | undefined
+  abortLagMs: number | undefined
+
+  average(name: 'msPerToken' | 'firstTokenMs' | 'abortLagMs', ms: number): void {
+    const before = this[name]
+    this[name] = before === undefined ? ms : before + WEIGHT * (ms - before)
+  }
+}
+
+/**
+ * Learns how long answers are, what a token takes and how fast a cancel settles, for each model on each node: moving averages and
+ * a ring of answer lengths, so bounded memory and constant time. Not pure, but what it answers depends only on what it was told.
+ */
+export class Estimates {
+  readonly #known = new Map<string, Observations>()
+  readonly #priors: (model: string, node: string) => Priors
+
+  constructor(priors: (model: string, node: string) => Priors = () => defaultPriors) {
+    this.#priors = priors
+  }
+
+  /** Learns from a call that has settled. */
+  observe({ request, node, ledger, pieces, end, settlement, lastTokenAt }: Transcript): void {
+    const slotAt = ledger.at('slot-acquired')
+    if (node === undefined || slotAt === undefined || settlement === 'failed') return
+    const seen = this.#observations(request.model, node)
+    const firstTokenAt = ledger.at('first-token')
+    if (firstTokenAt !== undefined) seen.average('firstTokenMs', nsToMs(firstTokenAt - slotAt))
+    if (firstTokenAt !== undefined && lastTokenAt !== undefined && pieces > 1) {
+      seen.average('msPerToken', nsToMs(lastTokenAt - firstTokenAt) / (pieces - 1))
+    }
+    const [abortAt, settledAt] = [ledger.at('abort-requested'), ledger.at('settled')]
+    if (abortAt !== undefined && settledAt !== undefined && end?.end === 'cancelled') {
+      seen.average('abortLagMs', nsToMs(settledAt - abortAt))
+    }
+    if (end?.end === 'completed') {
+      seen.lengths.push(pieces)
+      if (seen.lengths.length > MOST_LENGTHS) seen.lengths.shift()
+    }
+  }
+
+  /** What is to be expected of a call at `now`, an instant of its run. */
+  expect({ request, node, ledger, pieces }: Transcript, now: Nanoseconds): Expectation {
+    const where = node ?? 'any'
+    const seen = this.#known.get(key(request.model, where))
+    const priors = this.#priors(request.model, where)
+    const longer = seen?.lengths.filter((length) => length > pieces) ?? []
+    const limit = request.options.maxTokens ?? Number.POSITIVE_INFINITY
+    const whole =
+      longer.length > 0
+        ? longer.reduce((sum, length) => sum + length, 0) / longer.length
+        : Math.max(priors.answerTokens, pieces + 1)
+    const restTokens = Math.max(0, Math.min(whole, limit) - pieces)
+    const msPerToken = seen?.msPerToken ?? priors.msPerToken
+    const slotAt = ledger.at('slot-acquired') ?? now
+    const untilFirst = pieces > 0 ? 0 : Math.max(0, (seen?.firstTokenMs ?? priors.firstTokenMs) - nsToMs(now - slotAt))
+    const basis =
+      longer.length > 0
+        ? `${longer.length} answers longer than ${pieces} tokens observed`
+        : `no longer answer observed, so ${priors.source === 'probe' ? 'from the probe' : 'by stated priors'}`
+    return { restMs: untilFirst + restTokens * msPerToken, abortLagMs: seen?.abortLagMs ?? priors.abortLagMs, basis }
+  }
+
+  #observations(model: string, node: string): Observations {
+    const name = key(model, node)
+    const seen = this.#known.get(name) ?? new Observations()
+    // A Map keeps the order of insertion: what is used goes to the end.
+    this.#known.delete(name)
+    this.#known.set(name, seen)
+    const [oldest] = this.#known.keys()
+    if (this.#known.size > MOST_KEYS && oldest !== undefined) this.#known.delete(oldest)
+    return seen
+  }
+}
+
+const key = (model: string, node: string): string => `${model}\n${node}`

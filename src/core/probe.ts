@@ -1,0 +1,82 @@
+import { z } from 'zod'
+
+/** ms, to the microsecond. */
+const ms = z.number().min(0)
+
+/** Repetitions of one measurement. */
+export const spreadSchema = z.strictObject({ p50: ms, p95: ms, n: z.int().min(1) })
+export type Spread = z.infer<typeof spreadSchema>
+
+/** What `probe` found out about a node. What was not observed is absent. */
+export const probeResultSchema = z.strictObject({
+  schema: z.literal('caesura.probe/1'),
+  node: z.string(),
+  /** A URL, or a file for an engine in this process. */
+  address: z.string().optional(),
+  server: z.strictObject({ kind: z.string(), version: z.string().optional() }),
+  model: z.string(),
+  measuredAt: z.iso.datetime(),
+  durationMs: ms,
+  /** Of a call with a short prompt to an idle server with the model loaded. */
+  firstTokenMs: spreadSchema.optional(),
+  tokensPerSecond: z.strictObject({
+    prefill: z.number().positive().optional(),
+    decode: z.number().positive().optional(),
+  }),
+  /** What a call to a loaded model costs before it asks for its slot. */
+  warmPreparationMs: ms.optional(),
+  /** The prompt of the figures about prefill: its tokens, and the time that its prefill takes. */
+  longPrompt: z.strictObject({ tokens: z.int().min(1).optional(), prefillMs: ms }).optional(),
+  /** How much later than on an idle server the next call has its first token, by what the aborted call was doing. */
+  slotFreeAfterAbortMs: z.strictObject({
+    decode: spreadSchema.optional(),
+    prefill: spreadSchema.optional(),
+    queue: spreadSchema.optional(),
+    load: spreadSchema.optional(),
+  }),
+  /** How the slot was seen to be free: by a call sent at the abort, or by the server's own word (the mark `slot-free`). */
+  witness: z.enum(['call', 'server']).optional(),
+  prefillStops: z.enum(['never', 'between-batches', 'at-once']).optional(),
+  /** Calls that make progress at once. */
+  slots: z.int().min(1).optional(),
+  /** With `slots`: there may be more; more calls at once were not tried. */
+  moreSlots: z.literal(true).optional(),
+  prefixReuse: z.boolean().optional(),
+  /** What the figures mean, a sentence each. */
+  advice: z.array(z.string()),
+  /** What to know about the figures: what was not measured and why, what was cut off at 0. */
+  notes: z.array(z.string()),
+  /** Why it ended before everything was measured. */
+  stopped: z.enum(['budget', 'cancelled', 'fault']).optional(),
+  /** With `fault`. */
+  error: z.strictObject({ code: z.string(), message: z.string() }).optional(),
+})
+export type ProbeResult = z.infer<typeof probeResultSchema>
+
+/** Where a probe is looked up: the newest of this node, address and model. */
+export interface ProbeKey {
+  readonly node: string
+  readonly address?: string
+  readonly model: string
+}
+
+/** What a probe lets one expect of a node before a run has seen it. In ms; what was not measured is absent. */
+export interface ProbePriors {
+  readonly firstTokenMs?: number
+  readonly msPerToken?: number
+  /** From the abort to the moment in which the next call can have the slot. */
+  readonly abortLagMs: { readonly prefill?: number; readonly decode?: number }
+}
+
+/** The medians of a probe, as the start of an estimator. */
+export function priorsOf({ firstTokenMs, tokensPerSecond, slotFreeAfterAbortMs }: ProbeResult): ProbePriors {
+  const { prefill, decode } = slotFreeAfterAbortMs
+  return {
+    ...(firstTokenMs !== undefined && { firstTokenMs: firstTokenMs.p50 }),
+    ...(tokensPerSecond.decode !== undefined && { msPerToken: 1000 / tokensPerSecond.decode }),
+    abortLagMs: {
+      ...(prefill !== undefined && { prefill: prefill.p50 }),
+      ...(decode !== undefined && { decode: decode.p50 }),
+    },
+  }
+}

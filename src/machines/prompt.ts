@@ -1,0 +1,52 @@
+import type { ChatMessage } from '../core/call.ts'
+import { CaesuraError } from '../core/errors.ts'
+import type { Stage } from '../core/pipeline.ts'
+import type { RunEnvironment } from './environment.ts'
+import type { RunContext } from './run-draft.ts'
+
+/** What templates see: see `TemplateScope`. */
+type Scope = Readonly<Record<string, unknown>>
+
+/** What templates see at this moment of the run. */
+export const scopeOf = ({ pipeline, input, vars }: RunEnvironment, { lastInterrupt, outputs }: RunContext): Scope => ({
+  input,
+  vars,
+  interrupt: lastInterrupt ?? {},
+  ...Object.fromEntries(pipeline.stages.map(({ id }) => [id, { output: outputs[id] ?? '' }])),
+})
+
+/** A stage's messages, filled in. Throws `CAESURA_E_TEMPLATE`, `CAESURA_E_PROMPT_EMPTY`. */
+export function messagesOf({ render }: RunEnvironment, stage: Stage, scope: Scope): ChatMessage[] {
+  const system = stage.system === undefined ? '' : render(stage.system, scope)
+  const prompt = render(stage.prompt, scope)
+  if (prompt.trim() === '') {
+    const message = `the prompt of stage ${stage.id} is empty after its template was filled in`
+    throw new CaesuraError('CAESURA_E_PROMPT_EMPTY', message)
+  }
+  return [...(system === '' ? [] : [{ role: 'system' as const, content: system }]), { role: 'user', content: prompt }]
+}
+
+/**
+ * The beginning of a stage's messages that holds whatever the stage `running` answers and whether it is interrupted. `isCut`: the
+ * last message goes on. Empty where nothing is known. Throws `CAESURA_E_TEMPLATE`.
+ */
+export function knownMessages(
+  { renderKnownStart }: RunEnvironment,
+  stage: Stage,
+  scope: Scope,
+  running: string,
+): { readonly messages: readonly ChatMessage[]; readonly isCut: boolean } {
+  const messages: ChatMessage[] = []
+  let isCut = false
+  if (stage.system !== undefined) {
+    const { text, isCut: isSystemCut } = renderKnownStart(stage.system, scope, running)
+    isCut = isSystemCut
+    if (text !== '') messages.push({ role: 'system', content: text })
+  }
+  if (!isCut) {
+    const prompt = renderKnownStart(stage.prompt, scope, running)
+    isCut = prompt.isCut
+    if (prompt.text !== '' || messages.length > 0) messages.push({ role: 'user', content: prompt.text })
+  }
+  return { messages, isCut }
+}

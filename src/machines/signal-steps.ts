@@ -1,0 +1,66 @@
+import { msToNs, type Nanoseconds, nsToMs } from '../core/clock.ts'
+import { interrupt, openInterrupt, tellDecision } from './interrupt-steps.ts'
+import type { Entry, RunDraft } from './run-draft.ts'
+import { refusalOf } from './signal-filter.ts'
+
+/** A signal that waits for its debounce to end. Plain JSON. */
+export interface PendingSignal {
+  readonly at: Nanoseconds
+  readonly input?: string
+  readonly ticket?: number
+}
+
+/** The id of the actor that ends the debounce. */
+const DEBOUNCE = 'debounce'
+
+/** A signal from outside, or one that was planned. It interrupts, now or after its debounce, unless a filter refuses it. */
+export function takeSignal(draft: RunDraft, signal: Omit<PendingSignal, 'at'>): void {
+  const { current, handling, end, pending } = draft.context
+  if (current === null || end !== null) {
+    answerOf(draft, signal.ticket)?.({ accepted: false, code: 'CAESURA_E_RUN_ENDED', reason: 'the run has ended' })
+    return
+  }
+  const from = handling?.from ?? current
+  const { trigger } = draft.stage(from.stage).policy
+  const now = draft.environment.journal.now()
+  const refusal = refusalOf(trigger, signal.input, handling === null ? sinceLastMs(draft, now) : undefined)
+  if (refusal !== undefined) suppress(draft, from, { ...signal, at: now }, refusal)
+  else if (trigger.debounce === undefined) interrupt(draft, 'signal', signal.input, answerOf(draft, signal.ticket))
+  else {
+    if (pending !== null) {
+      suppress(draft, from, pending, `a newer signal came within the debounce of ${trigger.debounce} ms`)
+      draft.stop(DEBOUNCE)
+    }
+    draft.update({ pending: { ...signal, at: now } })
+    draft.effects.push({ do: 'wake', actor: DEBOUNCE, at: now + msToNs(trigger.debounce) })
+  }
+}
+
+/** The debounce of the pending signal is over: it interrupts whatever runs now. */
+export function endDebounce(draft: RunDraft): void {
+  const { pending } = draft.context
+  draft.stop(DEBOUNCE)
+  draft.update({ pending: null })
+  if (pending !== null) interrupt(draft, 'signal', pending.input, answerOf(draft, pending.ticket))
+}
+
+function sinceLastMs({ environment: { journal } }: RunDraft, now: Nanoseconds): number | undefined {
+  const last = journal.interrupts.findLast(({ trigger, suppressed }) => trigger === 'signal' && !suppressed)
+  return last && nsToMs(now - last.at)
+}
+
+/** Records a signal that does not interrupt, with the reason. */
+function suppress(draft: RunDraft, from: Entry, { input, at, ticket }: PendingSignal, reason: string): void {
+  const entry = openInterrupt(draft, from, { trigger: 'signal', at, ...(input !== undefined && { input }) })
+  entry.suppressed = true
+  tellDecision(draft, entry, 'suppressed', reason)
+  answerOf(draft, ticket)?.({ accepted: false, reason })
+}
+
+/** Who waits to hear of the signal with this ticket; asked once. */
+function answerOf({ environment: { tickets } }: RunDraft, ticket: number | undefined) {
+  if (ticket === undefined) return undefined
+  const answer = tickets.get(ticket)
+  tickets.delete(ticket)
+  return answer
+}

@@ -1,0 +1,139 @@
+import { msToNs, nsToMs } from '../core/clock.ts'
+import { CaesuraError } from '../core/errors.ts'
+import { type Findings, idleMs, type Step } from './findings.ts'
+import type { Flight, Prompt } from './line.ts'
+import { shortPrompt, talkPrompt } from './prompts.ts'
+import { medianOf, ttftOf } from './samples.ts'
+
+/** Tokens of an answer that shall not end by itself. */
+export const ENDLESS_TOKENS = 512
+/** On top of twice what is expected, ms. */
+const PATIENCE_MS = 3_000
+
+/** One abort that was watched. */
+interface Watched {
+  /** Before clipping. */
+  readonly lagMs: number
+}
+
+/** A call that will be aborted. */
+export interface Victim {
+  readonly prompt: Prompt
+  /** Waits for the moment of the abort. False when the call was no longer, or not yet, where it should be aborted. */
+  ready(flight: Flight): Promise<boolean>
+  /** What the server would still do if it did not notice the abort, ms. */
+  readonly restMs: number
+}
+
+/** ms within which a call after an abort has to begin; after that the server counts as wedged. */
+export const patience = (expectedMs: number): number => 2 * expectedMs + PATIENCE_MS
+
+/** Some Ollama versions lose a slot when a client leaves (ollama#17131): every later call waits for ever. */
+export const wedged = (waitedMs: number): CaesuraError =>
+  new CaesuraError(
+    'CAESURA_E_SERVER_WEDGED',
+    `an abort wedged the server: a call sent after it got nothing within ${Math.round(waitedMs)} ms`,
+    { hint: 'Unload the model to end it (`ollama stop MODEL`), or restart the server.' },
+  )
+
+/**
+ * Aborts one call and sees when its slot is free: by the backend's mark `slot-free` where it sets one, else by a call sent at
+ * the abort, whose time to first token is compared with that of a call to the same server just before. All other slots are
+ * kept busy. Undefined when the moment was missed. Throws `CAESURA_E_SERVER_WEDGED`.
+ */
+export async function watchAbort(
+  { line, findings }: Step,
+  victim: Victim,
+  baselines: number[],
+): Promise<Watched | undefined> {
+  const expected = idleMs(findings) + victim.restMs
+  const fillers: Flight[] = []
+  try {
+    if (findings.witness !== 'server') {
+      const busyBeside = countsSlots(findings) ? findings.slots.count - 1 : 0
+      for (let busy = 1; busy <= busyBeside; busy += 1) {
+        const filler = line.start(talkPrompt(ENDLESS_TOKENS, busy))
+        fillers.push(filler)
+        if (!(await line.begins(filler, patience(expected)))) throw wedged(patience(expected))
+      }
+      const baseline = line.start(shortPrompt())
+      if (!(await line.begins(baseline, patience(expected)))) throw wedged(patience(expected))
+      const ttft = ttftOf(await line.answer(baseline))
+      if (ttft !== undefined) baselines.push(ttft)
+      await line.open(2)
+    }
+    const flight = line.start(victim.prompt)
+    fillers.push(flight)
+    if (!(await victim.ready(flight))) return undefined
+    const abortedAt = line.clock.now()
+    flight.abort()
+    if (findings.witness === 'server') return await seenByServer(line, flight, abortedAt, patience(expected))
+
+    const after = line.start(shortPrompt())
+    if (!(await line.begins(after, patience(expected)))) throw wedged(patience(expected))
+    // A filler that ended by itself has given its slot to the call.
+    const missed = fillers.some((filler) => filler !== flight && filler.isOver)
+    const ttft = ttftOf(await line.answer(after))
+    if (await saysItself(line, flight)) {
+      findings.witness = 'server'
+      return undefined
+    }
+    findings.witness = 'call'
+    const baseline = medianOf(baselines)
+    if (missed || ttft === undefined || baseline === undefined || !countsSlots(findings)) return undefined
+    return { lagMs: ttft - baseline }
+  } finally {
+    await line.clear(fillers)
+  }
+}
+
+/** Whether the backend watches the slot. The mark of this abort is of no use: the call after it took the slot. */
+async function saysItself(line: Step['line'], flight: Flight): Promise<boolean> {
+  const { marks } = await flight.ended
+  line.check()
+  return marks.has('slot-free')
+}
+
+async function seenByServer(line: Step['line'], flight: Flight, abortedAt: number, boundMs: number) {
+  await line.until(line.clock.now() + msToNs(boundMs), flight)
+  if (!flight.isOver) throw wedged(boundMs)
+  const freeAt = (await flight.ended).marks.get('slot-free')
+  return freeAt === undefined ? undefined : { lagMs: nsToMs(freeAt - abortedAt) }
+}
+
+/** Whether it is known how many slots there are, so that all but one can be kept busy. */
+function countsSlots(findings: Findings): findings is Findings & { slots: { count: number } } {
+  return findings.slots !== undefined && !findings.slots.bounded
+}
+
+/**
+ * Repeats until there are enough samples, none can be had, or the rest of the budget is needed for other steps. `sample`
+ * gives true when one was taken.
+ */
+export async function repeat(
+  step: Step,
+  reserveMs: number,
+  what: string,
+  sample: (at: number) => Promise<boolean>,
+): Promise<void> {
+  const { line, findings, repetitions, tell } = step
+  let taken = 0
+  let costMs = 0
+  for (let at = 0; taken < repetitions && at < 2 * repetitions; at += 1) {
+    if (findings.witness === 'call' && !countsSlots(findings)) {
+      findings.notes.push(
+        `${what}: not seen; the server has more slots than a probe can keep busy, and does not say which are free.`,
+      )
+      return
+    }
+    if (at > 0 && line.leftMs < costMs + reserveMs) {
+      findings.notes.push(`${what}: ${taken} of ${repetitions} repetitions; the budget had no room for more.`)
+      return
+    }
+    tell(taken, repetitions)
+    const before = line.leftMs
+    if (await sample(at)) taken += 1
+    costMs = Math.max(costMs, before - line.leftMs)
+  }
+  if (taken === 0) findings.notes.push(`${what}: not seen; the calls ended before they could be aborted.`)
+}

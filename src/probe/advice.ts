@@ -1,0 +1,87 @@
+import type { ProbeResult } from '../core/probe.ts'
+
+type Figures = Omit<ProbeResult, 'advice'>
+
+/** A lag that people notice, ms. */
+const NOTICED_MS = 50
+/** A prefill that is worth a policy of its own, ms. */
+const LONG_PREFILL_MS = 250
+
+/** A time in a sentence: `0.4 ms`, `24 ms`, `1.2 s`. */
+const time = (ms: number): string =>
+  ms >= 1_000 ? `${(ms / 1_000).toFixed(1)} s` : ms >= 10 ? `${Math.round(ms)} ms` : `${Number(ms.toFixed(1))} ms`
+
+/** What the figures mean for the choice of a policy, a sentence each; nothing about what was not measured. */
+export function adviceOf(figures: Figures, configuredSlots: number): string[] {
+  return [
+    wedge(figures),
+    decode(figures),
+    prefill(figures),
+    queue(figures),
+    slots(figures, configuredSlots),
+    preparation(figures),
+    prefix(figures),
+  ].flatMap((sentence) => sentence ?? [])
+}
+
+function wedge({ error }: Figures): string | undefined {
+  return error?.code === 'CAESURA_E_SERVER_WEDGED'
+    ? 'An abort can wedge this server: bound each call with timeout: { firstToken: … }, or prefer drain.'
+    : undefined
+}
+
+function decode({ slotFreeAfterAbortMs, tokensPerSecond }: Figures): string | undefined {
+  const lag = slotFreeAfterAbortMs.decode
+  if (lag === undefined) return undefined
+  const interval = tokensPerSecond.decode === undefined ? 0 : 1_000 / tokensPerSecond.decode
+  if (lag.p50 <= Math.max(NOTICED_MS, 3 * interval))
+    return `An abort while tokens come costs the next call ${lag.p50 < 0.05 ? 'nothing that can be seen' : time(lag.p50)}: abort is cheap in decode.`
+  return `An abort while tokens come frees the slot only after ${time(lag.p50)}: prefer drain for short rests, or a second node (placement: other).`
+}
+
+function prefill({ slotFreeAfterAbortMs, prefillStops, longPrompt, tokensPerSecond }: Figures): string | undefined {
+  const lag = slotFreeAfterAbortMs.prefill
+  if (lag === undefined) return undefined
+  const of = longPrompt?.tokens === undefined ? 'of the long prompt' : `of ${longPrompt.tokens} tokens`
+  const rate = tokensPerSecond.prefill
+  const from = rate === undefined ? 'long prompts' : `prompts above ${tens((rate * LONG_PREFILL_MS) / 1_000)} tokens`
+  if (prefillStops === 'at-once') return 'An abort in prefill frees the slot at once: abort is cheap there too.'
+  if (lag.p50 <= NOTICED_MS)
+    return `An abort in a prefill ${of} frees the slot after ${time(lag.p50)}: abort is cheap there too.`
+  if (prefillStops === 'between-batches')
+    return `An abort in a prefill ${of} frees the slot after ${time(lag.p50)}, when the batch in hand is read: a smaller batch on the server makes it sooner.`
+  const cause =
+    prefillStops === 'never' ? 'cannot be stopped: an abort frees the slot' : 'was not stopped: an abort freed the slot'
+  return `A prefill ${of} ${cause} only after ${time(lag.p50)}. Prefer drain, or a second node (placement: other), for ${from}.`
+}
+
+/** Whole tens: more would look exact. */
+const tens = (count: number): number => Math.max(10, Math.round(count / 10) * 10)
+
+function queue({ slotFreeAfterAbortMs: { queue: lag } }: Figures): string | undefined {
+  if (lag === undefined) return undefined
+  return lag.p50 <= NOTICED_MS
+    ? 'A call that gives up in the queue of the server costs the next one nothing.'
+    : `A call that gives up in the queue of the server still costs the next one ${time(lag.p50)}: keep the queue on our side, with slots as the server has them.`
+}
+
+function slots({ slots: seen, moreSlots }: Figures, configured: number): string | undefined {
+  if (seen === undefined) return undefined
+  if (configured > seen && !moreSlots)
+    return `The node is configured with ${configured} slots, but ${seen} ${seen === 1 ? 'call makes' : 'calls make'} progress at once: set slots: ${seen}.`
+  if (seen === 1) return 'One call at a time: overlap and race gain nothing here without a second node.'
+  const more = configured < seen ? ` The node is configured with ${configured}: set slots: ${seen} to use them.` : ''
+  return `${moreSlots ? 'At least ' : ''}${seen} calls at once: overlap and race can start the next stage while the old call winds up.${more}`
+}
+
+function preparation({ warmPreparationMs: ms, firstTokenMs }: Figures): string | undefined {
+  if (ms === undefined || firstTokenMs === undefined || ms < 20 || ms < firstTokenMs.p50 / 5) return undefined
+  return `Each call to the loaded model costs ${time(ms)} before its slot, whatever the policy; overlap hides it behind the old call.`
+}
+
+function prefix({ prefixReuse }: Figures): string | undefined {
+  if (prefixReuse === undefined) return undefined
+  return prefixReuse
+    ? 'A prompt that begins like the one before is not read again: keep common parts first, and placement: same.'
+    : 'A prompt is read from its start each time: placement: same gains nothing.'
+}

@@ -1,0 +1,65 @@
+import type { ProbeResult } from '../core/probe.ts'
+import type { Line } from './line.ts'
+import { medianOf } from './samples.ts'
+
+/** What a probe has measured so far. Samples in ms; each step adds its own, so that a stopped probe keeps them. */
+export interface Findings {
+  /** Sent → first token of a short prompt. */
+  readonly firstToken: number[]
+  readonly shortTokens: number[]
+  /** As the server reports or marks it. */
+  readonly preparation: number[]
+  readonly tokenInterval: number[]
+  /** Tokens a second, by the server's report or marks. */
+  readonly prefillRate: number[]
+  long?: LongPrompt
+  /** Calls at once; `bounded` when there may be more. */
+  slots?: { readonly count: number; readonly bounded: boolean }
+  prefixReuse?: boolean
+  /** Before clipping: less than 0 where the call after the abort was faster than on an idle server. */
+  readonly lags: Record<'decode' | 'prefill' | 'queue', number[]>
+  prefillStops?: NonNullable<ProbeResult['prefillStops']>
+  witness?: 'call' | 'server'
+  readonly notes: string[]
+}
+
+/** The prompt that prefill is measured with. */
+export interface LongPrompt {
+  readonly sentences: number
+  readonly tokens?: number
+  /** Median of sent → first token, ms. */
+  readonly ttftMs: number
+  /** What of it is the prompt's length, ms. */
+  readonly prefillMs: number
+}
+
+export const noFindings = (): Findings => ({
+  firstToken: [],
+  shortTokens: [],
+  preparation: [],
+  tokenInterval: [],
+  prefillRate: [],
+  lags: { decode: [], prefill: [], queue: [] },
+  notes: [],
+})
+
+/** What each step of a probe works with. */
+export interface Step {
+  readonly line: Line
+  readonly findings: Findings
+  readonly repetitions: number
+  /** Tells how far the step is. */
+  tell(done: number, of: number): void
+}
+
+/** Median sent → first token of a short prompt, ms. Every step after the first has it. */
+export const idleMs = ({ firstToken }: Findings): number => medianOf(firstToken) ?? 0
+
+/** Median ms before a call to a loaded model asks for its slot; 0 where it is not known. */
+export const hiddenMs = ({ preparation }: Findings): number => medianOf(preparation) ?? 0
+
+/** Tokens that take about `ms` to generate, within bounds. */
+export function tokensFor(ms: number, { tokenInterval }: Findings, least: number, most: number): number {
+  const interval = medianOf(tokenInterval)
+  return interval === undefined ? most : Math.min(most, Math.max(least, Math.ceil(ms / interval)))
+}

@@ -1,0 +1,52 @@
+import { quantile } from 'simple-statistics'
+import { type Nanoseconds, nsToMs } from '../core/clock.ts'
+import type { Spread } from '../core/probe.ts'
+import type { Answer } from './line.ts'
+
+/** To the microsecond: what lies below is noise. */
+export const rounded = (ms: number): number => Math.round(ms * 1000) / 1000
+
+/** The median; undefined of nothing. */
+export const medianOf = (sample: readonly number[]): number | undefined =>
+  sample.length === 0 ? undefined : quantile([...sample], 0.5)
+
+export function spreadOf(sample: readonly number[]): Spread | undefined {
+  if (sample.length === 0) return undefined
+  const at = (p: number) => rounded(Math.max(0, quantile([...sample], p)))
+  return { p50: at(0.5), p95: at(0.95), n: sample.length }
+}
+
+/** When the first token was there. A single token may carry no text (a model that thinks first); then it is the end. */
+export function firstTokenAt({ end, firstAt, marks, endedAt }: Answer): Nanoseconds | undefined {
+  return firstAt ?? (end.end === 'completed' ? (marks.get('done') ?? endedAt) : undefined)
+}
+
+/** Sent → first token, ms. */
+export function ttftOf(answer: Answer): number | undefined {
+  const at = firstTokenAt(answer)
+  return at === undefined ? undefined : nsToMs(at - answer.startedAt)
+}
+
+/** ms of prefill by the server's own report or marks. */
+export function prefillOf({ end, marks }: Answer): number | undefined {
+  if (end.server?.prefillNs !== undefined) return nsToMs(end.server.prefillNs)
+  const from = marks.get('prefill-start')
+  const to = marks.get('prefill-end')
+  return from === undefined || to === undefined ? undefined : nsToMs(to - from)
+}
+
+/** ms before the server works on the prompt, by its own report or marks. */
+export function preparationOf({ end, marks, startedAt }: Answer): number | undefined {
+  if (end.server?.loadNs !== undefined) return nsToMs(end.server.loadNs)
+  const from = marks.get('prefill-start')
+  return from === undefined ? undefined : nsToMs(from - startedAt)
+}
+
+/** ms from a token to the next; undefined for fewer than two. */
+export function tokenIntervalOf({ end, firstAt, lastAt, pieces }: Answer): number | undefined {
+  const tokens = end.generatedTokens ?? pieces
+  if (tokens < 2) return undefined
+  if (end.server?.decodeNs !== undefined && end.server.decodeNs > 0) return nsToMs(end.server.decodeNs) / (tokens - 1)
+  if (firstAt === undefined || lastAt === undefined || lastAt === firstAt) return undefined
+  return nsToMs(lastAt - firstAt) / (tokens - 1)
+}

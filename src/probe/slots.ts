@@ -1,0 +1,32 @@
+import type { Nanoseconds } from '../core/clock.ts'
+import { idleMs, type Step, tokensFor } from './findings.ts'
+import { talkPrompt } from './prompts.ts'
+
+/** The most calls that are sent at once. */
+export const MOST_AT_ONCE = 4
+/** A talk lasts so long at least, in times to first token: then calls that wait are told from calls that run. */
+const TALK_IN_TTFTS = 2
+
+/** How many calls make progress at once. */
+export async function measureSlots({ line, findings, tell }: Step): Promise<void> {
+  tell(0, 1)
+  const tokens = tokensFor(Math.max(100, TALK_IN_TTFTS * idleMs(findings)), findings, 16, 128)
+  await line.open(MOST_AT_ONCE)
+  const flights = Array.from({ length: MOST_AT_ONCE }, (_, which) => line.start(talkPrompt(tokens, which)))
+  const answers = await Promise.all(flights.map((flight) => line.answer(flight)))
+  const spans = answers.flatMap(({ firstAt, lastAt }) =>
+    firstAt === undefined || lastAt === undefined || lastAt === firstAt ? [] : [{ from: firstAt, to: lastAt }],
+  )
+  if (spans.length < MOST_AT_ONCE) {
+    findings.notes.push('How many calls run at once was not seen: the answers came in one piece, or without text.')
+    return
+  }
+  const count = deepest(spans)
+  findings.slots = { count, bounded: count === MOST_AT_ONCE }
+}
+
+/** The most spans that hold one instant. Each is taken without its first and last tenth: two that touch do not overlap. */
+export function deepest(spans: readonly { readonly from: Nanoseconds; readonly to: Nanoseconds }[]): number {
+  const inner = spans.map(({ from, to }) => ({ from: from + (to - from) / 10, to: to - (to - from) / 10 }))
+  return Math.max(...inner.map((span) => inner.filter(({ from, to }) => from <= span.from && span.from <= to).length))
+}

@@ -1,0 +1,99 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import type { CallEnd, CallRequest } from '../../src/core/call.ts'
+import { msToNs } from '../../src/core/clock.ts'
+import { defaultPriors, Estimates } from '../../src/core/estimates.ts'
+import { Transcript } from '../../src/core/transcript.ts'
+
+const request = (model: string, maxTokens?: number): CallRequest => ({
+  callId: 'a.1',
+  runId: 'r',
+  stage: 'a',
+  attempt: 1,
+  model,
+  messages: [],
+  options: maxTokens === undefined ? {} : { maxTokens },
+  placement: 'any',
+})
+
+/** A call that had its slot at 0, its first token at `firstMs`, then one each `tokenMs`. */
+function call({
+  tokens = 0,
+  firstMs = 50,
+  tokenMs = 10,
+  model = 'm',
+  abortLagMs = undefined as number | undefined,
+  maxTokens = undefined as number | undefined,
+}) {
+  const transcript = new Transcript(request(model, maxTokens))
+  transcript.node = 'n'
+  transcript.ledger.set('slot-acquired', 0)
+  for (let token = 0; token < tokens; token++) transcript.append('x', msToNs(firstMs + token * tokenMs))
+  if (tokens > 0) transcript.ledger.set('first-token', msToNs(firstMs))
+  const endMs = firstMs + tokens * tokenMs
+  if (abortLagMs !== undefined) transcript.ledger.set('abort-requested', msToNs(endMs))
+  transcript.ledger.set('settled', msToNs(endMs + (abortLagMs ?? 0)))
+  const end: CallEnd = { end: abortLagMs === undefined ? 'completed' : 'cancelled' }
+  transcript.end = end
+  transcript.settlement = abortLagMs === undefined ? 'completed' : 'aborted'
+  return transcript
+}
+const inFlight = (tokens: number, maxTokens?: number) => call({ tokens, maxTokens })
+
+describe('what is expected of a call', () => {
+  it('is by stated priors before anything was observed', () => {
+    const expected = new Estimates().expect(inFlight(28), msToNs(400))
+    expect(expected).toEqual({
+      restMs: (defaultPriors.answerTokens - 28) * defaultPriors.msPerToken,
+      abortLagMs: defaultPriors.abortLagMs,
+      basis: 'no longer answer observed, so by stated priors',
+    })
+    const probed = new Estimates(() => ({ ...defaultPriors, msPerToken: 2, source: 'probe' }))
+    expect(probed.expect(inFlight(28), 0)).toMatchObject({ restMs: 200, basis: expect.stringContaining('probe') })
+  })
+
+  it('is learnt from calls of the same model on the same node: lengths of longer answers, ms a token, abort lag', () => {
+    const estimates = new Estimates()
+    for (const tokens of [20, 40, 60]) estimates.observe(call({ tokens }))
+    estimates.observe(call({ tokens: 5, abortLagMs: 7 }))
+    expect(estimates.expect(inFlight(30), 0)).toEqual({
+      restMs: (50 - 30) * 10,
+      abortLagMs: 7,
+      basis: '2 answers longer than 30 tokens observed',
+    })
+    expect(estimates.expect(call({ tokens: 30, model: 'other' }), 0)).toMatchObject({
+      abortLagMs: defaultPriors.abortLagMs,
+    })
+  })
+
+  it('counts what is left of the wait for the first token, and never more than maxTokens', () => {
+    const estimates = new Estimates()
+    for (let index = 0; index < 50; index++) estimates.observe(call({ tokens: 40, firstMs: 80 }))
+    const waiting = new Transcript(request('m'))
+    waiting.node = 'n'
+    waiting.ledger.set('slot-acquired', 0)
+    expect(estimates.expect(waiting, msToNs(30)).restMs).toBeCloseTo(50 + 400, 6)
+    expect(estimates.expect(inFlight(10, 12), 0).restMs).toBeCloseTo(20, 6)
+  })
+
+  it('learns nothing from a failed call, and stays bounded and finite whatever it sees', () => {
+    const failed = call({ tokens: 3 })
+    failed.settlement = 'failed'
+    const estimates = new Estimates()
+    estimates.observe(failed)
+    expect(estimates.expect(inFlight(1), 0).basis).toContain('priors')
+    fc.assert(
+      fc.property(
+        fc.array(fc.record({ tokens: fc.nat(300), firstMs: fc.nat(5000), tokenMs: fc.nat(100) }), { maxLength: 100 }),
+        (calls) => {
+          for (const [index, each] of calls.entries()) estimates.observe(call({ ...each, model: `m${index % 3}` }))
+          for (const model of ['m0', 'm1', 'm2']) {
+            const { restMs, abortLagMs } = estimates.expect(call({ tokens: 10, model }), 0)
+            expect(Number.isFinite(restMs) && restMs >= 0 && abortLagMs >= 0).toBe(true)
+          }
+        },
+      ),
+      { numRuns: 50 },
+    )
+  })
+})

@@ -1,0 +1,155 @@
+import type { CallEnd, CallRequest, GenerateContext } from '../../src/core/call.ts'
+import { msToNs } from '../../src/core/clock.ts'
+import type { Backend } from '../../src/core/ports.ts'
+
+/** The figures of a model of a server; all times in ms on the clock of the calls. */
+export interface ModelServerFigures {
+  readonly slots: number
+  /** Before the slot is asked for. */
+  readonly preparationMs: number
+  readonly prefillMsPerToken: number
+  readonly decodeMs: number
+  /** Where a prefill looks at the abort: after so many tokens; 0: never. */
+  readonly batchTokens: number
+  /** From the moment in which the abort is noticed to the free slot. */
+  readonly decodeLagMs: number
+  /** How long an abandoned waiter still holds a slot when its turn comes. */
+  readonly abandonedMs: number
+  readonly reusesPrefix: boolean
+  /** Reports counts and durations as Ollama does. */
+  readonly reports: boolean
+  /** Marks `slot-free` and settles only then, as a backend with a witness does. */
+  readonly witness: boolean
+  /** The longest prompt, tokens; refused above. */
+  readonly contextTokens: number
+  /** The number of the abort that loses a slot for ever. */
+  readonly wedgesAtAbort: number
+  /** Tokens of an answer that is not cut. */
+  readonly answerTokens: number
+}
+
+export const figures: ModelServerFigures = {
+  slots: 1,
+  preparationMs: 0,
+  prefillMsPerToken: 1,
+  decodeMs: 10,
+  batchTokens: 0,
+  decodeLagMs: 0,
+  abandonedMs: 0,
+  reusesPrefix: true,
+  reports: true,
+  witness: false,
+  contextTokens: 4096,
+  wedgesAtAbort: Number.POSITIVE_INFINITY,
+  answerTokens: 100_000,
+}
+
+/** Words count as tokens, and the template has none. */
+const tokensOf = ({ messages }: CallRequest): string[] => messages.flatMap(({ content }) => content.split(' '))
+
+/** A model server with slots, a queue, a prefix cache and a way of its own to notice an abort. Exact on a virtual clock. */
+export function modelServer(given: Partial<ModelServerFigures> = {}): Backend & { readonly busy: number } {
+  const server = { ...figures, ...given }
+  let busy = 0
+  let aborts = 0
+  const waiting: (() => void)[] = []
+  const caches: (readonly string[])[] = Array.from({ length: server.slots }, () => [])
+  const freeCaches = caches.map((_, index) => index)
+
+  const generate = (request: CallRequest, context: GenerateContext): Promise<CallEnd> => {
+    const { clock, signal } = context
+    const sleep = (ms: number) =>
+      ms <= 0
+        ? Promise.resolve()
+        : new Promise<void>((resolve) => void clock.schedule(clock.now() + msToNs(ms), resolve))
+    const startedAt = clock.now()
+    const aborted = new Promise<CallEnd>((resolve) => {
+      signal.addEventListener('abort', () => resolve({ end: 'cancelled' }), { once: true })
+    })
+
+    const serve = async (): Promise<CallEnd> => {
+      await sleep(server.preparationMs)
+      const loadNs = clock.now() - startedAt
+      if (signal.aborted) return { end: 'cancelled' }
+      const prompt = tokensOf(request)
+      if (prompt.length >= server.contextTokens)
+        return { end: 'failed', error: { code: 'CAESURA_E_CONTEXT_FULL', message: 'too long' } }
+      // A slot is handed on: the one that takes it finds it busy already.
+      if (busy >= server.slots) await new Promise<void>((resolve) => void waiting.push(resolve))
+      else busy += 1
+      const cache = freeCaches.shift()!
+      try {
+        if (signal.aborted) {
+          await sleep(server.abandonedMs)
+          return { end: 'cancelled' }
+        }
+        return await work(prompt, cache, loadNs)
+      } finally {
+        const lost = signal.aborted && ++aborts >= server.wedgesAtAbort
+        if (!lost) {
+          freeCaches.push(cache)
+          if (signal.aborted && server.witness) Reflect.apply(context.mark, context, ['slot-free'])
+          const next = waiting.shift()
+          if (next === undefined) busy -= 1
+          else next()
+        }
+      }
+    }
+
+    const work = async (prompt: readonly string[], cache: number, loadNs: number): Promise<CallEnd> => {
+      const known = caches[cache]!
+      let same = 0
+      while (server.reusesPrefix && same < known.length && same < prompt.length - 1 && known[same] === prompt[same])
+        same += 1
+      const prefillAt = clock.now()
+      for (let at = same; at < prompt.length; ) {
+        const batch = Math.min(server.batchTokens === 0 ? prompt.length : server.batchTokens, prompt.length - at)
+        await sleep(batch * server.prefillMsPerToken)
+        at += batch
+        caches[cache] = prompt.slice(0, at)
+        if (signal.aborted && (at < prompt.length || server.batchTokens === 0)) return { end: 'cancelled' }
+      }
+      const firstAt = clock.now()
+      const count = Math.min(request.options.maxTokens ?? server.answerTokens, server.answerTokens)
+      for (let said = 0; said < count; said += 1) {
+        if (said > 0) await sleep(server.decodeMs)
+        if (signal.aborted) {
+          await sleep(server.decodeLagMs)
+          return { end: 'cancelled' }
+        }
+        context.token(`t${said} `)
+      }
+      context.mark('done')
+      const decodeNs = clock.now() - firstAt
+      return {
+        end: 'completed',
+        finishReason: 'length',
+        ...(server.reports && {
+          promptTokens: prompt.length,
+          generatedTokens: count,
+          server: {
+            totalNs: clock.now() - startedAt,
+            ...(loadNs > 0 && { loadNs }),
+            prefillNs: firstAt - prefillAt,
+            ...(decodeNs > 0 && { decodeNs }),
+          },
+        }),
+      }
+    }
+    const served = serve()
+    // A client that leaves is gone at once, whatever its server goes on with.
+    return server.witness ? served : Promise.race([served, aborted])
+  }
+
+  return {
+    kind: 'model-server',
+    address: 'test',
+    get busy() {
+      return busy
+    },
+    generate,
+    server: async () => ({ kind: 'model-server', version: '1', address: 'test' }),
+    models: async () => [{ name: 'm' }],
+    close: async () => undefined,
+  }
+}
