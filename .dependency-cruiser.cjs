@@ -48,6 +48,7 @@ module.exports = {
     packageOnlyIn('ollama', ['backends/']),
     packageOnlyIn('node-llama-cpp', ['backends/']),
     packageOnlyIn('undici', ['backends/']),
+    packageOnlyIn('eventsource-parser', ['backends/']),
     packageOnlyIn('commander', ['cli/']),
   ],
   options: {

@@ -36,6 +36,7 @@ export {
   withdrawNext,
 } from './core/policy.ts'
 export type { Backend, ModelInfo, Node, RunStore, RunSummary, ServerInfo, WarmOutcome } from './core/ports.ts'
+export type { ProbeKey, ProbePriors, ProbeResult } from './core/probe.ts'
 export type { CallRecord, InterruptRecord, Phase, RunRecord } from './core/record.ts'
 export { llamaCpp, type NodeSettings, ollama, openai, scripted } from './nodes.ts'
 export { VirtualClock } from './simulation/virtual-clock.ts'

@@ -7,6 +7,7 @@ import { modelNameOf, nameOnServer, resolveOn } from '../src/model-names.ts'
 import { bundledModel, chooseSurroundings } from '../src/surroundings.ts'
 import type { Surroundings, Wishes } from '../src/wishes.ts'
 import { type FakeOllama, fakeOllama } from './servers/fake-ollama.ts'
+import { type OpenAiLike, startOpenAiLike } from './servers/openai-like.ts'
 
 /** Nothing listens here. */
 const NOWHERE = 'http://127.0.0.1:9'
@@ -29,7 +30,7 @@ const chosen: Surroundings[] = []
 afterEach(async () => {
   for (const { nodes } of chosen.splice(0)) for (const node of nodes) await node.backend.close()
 })
-async function choose(wanted: string[], wishes: Wishes = {}) {
+async function choose(wanted: (string | string[])[], wishes: Wishes = {}) {
   const surroundings = await chooseSurroundings(wanted, { ollamaHost: NOWHERE, ...wishes })
   chosen.push(surroundings)
   const { nodes, models, notices } = surroundings
@@ -173,6 +174,106 @@ describe('with a configuration', () => {
     ).toMatchObject({
       models: { a: 'x', b: 'b' },
     })
+  })
+})
+
+describe('with an OpenAI-compatible server in the configuration', () => {
+  const apiKey = 'sk-secret-0123456789'
+  const made: OpenAiLike[] = []
+  afterEach(async () => {
+    for (const server of made.splice(0)) await server.close()
+  })
+  async function keyed(node: object = { apiKeyEnv: 'LLM_KEY' }, models?: Record<string, string>) {
+    const server = await startOpenAiLike({ models: ['gpt-0'], apiKey })
+    made.push(server)
+    const nodes = [{ name: 'api', backend: 'openai' as const, url: server.url, ...node }]
+    return { server, wishes: config({ nodes, ...(models && { models }) }) }
+  }
+
+  it('takes its models, and the key from the variable that is named', async () => {
+    const { server, wishes } = await keyed(undefined, { fast: 'gpt-0' })
+    expect(await choose(['fast'], { ...wishes, environment: { LLM_KEY: ` ${apiKey}\n` } })).toEqual({
+      nodes: [{ name: 'api', kind: 'openai', models: undefined }],
+      models: { fast: 'gpt-0' },
+      notices: [],
+    })
+    expect(server.requests.map(({ headers }) => headers.authorization)).toEqual(Array(2).fill(`Bearer ${apiKey}`))
+  })
+
+  it('refuses a variable that is not set, before anything is asked', async () => {
+    const { server, wishes } = await keyed()
+    for (const environment of [{}, { LLM_KEY: ' ' }])
+      await expect(choose(['gpt-0'], { ...wishes, environment })).rejects.toMatchObject({
+        code: 'CAESURA_E_CONFIG',
+        message: expect.stringContaining('LLM_KEY'),
+      })
+    expect(server.requests).toEqual([])
+  })
+
+  it('says that the key is missing or wrong, and does not show it', async () => {
+    const error = await choose(['gpt-0'], (await keyed({})).wishes).catch((reason: unknown) => reason)
+    expect(error).toMatchObject({ code: 'CAESURA_E_AUTH', place: { hint: expect.stringContaining('apiKeyEnv') } })
+    const environment = { LLM_KEY: 'sk-wrong-9876543210' }
+    const wrong = await choose(['gpt-0'], { ...(await keyed()).wishes, environment }).catch((reason: unknown) => reason)
+    expect(wrong).toMatchObject({ code: 'CAESURA_E_AUTH' })
+    expect(JSON.stringify(wrong)).not.toContain('sk-wrong')
+  })
+
+  it('has no command for a model that it does not have', async () => {
+    const { wishes } = await keyed(undefined, { fast: 'gpt-9' })
+    const error = await choose(['fast'], { ...wishes, environment: { LLM_KEY: apiKey } }).catch((e: unknown) => e)
+    expect(error).toMatchObject({ code: 'CAESURA_E_NO_MODEL', place: { expected: 'gpt-0' } })
+    expect(error).not.toHaveProperty('place.hint')
+  })
+})
+
+describe('a stage with a fallback', () => {
+  const two = () => [
+    { name: 'small', backend: 'ollama' as const, url: small.url },
+    { name: 'large', backend: 'ollama' as const, url: large.url },
+  ]
+
+  it('needs one of its models; what else is missing is a notice', async () => {
+    const wishes = config({ nodes: two(), models: { big: 'phi4', quick: 'gemma3:1b' } })
+    const wanted = [
+      ['big', 'quick'],
+      ['gemma3:4b', 'gone', 'large'],
+    ]
+    expect(await choose(wanted, wishes)).toMatchObject({
+      models: { big: 'phi4', quick: 'gemma3:1b', 'gemma3:4b': 'gemma3:4b', gone: 'gone' },
+      notices: [
+        'No node has the model big; quick takes its place.',
+        'No node has the model gone, which a stage falls back to.',
+      ],
+    })
+  })
+
+  it('is refused where none of them is there: a node’s name is no model', async () => {
+    await expect(choose([['nope', 'gone', 'large']], config({ nodes: two() }))).rejects.toMatchObject({
+      code: 'CAESURA_E_ALIAS',
+      place: { received: 'nope' },
+    })
+    const aliased = config({ nodes: two(), models: { big: 'phi4' } })
+    await expect(choose([['big', 'gone']], aliased)).rejects.toMatchObject({ code: 'CAESURA_E_NO_MODEL' })
+    await expect(choose([['phi4', 'gone']], { url: large.url })).rejects.toMatchObject({ code: 'CAESURA_E_NO_MODEL' })
+  })
+
+  it('keeps an Ollama that has one of them, and takes the bundled model for all where it has none', async () => {
+    expect(await choose([['phi4', 'gemma3:1b']], { ollamaHost: small.url })).toMatchObject({
+      nodes: [{ name: 'ollama' }],
+      models: { phi4: 'phi4', 'gemma3:1b': 'gemma3:1b' },
+      notices: ['No node has the model phi4; gemma3:1b takes its place.'],
+    })
+    expect(await choose([['phi4', 'phi3']], { ollamaHost: small.url })).toMatchObject({
+      nodes: [{ name: 'embedded' }],
+      models: { phi4: 'caesura-demo-3m', phi3: 'caesura-demo-3m' },
+      notices: [`Using the bundled model: Ollama at ${small.url} has no model phi4.`],
+    })
+  })
+
+  it('gets the one model of --model for all', async () => {
+    const { models } = await choose([['fast', 'slow']], { url: large.url, model: 'gemma3:4b' })
+    expect(models).toEqual({ fast: 'gemma3:4b', slow: 'gemma3:4b' })
   })
 })
 

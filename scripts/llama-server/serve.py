@@ -12,6 +12,8 @@ parameters.port = 0
 parameters.n_parallel = 1
 parameters.n_ctx = 1024
 parameters.endpoint_slots = True
+# A prompt read from the cache is summed in another order, which can tip a close choice: the same request, another text.
+parameters.cache_prompt = False
 # Two threads on two busy cores wait for each other at every token.
 parameters.cpuparams.n_threads = 1
 parameters.cpuparams_batch.n_threads = 1

@@ -1,25 +1,12 @@
-import { Agent, Dispatcher, type Response, fetch as undiciFetch } from 'undici'
+import { Dispatcher, type Response, fetch as undiciFetch } from 'undici'
 import type { CallEnd, GenerateContext } from '../core/call.ts'
 import { msToNs } from '../core/clock.ts'
 import { CaesuraError } from '../core/errors.ts'
+import type { Connections } from './http-connections.ts'
 import { connectionError, failed, streamError } from './http-errors.ts'
 import { dispatchTold, Exchange } from './http-marks.ts'
 
-/** Limits that every server over HTTP has. */
-export interface HttpLimits {
-  /**
-   * The longest wait for the first line of an answer, ms; 300,000 by default. A runner that dies while it starts makes
-   * Ollama 0.24 wait for ever, so a call must not.
-   */
-  readonly loadDeadlineMs?: number
-  /** The longest wait for a connection, ms; 10,000 by default. */
-  readonly connectTimeoutMs?: number
-}
-
 export const LOAD_DEADLINE_MS = 300_000
-const CONNECT_TIMEOUT_MS = 10_000
-/** How long an idle connection is kept, ms, unless the server says less. Ollama itself never closes one. */
-const KEEP_ALIVE_MS = 60_000
 /** How long an answer may take to end after its last line, ms. Then its connection is given up. */
 const REST_MS = 250
 /** How long a cancelled call waits to see its connection closed, ms. It takes well under one. */
@@ -27,19 +14,9 @@ const CLOSE_DEADLINE_MS = 1_000
 /** How much of an error body or of an answer in one piece is read, in bytes. */
 const LONGEST_BODY_BYTES = 4 * 1_048_576
 
-/** The connections of one server: kept, shared by its calls, without hidden time limits. */
-export const connections = ({ connectTimeoutMs = CONNECT_TIMEOUT_MS }: HttpLimits): Agent =>
-  new Agent({
-    headersTimeout: 0,
-    bodyTimeout: 0,
-    keepAliveTimeout: KEEP_ALIVE_MS,
-    keepAliveMaxTimeout: KEEP_ALIVE_MS,
-    connect: { timeout: connectTimeoutMs },
-  })
-
 /** Sends the requests of one call. */
 export interface HttpCall {
-  readonly agent: Agent
+  readonly agent: Connections
   /** For error messages. */
   readonly address: string
   readonly signal: AbortSignal
@@ -56,12 +33,12 @@ export interface HttpRequest {
 
 /** One request as the agent gets it: its body in one piece, so that it goes out in one write and the connect can be told. */
 class CallDispatcher extends Dispatcher {
-  readonly #agent: Agent
+  readonly #agent: Connections
   readonly #exchange: Exchange
   readonly #signal: AbortSignal
   readonly #body: string | null
 
-  constructor(agent: Agent, exchange: Exchange, signal: AbortSignal, body: string | null) {
+  constructor(agent: Connections, exchange: Exchange, signal: AbortSignal, body: string | null) {
     super()
     this.#agent = agent
     this.#exchange = exchange
@@ -149,6 +126,7 @@ export const loadTimeout = (address: string, loadDeadlineMs: number): CaesuraErr
 
 /** What the life of one call needs to know of its backend. */
 export interface CallLife {
+  readonly agent: Connections
   readonly address: string
   readonly loadDeadlineMs: number
   /** Called after the connection of an unfinished call was closed, before the call settles. Never rejects. */
@@ -161,7 +139,7 @@ export interface CallLife {
  */
 export async function callOverHttp(
   context: GenerateContext,
-  { address, loadDeadlineMs, left }: CallLife,
+  { agent, address, loadDeadlineMs, left }: CallLife,
   answer: (wire: Pick<HttpCall, 'signal' | 'openExchange'> & { begun: () => void }) => Promise<CallEnd>,
 ): Promise<CallEnd> {
   if (context.signal.aborted) return { end: 'cancelled' }
@@ -178,18 +156,27 @@ export async function callOverHttp(
     if (exchange?.socket !== undefined && (await exchange.released(CLOSE_DEADLINE_MS))) context.mark('closed')
     if (unfinished) await left?.()
   }
+  /** The end of the answer follows its last line at once. */
+  const readRest = async () => {
+    if (exchange !== undefined && !(await exchange.released(REST_MS))) controller.abort()
+  }
+  const withdrawSpare = agent.planSpare()
   try {
     const end = await answer({ signal, openExchange, begun })
-    // The end of the answer follows its last line at once, and undici gives the connection to another call one turn of
-    // the event loop later: a stage that follows at once would open a new one, which costs more than the wait.
-    if (exchange !== undefined && !(await exchange.released(REST_MS))) controller.abort()
-    await new Promise(setImmediate)
+    if (agent.hasSpare) void readRest()
+    else {
+      // undici gives the connection to another call one turn of the event loop later: a stage that follows at once would open
+      // a new one, which costs more than the wait.
+      await readRest()
+      await new Promise(setImmediate)
+    }
     return end
   } catch (error) {
     const end = context.signal.aborted ? ({ end: 'cancelled' } as const) : failed(error)
     await leave()
     return end
   } finally {
+    withdrawSpare()
     begun()
     dispose()
   }

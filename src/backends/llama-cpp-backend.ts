@@ -9,6 +9,8 @@ import { openTokens } from './llama-cpp-prompt.ts'
 import type { LlamaCppSettings } from './llama-cpp-settings.ts'
 
 const BATCH_TOKENS = 128
+/** What is read ahead goes in smaller pieces, so many of a batch: a call that comes waits for one, a call that runs for one a token. */
+const AHEAD_PIECES = 4
 
 /**
  * `llamaCppBackend`, with a package of the caller's choice. A file of its own, because its types name node-llama-cpp, and
@@ -116,7 +118,7 @@ export function backendOn(settings: LlamaCppSettings, importLibrary?: ImportLibr
     const sequence = await loaded.slots.take(prompt, signal)
     if (sequence === undefined) throw signal.reason
     try {
-      if (!(await prefill(sequence, prompt, batchTokens, signal))) throw signal.reason
+      if (!(await prefill(sequence, prompt, Math.ceil(batchTokens / AHEAD_PIECES), signal))) throw signal.reason
     } catch (error) {
       if (!signal.aborted) await sequence.clearHistory().catch(() => {})
       throw error

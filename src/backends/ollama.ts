@@ -4,7 +4,8 @@ import type { CallEnd, CallRequest, GenerateContext, GenerationOptions } from '.
 import { systemClock } from '../core/clock.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Backend, ModelInfo, ServerInfo } from '../core/ports.ts'
-import { callOverHttp, connections, follow, type HttpLimits, LOAD_DEADLINE_MS, loadTimeout } from './http-call.ts'
+import { callOverHttp, follow, LOAD_DEADLINE_MS, loadTimeout } from './http-call.ts'
+import { Connections, type HttpLimits } from './http-connections.ts'
 import { type Unreachable, unreachable } from './http-errors.ts'
 import { Exchange } from './http-marks.ts'
 import { noServer, pullCommand } from './ollama-errors.ts'
@@ -26,7 +27,7 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
   const url = ollamaUrl(settings.url)
   const address = new URL(url).host
   const loadDeadlineMs = settings.loadDeadlineMs ?? LOAD_DEADLINE_MS
-  const agent = connections(settings)
+  const agent = new Connections(url, '/', settings)
   const clientFor = (call: Omit<CallFetch, 'agent' | 'address'>) =>
     new Ollama({ host: url, fetch: fetchFor({ ...call, agent, address }) })
   const notThere = (signal: AbortSignal, any = false): Unreachable => ({
@@ -85,7 +86,7 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
     pullCommand,
 
     generate: (request, context) =>
-      callOverHttp(context, { address, loadDeadlineMs }, ({ begun, ...wire }) =>
+      callOverHttp(context, { agent, address, loadDeadlineMs }, ({ begun, ...wire }) =>
         readAnswer(clientFor({ ...wire, model: request.model, line: begun }), request, context),
       ),
 

@@ -96,7 +96,11 @@ export class ChunkReader {
 
   push(bytes: Uint8Array): readonly Arrival[] {
     return this.#take(() => {
-      for (const part of cutBehindBreaks(bytes)) this.#feed(this.#text.push(part))
+      for (const part of cutBehindBreaks(bytes)) {
+        this.#feed(this.#text.push(part))
+        // Reading stops at a fault; the parser takes nothing more after some.
+        if (this.#arrived.at(-1) instanceof CaesuraError) return
+      }
     })
   }
 

@@ -72,17 +72,27 @@ export const noServer = (address: string, cause: unknown): CaesuraError =>
     cause,
   })
 
+/** Shorter beginnings of a key give nothing away, in characters. */
+const TELLING = 6
+
 /** Keeps a key out of all that is told of a fault: a server may quote it. What has nothing of it stays as it is. */
 export function withoutKey<E>(error: E, key: string | undefined): E | CaesuraError {
   if (key === undefined || !(error instanceof Error) || !mentions(error, key)) return error
-  const clean = (text: string) => text.replaceAll(key, '…')
   const { code, place } = error instanceof CaesuraError ? error : { code: 'CAESURA_E_INTERNAL' as const, place: {} }
-  const texts = Object.entries(place).map(([name, value]) => [name, typeof value === 'string' ? clean(value) : value])
-  return new CaesuraError(code, clean(error.message), Object.fromEntries(texts))
+  const texts = Object.entries(place).map(([name, text]) => [name, typeof text === 'string' ? hide(text, key) : text])
+  return new CaesuraError(code, hide(error.message, key), Object.fromEntries(texts))
 }
 
-/** Whether the error, or what caused it, has this text in what it says. */
-function mentions(error: Error, text: string): boolean {
+/** A text without the key, and without the beginning of it that was left where the text was cut. */
+function hide(text: string, key: string): string {
+  let hidden = text.replaceAll(key, '…')
+  for (let length = key.length - 1; length >= TELLING; length -= 1)
+    hidden = hidden.replaceAll(`${key.slice(0, length)}…`, '…')
+  return hidden
+}
+
+/** Whether the error, or what caused it, has something of the key in what it says. */
+function mentions(error: Error, key: string): boolean {
   const said = `${error.message} ${error instanceof CaesuraError ? JSON.stringify(error.place) : ''}`
-  return said.includes(text) || (error.cause instanceof Error && mentions(error.cause, text))
+  return said !== hide(said, key) || (error.cause instanceof Error && mentions(error.cause, key))
 }

@@ -6,15 +6,14 @@ import { CaesuraError } from '../core/errors.ts'
 import type { Backend, ModelInfo, ServerInfo } from '../core/ports.ts'
 import {
   callOverHttp,
-  connections,
   follow,
   type HttpCall,
-  type HttpLimits,
   type HttpRequest,
   LOAD_DEADLINE_MS,
   send,
   wholeBody,
 } from './http-call.ts'
+import { Connections, type HttpLimits } from './http-connections.ts'
 import { unreachable, withRetryAfter } from './http-errors.ts'
 import { Exchange } from './http-marks.ts'
 import { readAnswer } from './openai-answer.ts'
@@ -49,7 +48,7 @@ export function openaiBackend(settings: OpenAiSettings): Backend {
   const address = new URL(url).host
   const { loadDeadlineMs = LOAD_DEADLINE_MS, witnessDeadlineMs = WITNESS_DEADLINE_MS } = settings
   const apiKey = readKey(settings.apiKey)
-  const agent = connections(settings)
+  const agent = new Connections(url, '/health', settings)
   const headersFor = (body: string | undefined) => ({
     ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
     ...(body !== undefined && { 'content-type': 'application/json' }),
@@ -118,7 +117,7 @@ export function openaiBackend(settings: OpenAiSettings): Backend {
         if (settings.witness === 'slots') await witness(context)
       }
       try {
-        return await callOverHttp(context, { address, loadDeadlineMs, left }, async ({ begun, ...wire }) => {
+        return await callOverHttp(context, { agent, address, loadDeadlineMs, left }, async ({ begun, ...wire }) => {
           try {
             const call: HttpCall = { ...wire, agent, address }
             const body = JSON.stringify({ ...chatBody(request), stream: true, stream_options: { include_usage: true } })

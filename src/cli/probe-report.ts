@@ -13,6 +13,7 @@ interface Row {
 
 const NAME_WIDTH = 23
 const VALUE_WIDTH = 15
+const NARROWEST_REST = 12
 
 /** The result of a probe: figures, what they mean, what to know about them. Lines, unended. */
 export function probeLines(result: ProbeResult, canvas: Canvas): string[] {
@@ -34,8 +35,10 @@ export function probeLines(result: ProbeResult, canvas: Canvas): string[] {
 }
 
 function rowLine({ name, value, rest = '' }: Row, { width, paint }: Canvas): string {
-  const left = `  ${name.padEnd(NAME_WIDTH)} ${value.padEnd(VALUE_WIDTH)}`
-  return rest === '' ? left : `${left} ${paint('quiet', oneLine(rest, width - left.length - 1))}`
+  const left = `  ${name.padEnd(NAME_WIDTH)} ${value.padEnd(VALUE_WIDTH)} `
+  const room = width - left.length
+  // On a narrow screen the figure itself has to be enough.
+  return rest === '' || room < NARROWEST_REST ? left.trimEnd() : left + paint('quiet', oneLine(rest, room))
 }
 
 const spread = (name: string, found: Spread | undefined, also = ''): Row[] =>

@@ -73,7 +73,8 @@ async function probe(flags: ProbeFlags): Promise<void> {
     }).finally(() => progress.end())
     if (json) printJson(result)
     else printLines(probeLines(result, screenOn(process.stdout)))
-    store?.writeProbe(result)
+    // Half a probe would hide a whole one from those that look for the newest.
+    if (result.stopped !== 'cancelled') store?.writeProbe(result)
     if (result.error !== undefined) {
       remark(`${result.error.code}: ${result.error.message}`)
       process.exitCode = 1

@@ -77,7 +77,8 @@ export function inProcessExecutor(nodes: readonly Node[]): Executor {
 
   /** A node that could take such a call now, over and above what is read ahead there; else why there is none. */
   function idleFor(wish: NodeWish): NodeState | string {
-    const able = states.filter((state) => mayTake(state, satisfiable(wish)))
+    const request = satisfiable(wish)
+    const able = states.filter((state) => mayTake(state, request))
     if (able.length === 0) return `no node takes calls for ${wish.model}`
     return able.find(({ free, prefills }) => free > prefills.size) ?? 'no free slot'
   }
@@ -125,6 +126,7 @@ export function inProcessExecutor(nodes: readonly Node[]): Executor {
       }
     },
     async prefill(wish, request, signal) {
+      if (signal.aborted) return { outcome: 'skipped', reason: 'given up before it began' }
       const idle = idleFor(wish)
       if (typeof idle === 'string') return { outcome: 'skipped', reason: idle }
       const { name, backend } = idle.node
@@ -132,7 +134,6 @@ export function inProcessExecutor(nodes: readonly Node[]): Executor {
         return { outcome: 'skipped', reason: `a ${backend.kind} node reads no prompt ahead` }
       const controller = new AbortController()
       const end = () => controller.abort(signal.reason)
-      if (signal.aborted) end()
       signal.addEventListener('abort', end, { once: true })
       idle.prefills.add(controller)
       try {

@@ -2,13 +2,18 @@ import type { ChatMessage } from '../core/call.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Stage } from '../core/pipeline.ts'
 import type { RunEnvironment } from './environment.ts'
-import type { RunContext } from './run-draft.ts'
 
 /** What templates see: see `TemplateScope`. */
 type Scope = Readonly<Record<string, unknown>>
 
+/** What a run has come to, as far as prompts see it: the newest interrupt, and what each stage hands on. */
+export interface Outcomes {
+  readonly lastInterrupt: { readonly input?: string; readonly at: number } | null
+  readonly outputs: Readonly<Record<string, string>>
+}
+
 /** What templates see at this moment of the run. */
-export const scopeOf = ({ pipeline, input, vars }: RunEnvironment, { lastInterrupt, outputs }: RunContext): Scope => ({
+export const scopeOf = ({ pipeline, input, vars }: RunEnvironment, { lastInterrupt, outputs }: Outcomes): Scope => ({
   input,
   vars,
   interrupt: lastInterrupt ?? {},

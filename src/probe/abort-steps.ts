@@ -1,9 +1,11 @@
 import { msToNs } from '../core/clock.ts'
-import { ENDLESS_TOKENS, patience, repeat, type Victim, watchAbort, wedged } from './abort.ts'
+import { ENDLESS_TOKENS, repeat, type Victim, watchAbort } from './abort.ts'
 import { idleMs, type LongPrompt, type Step } from './findings.ts'
+import { patience, wedged } from './patience.ts'
 import { type PrefillSample, prefillStops } from './prefill-stops.ts'
 import { longPrompt, talkPrompt } from './prompts.ts'
 import { medianOf } from './samples.ts'
+import { TWO_BATCHES_TOKENS } from './speed.ts'
 
 /** Tokens of an answer after which it is aborted. */
 const TOKENS_BEFORE_ABORT = 3
@@ -33,11 +35,15 @@ export async function measurePrefillAbort(step: Step, reserveMs: number): Promis
     else findings.prefillStops = stops
     return true
   })
-  if (samples.length > 0 && findings.prefillStops === undefined)
-    findings.notes.push(
-      `Whether a prefill can be stopped was not told: the prompt${long.tokens === undefined ? '' : ` of ${long.tokens} tokens`} may be a single batch, which no server stops. A longer one needs a larger --budget or context window.`,
-    )
+  if (samples.length > 0 && findings.prefillStops === undefined) findings.notes.push(untold(long))
 }
+
+const untold = ({ tokens = 0 }: LongPrompt): string =>
+  `Whether a prefill can be stopped was not told: ${
+    tokens >= TWO_BATCHES_TOKENS
+      ? 'the slot was free before the call that looked for it got there.'
+      : `the prompt${tokens === 0 ? '' : ` of ${tokens} tokens`} may be a single batch, which no server stops. A longer one needs a larger --budget or context window.`
+  }`
 
 const prefillVictim = ({ line, findings }: Step, long: LongPrompt, share: number): Victim => ({
   prompt: longPrompt(long.sentences),

@@ -1,15 +1,12 @@
 import { msToNs, nsToMs } from '../core/clock.ts'
-import { CaesuraError } from '../core/errors.ts'
 import { type Findings, idleMs, type Step } from './findings.ts'
 import type { Flight, Prompt } from './line.ts'
-import { shortPrompt, talkPrompt } from './prompts.ts'
+import { patience, wedged } from './patience.ts'
+import { shortPrompt } from './prompts.ts'
 import { medianOf, ttftOf } from './samples.ts'
 
 /** Tokens of an answer that shall not end by itself. */
 export const ENDLESS_TOKENS = 512
-/** On top of twice what is expected, ms. */
-const PATIENCE_MS = 3_000
-
 /** One abort that was watched. */
 interface Watched {
   /** Before clipping. */
@@ -25,45 +22,28 @@ export interface Victim {
   readonly restMs: number
 }
 
-/** ms within which a call after an abort has to begin; after that the server counts as wedged. */
-export const patience = (expectedMs: number): number => 2 * expectedMs + PATIENCE_MS
-
-/** Some Ollama versions lose a slot when a client leaves (ollama#17131): every later call waits for ever. */
-export const wedged = (waitedMs: number): CaesuraError =>
-  new CaesuraError(
-    'CAESURA_E_SERVER_WEDGED',
-    `an abort wedged the server: a call sent after it got nothing within ${Math.round(waitedMs)} ms`,
-    { hint: 'Unload the model to end it (`ollama stop MODEL`), or restart the server.' },
-  )
-
 /**
  * Aborts one call and sees when its slot is free: by the backend's mark `slot-free` where it sets one, else by a call sent at
  * the abort, whose time to first token is compared with that of a call to the same server just before. All other slots are
  * kept busy. Undefined when the moment was missed. Throws `CAESURA_E_SERVER_WEDGED`.
  */
 export async function watchAbort(
-  { line, findings }: Step,
+  { line, findings, fillers }: Step,
   victim: Victim,
   baselines: number[],
 ): Promise<Watched | undefined> {
   const expected = idleMs(findings) + victim.restMs
-  const fillers: Flight[] = []
+  let flight: Flight | undefined
   try {
     if (findings.witness !== 'server') {
-      const busyBeside = countsSlots(findings) ? findings.slots.count - 1 : 0
-      for (let busy = 1; busy <= busyBeside; busy += 1) {
-        const filler = line.start(talkPrompt(ENDLESS_TOKENS, busy))
-        fillers.push(filler)
-        if (!(await line.begins(filler, patience(expected)))) throw wedged(patience(expected))
-      }
+      await fillers.keep(slotsBeside(findings), expected)
       const baseline = line.start(shortPrompt())
       if (!(await line.begins(baseline, patience(expected)))) throw wedged(patience(expected))
       const ttft = ttftOf(await line.answer(baseline))
       if (ttft !== undefined) baselines.push(ttft)
       await line.open(2)
     }
-    const flight = line.start(victim.prompt)
-    fillers.push(flight)
+    flight = line.start(victim.prompt)
     if (!(await victim.ready(flight))) return undefined
     const abortedAt = line.clock.now()
     flight.abort()
@@ -71,8 +51,7 @@ export async function watchAbort(
 
     const after = line.start(shortPrompt())
     if (!(await line.begins(after, patience(expected)))) throw wedged(patience(expected))
-    // A filler that ended by itself has given its slot to the call.
-    const missed = fillers.some((filler) => filler !== flight && filler.isOver)
+    const missed = fillers.someOver
     const ttft = ttftOf(await line.answer(after))
     if (await saysItself(line, flight)) {
       findings.witness = 'server'
@@ -83,9 +62,12 @@ export async function watchAbort(
     if (missed || ttft === undefined || baseline === undefined || !countsSlots(findings)) return undefined
     return { lagMs: ttft - baseline }
   } finally {
-    await line.clear(fillers)
+    if (flight !== undefined) await line.clear([flight])
   }
 }
+
+/** Those that have to be kept busy. */
+export const slotsBeside = (findings: Findings): number => (countsSlots(findings) ? findings.slots.count - 1 : 0)
 
 /** Whether the backend watches the slot. The mark of this abort is of no use: the call after it took the slot. */
 async function saysItself(line: Step['line'], flight: Flight): Promise<boolean> {
@@ -135,5 +117,5 @@ export async function repeat(
     if (await sample(at)) taken += 1
     costMs = Math.max(costMs, before - line.leftMs)
   }
-  if (taken === 0) findings.notes.push(`${what}: not seen; the calls ended before they could be aborted.`)
+  if (taken === 0) findings.notes.push(`${what}: not seen; the calls ended too early.`)
 }

@@ -1,4 +1,5 @@
 import type { ProbeResult } from '../core/probe.ts'
+import type { Fillers } from './fillers.ts'
 import type { Line } from './line.ts'
 import { medianOf } from './samples.ts'
 
@@ -47,6 +48,8 @@ export const noFindings = (): Findings => ({
 export interface Step {
   readonly line: Line
   readonly findings: Findings
+  /** Shared by all steps. */
+  readonly fillers: Fillers
   readonly repetitions: number
   /** Tells how far the step is. */
   tell(done: number, of: number): void

@@ -11,12 +11,12 @@ export interface PrefillSample {
 
 /** A lag of so much of what was left of the prefill means that it ran to its end; noise takes the rest. */
 const RAN_ON = 0.7
-/** A lag below so much of the prefill means that it did not wait for a batch: 0.04 of 1,000 tokens are 40. */
-const AT_ONCE = 0.04
+/** A lag below so much of the prefill means that it did not wait for a batch: it is 20 of 1,000 tokens. */
+const AT_ONCE = 0.02
 
 /**
  * Whether the server stops a prefill, by how long the slot stayed busy: to the end of the prompt, for a part of it, or not at
- * all. Undefined where one long batch and a prefill that never stops look alike.
+ * all. Undefined where one long batch and a prefill that never stops look alike, or where the lag is hidden.
  */
 export function prefillStops(samples: readonly PrefillSample[], findings: Findings): ProbeResult['prefillStops'] {
   const { long, firstToken } = findings
@@ -28,5 +28,7 @@ export function prefillStops(samples: readonly PrefillSample[], findings: Findin
   const idle = medianOf(firstToken) ?? 0
   const noise = medianOf(firstToken.map((ms) => Math.abs(ms - idle))) ?? 0
   const atOnce = Math.max(AT_ONCE * long.prefillMs, Math.min(2 * noise, long.prefillMs / 10))
-  return Math.max(...samples.map(({ lagMs }) => lagMs)) <= atOnce ? 'at-once' : 'between-batches'
+  const longest = Math.max(...samples.map(({ lagMs }) => lagMs))
+  if (longest > atOnce) return 'between-batches'
+  return longest + hiddenMs(findings) <= atOnce ? 'at-once' : undefined
 }

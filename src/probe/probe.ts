@@ -4,6 +4,7 @@ import type { Node, ServerInfo } from '../core/ports.ts'
 import type { ProbeResult } from '../core/probe.ts'
 import { measureDecodeAbort, measurePrefillAbort } from './abort-steps.ts'
 import { adviceOf } from './advice.ts'
+import { Fillers } from './fillers.ts'
 import { type Findings, hiddenMs, idleMs, noFindings, type Step } from './findings.ts'
 import { Line, ProbeStopped } from './line.ts'
 import { measureQueueAbort } from './queue.ts'
@@ -42,9 +43,11 @@ export async function probeNode({ name, backend, slots }: Node, settings: ProbeS
   const measuredAt = new Date(clock.wall()).toISOString()
   const line = new Line({ backend, model, clock, budgetMs, signal })
   const findings = noFindings()
+  const fillers = new Fillers(line)
   const step = (what: string): Step => ({
     line,
     findings,
+    fillers,
     repetitions,
     tell: (done, of) => tell?.(what, done, of),
   })
@@ -147,6 +150,7 @@ function limits(findings: Findings): string[] {
     ...(clipped > 0
       ? [`${clipped} of ${count} calls after an abort were faster than on an idle server; they count as 0.`]
       : []),
+    ...(witness === 'server' ? ['When a slot was free after an abort, the server itself said.'] : []),
     ...(witness === 'call' && hidden >= 1
       ? [
           `A slot that is free within ${hidden.toFixed(0)} ms of an abort counts as free at once: the call that looks for it needs as long to get there.`,

@@ -1,7 +1,8 @@
 import { msToNs, type Nanoseconds, nsToMs } from '../core/clock.ts'
-import { patience, repeat, wedged } from './abort.ts'
+import { repeat, slotsBeside } from './abort.ts'
 import { hiddenMs, idleMs, type Step, tokensFor } from './findings.ts'
-import type { Answer, Flight, Line } from './line.ts'
+import type { Answer, Flight } from './line.ts'
+import { patience, wedged } from './patience.ts'
 import { shortPrompt, talkPrompt } from './prompts.ts'
 import { firstTokenAt, medianOf } from './samples.ts'
 
@@ -13,7 +14,7 @@ const WAITER_TOKENS = 64
  * the first token of the next, with and without a waiter between them that was aborted.
  */
 export async function measureQueueAbort(step: Step): Promise<void> {
-  const { line, findings } = step
+  const { findings } = step
   const { slots } = findings
   if (slots === undefined || slots.bounded) {
     findings.notes.push('Abort in the queue: not seen; the server has more slots than a probe can fill.')
@@ -24,8 +25,8 @@ export async function measureQueueAbort(step: Step): Promise<void> {
   const tokens = tokensFor(4 * waitMs + idleMs(findings), findings, 16, 256)
   const controls: number[] = []
   await repeat(step, 0, 'Abort in the queue', async () => {
-    const control = await handover(line, { busy: slots.count, tokens })
-    const waited = await handover(line, { busy: slots.count, tokens, waitMs })
+    const control = await handover(step, tokens)
+    const waited = await handover(step, tokens, waitMs)
     if (control === undefined || waited === undefined) return false
     controls.push(control)
     findings.lags.queue.push(waited - medianOf(controls)!)
@@ -33,32 +34,33 @@ export async function measureQueueAbort(step: Step): Promise<void> {
   })
 }
 
-/** End of the first of the busy calls → first token of the next, ms. Undefined when they had ended too early. */
+/** End of the call that holds the slot → first token of the next, ms. Undefined when it had ended too early. */
 async function handover(
-  line: Line,
-  { busy, tokens, waitMs }: { busy: number; tokens: number; waitMs?: number },
+  { line, findings, fillers }: Step,
+  tokens: number,
+  waitMs?: number,
 ): Promise<number | undefined> {
-  await line.open(busy + 2)
-  const talks = Array.from({ length: busy }, (_, which) => line.start(talkPrompt(tokens, which)))
-  const bound = patience(1_000)
-  for (const talk of talks) if (!(await line.begins(talk, 10 * bound))) throw wedged(10 * bound)
-  const over = () => talks.some((talk) => talk.isOver)
+  const bound = patience(idleMs(findings) + tokens * (medianOf(findings.tokenInterval) ?? 0))
+  await fillers.keep(slotsBeside(findings), bound)
+  await line.open(3)
+  const talk = line.start(talkPrompt(tokens))
+  if (!(await line.begins(talk, bound))) throw wedged(bound)
   let waiter: Flight | undefined
   if (waitMs !== undefined) {
-    waiter = line.start(talkPrompt(WAITER_TOKENS, busy))
+    waiter = line.start(talkPrompt(WAITER_TOKENS, 1))
     await line.until(line.clock.now() + msToNs(waitMs), waiter)
     waiter.abort()
-    if (waiter.firstAt !== undefined) await line.clear([waiter])
   }
-  const early = over() || waiter?.firstAt !== undefined
+  const early = talk.isOver || waiter?.firstAt !== undefined
   const next = line.start(shortPrompt())
-  const answers = await Promise.all(talks.map((talk) => line.answer(talk)))
+  const before = await line.answer(talk)
   if (!(await line.begins(next, bound))) throw wedged(bound)
+  const missed = early || fillers.someOver
   const after = await line.answer(next)
   await waiter?.ended
-  const freeAt = Math.min(...answers.map(talkEnd))
+  const freeAt = talkEnd(before)
   const firstAt = firstTokenAt(after)
-  return early || firstAt === undefined || freeAt <= after.startedAt ? undefined : nsToMs(firstAt - freeAt)
+  return missed || firstAt === undefined || freeAt <= after.startedAt ? undefined : nsToMs(firstAt - freeAt)
 }
 
 const talkEnd = ({ lastAt, marks, endedAt }: Answer): Nanoseconds => marks.get('done') ?? lastAt ?? endedAt

@@ -42,11 +42,18 @@ export function preparationOf({ end, marks, startedAt }: Answer): number | undef
   return from === undefined ? undefined : nsToMs(from - startedAt)
 }
 
-/** ms from a token to the next; undefined for fewer than two. */
-export function tokenIntervalOf({ end, firstAt, lastAt, pieces }: Answer): number | undefined {
+/**
+ * ms from a token to the next; undefined for fewer than two. `ttftMs`: of a short prompt. Where the tokens came in bursts (a
+ * server or a proxy that buffers), what the call took beyond that stands for the time between them.
+ */
+export function tokenIntervalOf(answer: Answer, ttftMs: number): number | undefined {
+  const { end, startedAt, firstAt, lastAt, pieces } = answer
   const tokens = end.generatedTokens ?? pieces
   if (tokens < 2) return undefined
   if (end.server?.decodeNs !== undefined && end.server.decodeNs > 0) return nsToMs(end.server.decodeNs) / (tokens - 1)
-  if (firstAt === undefined || lastAt === undefined || lastAt === firstAt) return undefined
-  return nsToMs(lastAt - firstAt) / (tokens - 1)
+  if (firstAt === undefined || lastAt === undefined) return undefined
+  const seen = nsToMs(lastAt - firstAt)
+  const beyond = nsToMs(lastAt - startedAt) - ttftMs
+  const ms = seen < beyond / 2 ? beyond : seen
+  return ms > 0 ? ms / (tokens - 1) : undefined
 }

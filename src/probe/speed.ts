@@ -35,7 +35,7 @@ export async function measureDecode({ line, findings, repetitions, tell }: Step)
   const times = Math.min(3, repetitions)
   for (let done = 0; done < times; done += 1) {
     tell(done, times)
-    add(findings.tokenInterval, tokenIntervalOf(await line.ask(talkPrompt(TALK_TOKENS, done))))
+    add(findings.tokenInterval, tokenIntervalOf(await line.ask(talkPrompt(TALK_TOKENS, done)), idleMs(findings)))
     if (line.leftMs < line.budgetMs * 0.8) return
   }
 }

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { LlamaContextSequence } from 'node-llama-cpp'
+import { afterAll, afterEach, beforeAll, describe, expect, it, vi } from 'vitest'
 import { type LlamaCppSettings, llamaCppBackend } from '../../src/backends/llama-cpp.ts'
 import { backendOn } from '../../src/backends/llama-cpp-backend.ts'
 import type { ImportLibrary } from '../../src/backends/llama-cpp-binding.ts'
@@ -405,6 +406,86 @@ describe('loading', () => {
     const { signal } = new AbortController()
     expect(await backend.models(signal)).toEqual([{ name: NAME, bytes: 3_313_664 }])
     expect(await backend.server(signal)).toMatchObject({ kind: 'llama-cpp', version: expect.stringMatching(/^3\./) })
+  })
+})
+
+describe('a prompt read ahead', () => {
+  const question = 'How do I clean my oven and the kettle? '.repeat(12)
+  const beginning = [refine, user(`Question: ${question}\nDraft: `)]
+  const whole = [refine, user(`Question: ${question}\nDraft: Let it cool, spread a paste of\n`)]
+  const request = { model: NAME, messages: beginning, isCut: true, options: greedy }
+  const { signal } = new AbortController()
+  let backend: Backend
+  beforeAll(() => {
+    backend = llamaCppBackend({ model: MODEL, slots: 2 })
+  })
+  afterAll(() => backend.close())
+  afterEach(() => vi.restoreAllMocks())
+  /** Counts the tokens of prompts that are read. */
+  const counting = () => {
+    const read = vi.spyOn(LlamaContextSequence.prototype, 'evaluateWithoutGeneratingNewTokens')
+    return () => read.mock.calls.reduce((sum, [tokens]) => sum + tokens.length, 0)
+  }
+
+  it('is found by the call that goes on with it: only the rest is read, and the answer is the same', async () => {
+    const options = { temperature: 0, maxTokens: 8 }
+    const cold = counting()
+    const alone = await ask(backend, whole, { options })
+    const all = cold()
+    vi.restoreAllMocks()
+    // Both sequences hold something else; the model's own answers must not be disturbed.
+    await Promise.all([ask(backend, long, { options }), ask(backend, toaster.messages, { options })])
+    const ahead = counting()
+    await backend.prefill!(request, signal)
+    const known = ahead()
+    vi.restoreAllMocks()
+    const rest = counting()
+    const warm = await ask(backend, whole, { options })
+    expect(warm.text).toBe(alone.text)
+    expect(all).toBeGreaterThan(100)
+    expect(known).toBeGreaterThan(0.8 * all - 60)
+    // Not one token of what was read ahead is read again, but for the last: it may become part of what follows.
+    expect(rest()).toBeLessThanOrEqual(all - known + 1)
+  })
+
+  it('beside a call that runs leaves that as it is', async () => {
+    const reading: Promise<void>[] = []
+    const { text } = await ask(backend, laptop.messages, {
+      onToken: (count) => count === 1 && reading.push(backend.prefill!(request, signal)),
+    })
+    expect(text).toBe(laptop.answer)
+    await Promise.all(reading)
+  })
+
+  it('whole is read whole, and of nothing there is nothing to read', async () => {
+    const read = counting()
+    await backend.prefill!({ ...request, messages: kettle.messages, isCut: false }, signal)
+    const tokens = read()
+    expect(tokens).toBeGreaterThan(0)
+    expect((await ask(backend, kettle.messages)).text).toBe(kettle.answer)
+    expect(read()).toBe(tokens)
+    await backend.prefill!({ ...request, messages: [], isCut: true }, signal)
+    expect(read()).toBe(tokens)
+  })
+
+  it('stops between two pieces when it is told to, and refuses what cannot be', async () => {
+    const { signal: own, abort } = aborter()
+    const read = counting()
+    const reading = backend.prefill!({ ...request, messages: long }, own)
+    setImmediate(abort)
+    await expect(reading).rejects.toMatchObject({ name: 'AbortError' })
+    expect(read()).toBeLessThan(800)
+    await expect(backend.prefill!(request, own)).rejects.toMatchObject({ name: 'AbortError' })
+    const tooLong = [draft, user('How do I clean my oven? '.repeat(300))]
+    await expect(backend.prefill!({ ...request, messages: tooLong }, signal)).rejects.toMatchObject({
+      code: 'CAESURA_E_CONTEXT_FULL',
+    })
+    const named = llamaCppBackend({ model: MODEL, names: [] })
+    await expect(named.prefill!({ ...request, model: 'other' }, signal)).rejects.toMatchObject({
+      code: 'CAESURA_E_NO_MODEL',
+    })
+    await named.close()
+    expect((await ask(backend, kettle.messages)).text).toBe(kettle.answer)
   })
 })
 

@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { afterEach } from 'vitest'
-import { ollamaBackend } from '../../src/backends/ollama.ts'
+import { type OllamaSettings, ollamaBackend } from '../../src/backends/ollama.ts'
 import type { CallEnd, CallRequest } from '../../src/core/call.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import type { Mark, MarkName } from '../../src/core/ledger.ts'
@@ -20,8 +20,8 @@ export async function serve(options: OllamaLikeOptions = {}): Promise<{ server: 
   return { server, backend: backendFor(server.url) }
 }
 
-export function backendFor(url: string, settings: { loadDeadlineMs?: number } = {}): Backend {
-  const backend = ollamaBackend({ url, ...settings })
+export function backendFor(url: string, settings: Omit<OllamaSettings, 'url'> = {}): Backend {
+  const backend = ollamaBackend({ url, spareConnection: false, ...settings })
   cleanups.push(() => backend.close())
   return backend
 }

@@ -23,7 +23,7 @@ afterEach(async () => {
 
 async function replaying(from: Recording, settings: Partial<OllamaSettings> = {}, speed = Number.POSITIVE_INFINITY) {
   const server = await replay(from, { speed })
-  const backend = ollamaBackend({ url: server.url, ...settings })
+  const backend = ollamaBackend({ url: server.url, spareConnection: false, ...settings })
   cleanups.push(
     () => server.close(),
     () => backend.close(),

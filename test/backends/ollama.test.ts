@@ -179,6 +179,27 @@ describe('the server', () => {
     await server.until(({ requests }) => requests[2]?.abandonedAt !== undefined)
   })
 
+  it('reads a prompt ahead by a chat of one token, with the options of the call to come', async () => {
+    const last = JSON.stringify({ model: 'demo', message: { role: 'assistant', content: 'x' }, done: true })
+    const { server, backend } = await serve({ script: { respond: (response) => void response.end(last) } })
+    const messages = [{ role: 'user' as const, content: 'Hi' }]
+    const request = { model: 'demo', messages, isCut: true, options: { maxTokens: 64, contextTokens: 512, seed: 1 } }
+    await backend.prefill?.(request, signal)
+    expect(server.requests.map(({ path, body }) => ({ path, body }))).toEqual([
+      {
+        path: '/api/chat',
+        body: { model: 'demo', stream: false, messages, options: { num_predict: 1, num_ctx: 512, seed: 1 } },
+      },
+    ])
+    server.setScript({ respond: () => {} })
+    const controller = new AbortController()
+    const reading = backend.prefill?.(request, controller.signal)
+    await server.until(({ requests }) => requests.length === 2)
+    controller.abort(new CallCancelled('a call is sent to the node'))
+    await expect(reading).rejects.toMatchObject({ name: 'AbortError' })
+    await server.until(({ requests }) => requests[1]?.abandonedAt !== undefined)
+  })
+
   it('is not left waiting by a load that never ends', async () => {
     const { server } = await serve({ script: { respond: () => {} } })
     const backend = backendFor(server.url, { loadDeadlineMs: 50 })

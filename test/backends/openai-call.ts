@@ -16,7 +16,7 @@ export async function serve(
 }
 
 export function backendFor(url: string, settings: Partial<OpenAiSettings> = {}): Backend {
-  const backend = openaiBackend({ url, ...settings })
+  const backend = openaiBackend({ url, spareConnection: false, ...settings })
   cleanups.push(() => backend.close())
   return backend
 }

@@ -83,6 +83,12 @@ describe('a fault', () => {
     ],
     ['bytes that are no UTF-8', Buffer.from([0x64, 0xff, 0xfe, 0x0a]), 'CAESURA_E_PROTOCOL', []],
     [
+      'bytes that are no UTF-8 behind a good event',
+      Buffer.concat([Buffer.from(said('a')), Buffer.from([0xff, 0x0a])]),
+      'CAESURA_E_PROTOCOL',
+      ['a'],
+    ],
+    [
       'an error event',
       `${said('a')}${event({ error: { message: 'out of memory', code: 500 } })}`,
       'CAESURA_E_MODEL_ERROR',
@@ -240,6 +246,18 @@ describe('an API key', () => {
     }
     const { backend } = await serve({ script: { respond: faults[1]! } }, { apiKey })
     expect((await call(backend)).end.retryAfterMs).toBe(1_000)
+  })
+
+  it('is not told in part either, where a long answer is cut', async () => {
+    for (const filler of [280, 285, 290]) {
+      const { backend } = await serve(
+        { script: { respond: (response) => void response.writeHead(500).end('x'.repeat(filler) + apiKey.repeat(3)) } },
+        { apiKey },
+      )
+      const { end } = await call(backend)
+      expect(end.error?.message).toMatch(/xxx…/)
+      expect(end.error?.message).not.toContain('sk-sec')
+    }
   })
 
   it('that no header can carry is refused without being shown', () => {

@@ -95,6 +95,18 @@ describe('the phases of an interrupt', () => {
     expect(result!.phases.find(({ name }) => name === 'prefill')!.source).toBe('inferred')
   })
 
+  it('of a server that reports no total: its prefill is inferred, its queue and the transport are not guessed', () => {
+    const next = { 'call-start': 0, 'slot-acquired': 0, 'request-sent': 10, 'first-token': 1010, done: 2020 }
+    const all = split({ interruptedAt: 0, decidedAt: 0, next, server: { prefillNs: 600, decodeNs: 1050 } })
+    // Of the decode 1050 − (2020 − 1010) = 40 came before the first token.
+    expect(named(all)).toEqual({ send: 10, prefill: 600, 'first-token': 40, unattributed: 360 })
+    const short = split({ interruptedAt: 0, decidedAt: 0, next, server: { prefillNs: 600, decodeNs: 900 } })
+    expect(named(short)).toEqual({ send: 10, prefill: 600, unattributed: 400 })
+    const { done: _, ...open } = next
+    const unended = split({ interruptedAt: 0, decidedAt: 0, next: open, server: { decodeNs: 900 } })
+    expect(named(unended)).toEqual({ send: 10, unattributed: 1000 })
+  })
+
   it('of a call without reported durations: the server’s share stays unattributed, not zero and not guessed', () => {
     const result = split({
       interruptedAt: 0,

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { mentionsInterruptInput, renderTemplate, templateProblems } from '../../src/core/template.ts'
+import { mentionsInterruptInput, renderKnownStart, renderTemplate, templateProblems } from '../../src/core/template.ts'
 
 const scope = { input: 'Q', draft: { output: 'D' }, 'my-stage': { output: 'M' }, interrupt: {}, vars: { tone: 'kind' } }
 const render = (source: string, more: object = {}) => renderTemplate(source, { ...scope, ...more })
@@ -120,5 +120,56 @@ describe('a template', () => {
       false,
       false,
     ])
+  })
+})
+
+describe('what is known of a template before a stage has answered', () => {
+  const parts = fc.constantFrom(
+    'text ',
+    '{{ input }}',
+    '{{ my-stage.output }}',
+    '{{ draft.output }}',
+    '{{ interrupt.input }}',
+    '{{ interrupt.at }}',
+    '{{ vars.tone | upcase }}',
+    '{{ vars.none | default: draft.output }}',
+    '{{ input | split: "" }}',
+    '{% if draft.output %}yes{% else %}no{% endif %}',
+    '{%- if interrupt.input -%} change {%- endif %} ',
+    '{% if vars.tone %}a{{ interrupt.input }}b{% endif %}',
+    '{% for i in (1..2) %}{{ i }}{{ forloop.last }}{{ draft.output }}{% endfor %}',
+    '{% assign x = input %}{{ x }}',
+    '{% capture y %}c{{ draft.output }}{% endcapture %}{{ y }}',
+    '{% case interrupt.input %}{% when "X" %}x{% else %}y{% endcase %}',
+  )
+  const texts = fc.constantFrom('', 'X', ' ', '{{ input }}', 'null', '\u0000')
+
+  it('is the beginning of what it renders to, whatever comes; and all of it where nothing is asked for', () => {
+    fc.assert(
+      fc.property(
+        fc.array(parts, { maxLength: 6 }),
+        texts,
+        fc.option(texts, { nil: undefined }),
+        (all, output, input) => {
+          const source = all.join('')
+          const start = renderKnownStart(source, scope, 'draft')
+          const whole = render(source, { draft: { output }, interrupt: input === undefined ? {} : { input, at: 1.5 } })
+          expect(whole.startsWith(start.text)).toBe(true)
+          expect(start.isCut).toBe(/draft|interrupt/.test(source))
+          if (!start.isCut) expect(start.text).toBe(whole)
+        },
+      ),
+      { numRuns: 2000 },
+    )
+  })
+
+  it('goes as far as the first place that asks', () => {
+    const source = 'Q {{ input }}{% if vars.tone %} {{ vars.tone }} {{ draft.output }}{% endif %} end'
+    expect(renderKnownStart(source, scope, 'draft')).toEqual({ text: 'Q Q kind ', isCut: true })
+    expect(renderKnownStart(source, scope, 'my-stage')).toEqual({ text: 'Q Q kind D end', isCut: false })
+  })
+
+  it('fails as rendering does where a variable was not given', () => {
+    expect(() => renderKnownStart('{{ vars.none }}', scope, 'draft')).toThrow(/vars\.none|none/)
   })
 })

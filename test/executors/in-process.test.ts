@@ -135,4 +135,112 @@ describe('the executor in process', () => {
     await clock.until(Promise.all([a.end, b.end]))
     expect(log.filter((line) => line.includes(' at '))).toEqual(['a at 0', 'b at 0'])
   })
+
+  it('takes any node where none satisfies the placement and any other will do', async () => {
+    const where = async (nodes: Node[], more: Partial<CallRequest>) => {
+      const { clock, call, log } = bench(nodes)
+      const end = await clock.until(call('x', more).end)
+      return end.error?.code ?? log.find((line) => line.includes(' on '))
+    }
+    const alone = () => [node('n1', 1)]
+    const two = () => [node('n1', 1, ['m']), node('n2', 1, ['m2'])]
+    expect(await where(alone(), { placement: 'other', previousNode: 'n1' })).toBe('CAESURA_E_NO_MODEL')
+    expect(await where(alone(), { placement: 'other', previousNode: 'n1', otherwise: 'any' })).toBe('x on n1')
+    // The node is gone, or does not have the model.
+    expect(await where(alone(), { placement: 'same', previousNode: 'gone' })).toBe('CAESURA_E_NO_MODEL')
+    expect(await where(alone(), { placement: 'same', previousNode: 'gone', otherwise: 'any' })).toBe('x on n1')
+    expect(await where(alone(), { placement: 'other', previousNode: 'gone' })).toBe('x on n1')
+    expect(await where(two(), { placement: 'same', previousNode: 'n2' })).toBe('CAESURA_E_NO_MODEL')
+    expect(await where(two(), { placement: 'same', previousNode: 'n2', otherwise: 'any' })).toBe('x on n1')
+    // A call before that never had a node.
+    expect(await where(alone(), { placement: 'same' })).toBe('x on n1')
+    expect(await where(alone(), { placement: 'other' })).toBe('x on n1')
+  })
+
+  it('waits for a node that satisfies the placement although any other would do and is free', async () => {
+    const { clock, call, log } = bench([node('n1', 1), node('n2', 1), node('n3', 1)])
+    const calls = [
+      call('a', { node: 'n2' }),
+      call('same', { placement: 'same', previousNode: 'n2', otherwise: 'any' }),
+      call('other', { placement: 'other', previousNode: 'n1' }),
+    ]
+    await clock.until(Promise.all(calls.map(({ end }) => end)))
+    expect(log.filter((line) => line.includes(' on '))).toEqual(['a on n2', 'other on n3', 'same on n2'])
+  })
+
+  it('keeps a pinned call on its node, whatever its placement', async () => {
+    const { clock, call, log } = bench([node('n1', 2), node('n2', 1)])
+    const calls = [call('a', { node: 'n2' }), call('b', { node: 'n2', placement: 'other', previousNode: 'n2' })]
+    await clock.until(Promise.all(calls.map(({ end }) => end)))
+    expect(log).toEqual(['a at 0', 'a on n2', 'b at 10', 'b on n2'])
+  })
+
+  it('prefers the node where something was done ahead, and does not wait for it', async () => {
+    const { clock, call, log } = bench([node('n1', 1), node('n2', 1)])
+    const calls = [call('a', { warmNode: 'n2' }), call('b', { warmNode: 'n2' }), call('c', { warmNode: 'gone' })]
+    await clock.until(Promise.all(calls.map(({ end }) => end)))
+    expect(log.filter((line) => line.includes(' on '))).toEqual(['a on n2', 'b on n1', 'c on n2'])
+  })
+
+  describe('reading a prompt ahead', () => {
+    const wish = { model: 'm', placement: 'any' as const }
+    const beginning = { model: 'm', messages: [], isCut: true, options: {} }
+    const never = new AbortController().signal
+    /** Reads until it is told to stop. */
+    const endless = (name: string, slots: number, reads: string[]): Node => {
+      const plain = node(name, slots)
+      const prefill = (_: unknown, signal: AbortSignal) =>
+        new Promise<void>((_resolve, reject) => {
+          reads.push(`${name} begins`)
+          signal.addEventListener('abort', () => {
+            reads.push(`${name} ends`)
+            reject(signal.reason)
+          })
+        })
+      return { ...plain, backend: { ...plain.backend, prefill } }
+    }
+
+    it('takes no slot, and is given up as soon as a call is sent to its node', async () => {
+      const reads: string[] = []
+      const { clock, call, executor, log } = bench([endless('n', 1, reads)])
+      const read = executor.prefill(wish, beginning, never)
+      expect(reads).toEqual(['n begins'])
+      const a = call('a')
+      expect(reads).toEqual(['n begins', 'n ends'])
+      expect(await read).toEqual({ outcome: 'skipped', node: 'n', reason: 'given up for a call' })
+      await clock.until(a.end)
+      expect(log).toEqual(['a at 0', 'a on n'])
+    })
+
+    it('is left alone by a call that goes to another node', async () => {
+      const reads: string[] = []
+      const { clock, call, executor } = bench([endless('n1', 1, reads), endless('n2', 1, reads)])
+      const read = executor.prefill({ ...wish, placement: 'other', previousNode: 'n1' }, beginning, never)
+      const [a, b] = [call('a'), call('b', { node: 'n1' })]
+      await clock.until(Promise.all([a.end, b.end]))
+      expect(reads).toEqual(['n2 begins'])
+      await executor.close()
+      expect(reads).toEqual(['n2 begins', 'n2 ends'])
+      await read
+    })
+
+    it('is skipped where calls and other readings have all slots, or no node takes the model', async () => {
+      const reads: string[] = []
+      const { clock, call, executor } = bench([endless('n', 2, reads)])
+      const a = call('a')
+      const stop = new AbortController()
+      const first = executor.prefill(wish, beginning, stop.signal)
+      expect(await executor.prefill(wish, beginning, never)).toEqual({ outcome: 'skipped', reason: 'no free slot' })
+      stop.abort()
+      await first
+      expect(await executor.prefill(wish, beginning, AbortSignal.abort())).toMatchObject({ outcome: 'skipped' })
+      expect(reads).toEqual(['n begins', 'n ends'])
+      await clock.until(a.end)
+      const other = bench([node('n', 1, ['x'])]).executor
+      expect(await other.prefill(wish, beginning, never)).toEqual({
+        outcome: 'skipped',
+        reason: 'no node takes calls for m',
+      })
+    })
+  })
 })

@@ -89,7 +89,7 @@ describe('a fallback', () => {
     expect(record.outcome).toBe(calls === 2 ? 'completed' : 'failed')
   })
 
-  it('comes after a timeout, and after a wait for a node that never was free', async () => {
+  it('comes after a timeout, on a node that has its model', async () => {
     const { nodes } = fleet((node) => (node === 'n1' ? { tokens: [], hang: true } : speak('ok')), {
       n1: ['fast'],
       n2: ['slow'],

@@ -5,8 +5,8 @@ import type { Backend } from '../../src/core/ports.ts'
 /** The figures of a model of a server; all times in ms on the clock of the calls. */
 export interface ModelServerFigures {
   readonly slots: number
-  /** Before the slot is asked for. */
-  readonly preparationMs: number
+  /** Before the slot is asked for; for each call where it is a function. */
+  readonly preparationMs: number | ((request: CallRequest) => number)
   readonly prefillMsPerToken: number
   readonly decodeMs: number
   /** Where a prefill looks at the abort: after so many tokens; 0: never. */
@@ -26,6 +26,8 @@ export interface ModelServerFigures {
   readonly wedgesAtAbort: number
   /** Tokens of an answer that is not cut. */
   readonly answerTokens: number
+  /** Tokens that are sent together. */
+  readonly burst: number
 }
 
 export const figures: ModelServerFigures = {
@@ -42,10 +44,18 @@ export const figures: ModelServerFigures = {
   contextTokens: 4096,
   wedgesAtAbort: Number.POSITIVE_INFINITY,
   answerTokens: 100_000,
+  burst: 1,
 }
 
 /** Words count as tokens, and the template has none. */
 const tokensOf = ({ messages }: CallRequest): string[] => messages.flatMap(({ content }) => content.split(' '))
+
+/** How many words at the start are the same. */
+function shared(known: readonly string[], prompt: readonly string[]): number {
+  let same = 0
+  while (same < known.length && same < prompt.length && known[same] === prompt[same]) same += 1
+  return same
+}
 
 /** A model server with slots, a queue, a prefix cache and a way of its own to notice an abort. Exact on a virtual clock. */
 export function modelServer(given: Partial<ModelServerFigures> = {}): Backend & { readonly busy: number } {
@@ -68,7 +78,8 @@ export function modelServer(given: Partial<ModelServerFigures> = {}): Backend & 
     })
 
     const serve = async (): Promise<CallEnd> => {
-      await sleep(server.preparationMs)
+      const { preparationMs } = server
+      await sleep(typeof preparationMs === 'function' ? preparationMs(request) : preparationMs)
       const loadNs = clock.now() - startedAt
       if (signal.aborted) return { end: 'cancelled' }
       const prompt = tokensOf(request)
@@ -77,7 +88,8 @@ export function modelServer(given: Partial<ModelServerFigures> = {}): Backend & 
       // A slot is handed on: the one that takes it finds it busy already.
       if (busy >= server.slots) await new Promise<void>((resolve) => void waiting.push(resolve))
       else busy += 1
-      const cache = freeCaches.shift()!
+      const cache = freeCaches.toSorted((a, b) => shared(caches[b]!, prompt) - shared(caches[a]!, prompt))[0]!
+      freeCaches.splice(freeCaches.indexOf(cache), 1)
       try {
         if (signal.aborted) {
           await sleep(server.abandonedMs)
@@ -88,7 +100,7 @@ export function modelServer(given: Partial<ModelServerFigures> = {}): Backend & 
         const lost = signal.aborted && ++aborts >= server.wedgesAtAbort
         if (!lost) {
           freeCaches.push(cache)
-          if (signal.aborted && server.witness) Reflect.apply(context.mark, context, ['slot-free'])
+          if (signal.aborted && server.witness) context.mark('slot-free')
           const next = waiting.shift()
           if (next === undefined) busy -= 1
           else next()
@@ -97,10 +109,7 @@ export function modelServer(given: Partial<ModelServerFigures> = {}): Backend & 
     }
 
     const work = async (prompt: readonly string[], cache: number, loadNs: number): Promise<CallEnd> => {
-      const known = caches[cache]!
-      let same = 0
-      while (server.reusesPrefix && same < known.length && same < prompt.length - 1 && known[same] === prompt[same])
-        same += 1
+      const same = server.reusesPrefix ? Math.min(shared(caches[cache]!, prompt), prompt.length - 1) : 0
       const prefillAt = clock.now()
       for (let at = same; at < prompt.length; ) {
         const batch = Math.min(server.batchTokens === 0 ? prompt.length : server.batchTokens, prompt.length - at)
@@ -117,7 +126,8 @@ export function modelServer(given: Partial<ModelServerFigures> = {}): Backend & 
           await sleep(server.decodeLagMs)
           return { end: 'cancelled' }
         }
-        context.token(`t${said} `)
+        if ((said + 1) % server.burst === 0 || said === count - 1)
+          for (let at = said - (said % server.burst); at <= said; at += 1) context.token(`t${at} `)
       }
       context.mark('done')
       const decodeNs = clock.now() - firstAt

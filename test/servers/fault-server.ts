@@ -1,4 +1,3 @@
-import { once } from 'node:events'
 import { type AddressInfo, createServer, type Server, type Socket } from 'node:net'
 import { createServer as createTlsServer } from 'node:tls'
 
@@ -94,7 +93,9 @@ export async function startFaultServer(
       return accepted
     },
     async quiet() {
-      while (sockets.size > 0) await Promise.all([...sockets].map((socket) => once(socket, 'close')))
+      // Not `once` of node:events: it rejects where the client reset the connection.
+      const closed = (socket: Socket) => new Promise((resolve) => socket.once('close', resolve))
+      while (sockets.size > 0) await Promise.all([...sockets].map(closed))
     },
     get bytesWritten() {
       return [...sockets].reduce((sum, socket) => sum + socket.bytesWritten, written)

@@ -59,7 +59,7 @@ export interface OllamaLikeOptions {
   readonly slots?: number
   readonly version?: string
   /** GET routes beside Ollama's, by path. */
-  readonly routes?: Readonly<Record<string, (response: ServerResponse) => void>>
+  readonly routes?: Readonly<Record<string, (response: ServerResponse, seen: SeenRequest) => void>>
   /** Closes idle connections after so long, ms; never by default. */
   readonly idleMs?: number
 }
@@ -128,7 +128,7 @@ export async function startOllamaLike(options: OllamaLikeOptions = {}): Promise<
     const chosen = typeof script === 'function' ? script(seen) : script
     if (seen.method === 'POST' && chosen.respond !== undefined) return chosen.respond(response, seen)
     const route = options.routes?.[seen.path]
-    if (route !== undefined) return route(response)
+    if (route !== undefined) return route(response, seen)
     switch (seen.path) {
       case '/':
         return void response.end('Ollama is running')

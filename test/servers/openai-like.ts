@@ -71,10 +71,14 @@ const errorBody = (message: string, code: number, type: string) => ({ error: { m
 export async function startOpenAiLike(options: OpenAiLikeOptions = {}): Promise<OpenAiLike> {
   let [script, busy, looks] = [options.script ?? {}, 0, 0]
 
+  const refused = (response: ServerResponse, { headers: { authorization } }: SeenRequest): boolean => {
+    if (options.apiKey === undefined || authorization === `Bearer ${options.apiKey}`) return false
+    json(response, 401, errorBody(`Incorrect API key: ${authorization}`, 401, 'authentication_error'))
+    return true
+  }
+
   const chat = async (response: ServerResponse, seen: SeenRequest) => {
-    const { authorization } = seen.headers
-    if (options.apiKey !== undefined && authorization !== `Bearer ${options.apiKey}`)
-      return json(response, 401, errorBody(`Incorrect API key: ${authorization}`, 401, 'authentication_error'))
+    if (refused(response, seen)) return
     const chosen = typeof script === 'function' ? script(seen) : script
     if (chosen.respond !== undefined) return chosen.respond(response, seen)
     const { model, max_tokens: most, seed = 0 } = seen.body
@@ -123,8 +127,10 @@ export async function startOpenAiLike(options: OpenAiLikeOptions = {}): Promise<
   const server = await startOllamaLike({
     script: { respond: chat },
     routes: {
-      '/v1/models': (response) =>
-        json(response, 200, { object: 'list', data: models.map((id) => ({ id, object: 'model' })) }),
+      '/v1/models': (response, seen) => {
+        if (refused(response, seen)) return
+        json(response, 200, { object: 'list', data: models.map((id) => ({ id, object: 'model' })) })
+      },
       ...(slots !== undefined && { '/slots': slotList }),
     },
   })

@@ -7,6 +7,7 @@ import { text } from 'node:stream/consumers'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { RunRecord } from '../../src/core/record.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
+import { fullProbe } from '../probes.ts'
 import { interruptedRun, plainRun } from '../records.ts'
 
 let folder: string
@@ -158,6 +159,50 @@ describe('sqliteStore', () => {
     database.close()
     expect(() => store.read('last')).toThrow(recordsError(/changed by hand/))
     expect(store.list()).toHaveLength(1)
+    store.close()
+  })
+
+  it('gives back the newest probe of a node, its address and model', () => {
+    const store = sqliteStore(file)
+    const newer = { ...fullProbe, measuredAt: '2026-08-02T10:00:00.000Z', slots: 2 }
+    const { address: _, ...nowhere } = { ...fullProbe, model: 'other' }
+    for (const probe of [newer, fullProbe, nowhere]) store.writeProbe(probe)
+    const { node, address, model } = fullProbe
+    expect(store.readProbe({ node, address: address!, model })).toEqual(newer)
+    expect(store.readProbe({ node, model: 'other' })).toEqual(nowhere)
+    expect(store.readProbe({ node, model })).toBeUndefined()
+    expect(store.readProbe({ node: 'gpu-2', address: address!, model })).toBeUndefined()
+    expect(store.list()).toEqual([])
+    store.close()
+  })
+
+  it('brings a file of version 1 up, keeps its runs, and does so once', () => {
+    const first = sqliteStore(file)
+    first.write(interruptedRun)
+    first.close()
+    const database = new DatabaseSync(file)
+    database.exec('DROP TABLE probes; PRAGMA user_version = 1')
+    database.close()
+    for (let opened = 1; opened <= 2; opened++) {
+      const store = sqliteStore(file)
+      expect(store.read('last')).toEqual(interruptedRun)
+      store.writeProbe(fullProbe)
+      store.close()
+    }
+    const after = new DatabaseSync(file)
+    expect(after.prepare('PRAGMA user_version').get()).toEqual({ user_version: 2 })
+    expect(after.prepare('SELECT count(*) AS probes FROM probes').get()).toEqual({ probes: 2 })
+    after.close()
+  })
+
+  it('refuses a stored probe that was changed by hand', () => {
+    const store = sqliteStore(file)
+    store.writeProbe(fullProbe)
+    const database = new DatabaseSync(file)
+    database.exec(`UPDATE probes SET result = '{}'`)
+    database.close()
+    const { node, address, model } = fullProbe
+    expect(() => store.readProbe({ node, address: address!, model })).toThrow(recordsError(/changed by hand/))
     store.close()
   })
 
