@@ -2,13 +2,14 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { type Clock, systemClock } from './core/clock.ts'
 import type { Engine, RunHandle, StartOptions } from './core/engine.ts'
 import { CaesuraError } from './core/errors.ts'
-import { Estimates } from './core/estimates.ts'
+import { defaultPriors, Estimates, type Priors } from './core/estimates.ts'
 import { Journal } from './core/journal.ts'
 import type { OutputLimits } from './core/output-limit.ts'
 import type { Pipeline } from './core/pipeline.ts'
 import { definePipelineWith } from './core/pipeline-schema.ts'
 import type { PolicyCatalogue } from './core/policy.ts'
 import type { Node, RunStore } from './core/ports.ts'
+import { priorsOf } from './core/probe.ts'
 import type { RunRecord } from './core/record.ts'
 import { renderKnownStart, renderTemplate } from './core/template.ts'
 import { inProcessExecutor } from './executors/in-process.ts'
@@ -45,7 +46,7 @@ export function createEngine(settings: EngineSettings): Engine {
   const { nodes, models = {}, store, keepText = false, clock = systemClock, random = Math.random } = settings
   checkNodes(nodes)
   const executor = inProcessExecutor(nodes)
-  const estimates = new Estimates()
+  const estimates = new Estimates((model, node) => priors(store, model, node))
   const running = new Set<RunHandle>()
   let closed = false
 
@@ -104,6 +105,20 @@ export function withoutText({ output: _, ...record }: RunRecord): RunRecord {
     ...record,
     stages: record.stages.map(({ text: _, ...stage }) => stage),
     interrupts: record.interrupts.map(({ input: _, ...interrupt }) => interrupt),
+  }
+}
+
+/** What a probe of this node found; the stated priors where there was none, or where it observed nothing. */
+function priors(store: RunStore | undefined, model: string, node: string): Priors {
+  const result = store?.readProbe({ node, model })
+  if (result === undefined) return defaultPriors
+  const { firstTokenMs, msPerToken, abortLagMs } = priorsOf(result)
+  return {
+    ...defaultPriors,
+    ...(firstTokenMs !== undefined && { firstTokenMs }),
+    ...(msPerToken !== undefined && { msPerToken }),
+    ...(abortLagMs.decode !== undefined && { abortLagMs: abortLagMs.decode }),
+    source: 'probe',
   }
 }
 

@@ -33,12 +33,12 @@ export interface HttpRequest {
 
 /** One request as the agent gets it: its body in one piece, so that it goes out in one write and the connect can be told. */
 class CallDispatcher extends Dispatcher {
-  readonly #agent: Connections
+  readonly #agent: Dispatcher
   readonly #exchange: Exchange
   readonly #signal: AbortSignal
   readonly #body: string | null
 
-  constructor(agent: Connections, exchange: Exchange, signal: AbortSignal, body: string | null) {
+  constructor(agent: Dispatcher, exchange: Exchange, signal: AbortSignal, body: string | null) {
     super()
     this.#agent = agent
     this.#exchange = exchange
@@ -59,21 +59,21 @@ class CallDispatcher extends Dispatcher {
  */
 export async function send(call: HttpCall, request: HttpRequest): Promise<Response> {
   const { url, method, headers, body = null } = request
-  const attempt = (exchange: Exchange) =>
+  const attempt = (exchange: Exchange, agent: Dispatcher) =>
     undiciFetch(url, {
       method,
       headers,
       body,
       redirect: 'manual',
       signal: call.signal,
-      dispatcher: new CallDispatcher(call.agent, exchange, call.signal, body),
+      dispatcher: new CallDispatcher(agent, exchange, call.signal, body),
     })
   const exchange = call.openExchange()
-  return attempt(exchange)
+  return attempt(exchange, call.agent)
     .catch((error: unknown) => {
       if (!exchange.wentStale || call.signal.aborted) throw error
-      // The server had closed this idle connection; it never saw the request.
-      return attempt(call.openExchange())
+      // The server had closed this idle connection; it never saw the request. Other idle ones may be as stale.
+      return attempt(call.openExchange(), call.agent.openNew())
     })
     .catch((error: unknown) => {
       call.signal.throwIfAborted()

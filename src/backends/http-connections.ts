@@ -22,6 +22,9 @@ const KEEP_ALIVE_MS = 60_000
 /** When a call looks after a spare connection, ms after its start: its own request has gone out by then. */
 const SPARE_AFTER_MS = 5
 
+/** A server that does not answer the small request in time gets no spare connection, ms. */
+const SPARE_DEADLINE_MS = 2_000
+
 const isIdle = (client: Client): boolean => client.stats.size === 0
 
 /**
@@ -82,10 +85,11 @@ export class Connections extends Dispatcher {
       if (client.stats.connected) return client
       unconnected = client
     }
-    return unconnected ?? this.#add()
+    return unconnected ?? this.openNew()
   }
 
-  #add(): Client {
+  /** A client without a connection yet; it is kept like the others. */
+  openNew(): Client {
     const client = new Client(this.#origin, {
       headersTimeout: 0,
       bodyTimeout: 0,
@@ -110,7 +114,11 @@ export class Connections extends Dispatcher {
     if (this.#closed || this.#opening || this.hasSpare) return
     this.#opening = true
     try {
-      const { body } = await this.#free().request({ path: this.#sparePath, method: 'GET' })
+      const { body } = await this.#free().request({
+        path: this.#sparePath,
+        method: 'GET',
+        signal: AbortSignal.timeout(SPARE_DEADLINE_MS),
+      })
       await body.dump()
     } catch {
       // The next call finds no spare, and opens a connection of its own.

@@ -81,7 +81,7 @@ function columns(label: string, text: string): string {
 
 function detailLines(kind: keyof PolicyListing, listed: ListedFactor): string[] {
   const parameters = Object.entries(listed.parameters).map(([key, { summary, default: fallback }]) =>
-    columns(`    ${key}`, fallback === undefined ? summary : `${summary} Default: ${String(fallback)}.`),
+    columns(`    ${key}`, fallback === undefined ? summary : `${summary}; default: ${flow(fallback)}`),
   )
   if (!('policy' in listed)) return [...parameters, '', indented(example(kind, listed))]
   return [
@@ -94,10 +94,14 @@ function detailLines(kind: keyof PolicyListing, listed: ListedFactor): string[] 
   ]
 }
 
+/** A value in one line of YAML. */
+const flow = (value: unknown): string => stringify(value, { collectionStyle: 'flow' }).trimEnd()
+
 /** What a file writes. */
 function example(kind: keyof PolicyListing, { name, parameters }: ListedFactor): string {
   const key = titles[kind].split(':')[0]!
-  const value = name in parameters ? { [name]: sample(parameters[name]!.schema) } : name
+  const parameter = parameters[name]
+  const value = parameter === undefined ? name : { [name]: parameter.default ?? sample(parameter.schema) }
   return stringify(
     { policy: { [key]: kind === 'thens' && name in parameters ? 'draft' : value } },
     { flowCollectionPadding: true },
@@ -107,6 +111,7 @@ function example(kind: keyof PolicyListing, { name, parameters }: ListedFactor):
 /** A value that the parameter's schema takes. */
 function sample(schema: Readonly<Record<string, unknown>>): unknown {
   if (schema.type === 'integer') return 12
+  if (schema.type === 'object') return { otherwise: 'any' }
   if (schema.type === 'array') return [{ tokens: 12 }, { after: '2s' }]
   return '300ms'
 }

@@ -5,7 +5,6 @@ import type { BoundaryEvent } from '../core/policy.ts'
 import type { RunRecord } from '../core/record.ts'
 import type { RunEnvironment } from './environment.ts'
 import type { InterruptInput, InterruptNews } from './interrupt.ts'
-import type { PendingSignal } from './signal-steps.ts'
 import type { StageInput, StageOrder } from './stage.ts'
 
 /** A stage that the run has entered: the stage actor and its newest call. */
@@ -22,6 +21,13 @@ export interface Handling {
   readonly from: Entry
   /** The next stage's entry, once it was fired. */
   readonly to: Entry | null
+}
+
+/** A signal that waits for its debounce to end. Plain JSON. */
+export interface PendingSignal {
+  readonly at: Nanoseconds
+  readonly input?: string
+  readonly ticket?: number
 }
 
 /** The state of a run beside its machine's states. Plain JSON. */

@@ -1,14 +1,7 @@
 import { msToNs, type Nanoseconds, nsToMs } from '../core/clock.ts'
 import { interrupt, openInterrupt, tellDecision } from './interrupt-steps.ts'
-import type { Entry, RunDraft } from './run-draft.ts'
+import type { Entry, PendingSignal, RunDraft } from './run-draft.ts'
 import { refusalOf } from './signal-filter.ts'
-
-/** A signal that waits for its debounce to end. Plain JSON. */
-export interface PendingSignal {
-  readonly at: Nanoseconds
-  readonly input?: string
-  readonly ticket?: number
-}
 
 /** The id of the actor that ends the debounce. */
 const DEBOUNCE = 'debounce'

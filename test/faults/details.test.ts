@@ -15,8 +15,9 @@ afterEach(async () => {
 
 describe('a kept connection that the server closed', () => {
   it.each([
-    ['closes an idle connection', 2],
-    ['breaks a kept connection', 3],
+    // The close may cross the second request, which then comes twice.
+    ['closes an idle connection', [2, 3]],
+    ['breaks a kept connection', [3]],
   ])('%s: costs nobody a call', async (fault, requests) => {
     const run = await runFault(named(fault))
     expect(run.record.stages.map(({ id, attempt, settlement }) => [id, attempt, settlement])).toEqual([
@@ -24,7 +25,8 @@ describe('a kept connection that the server closed', () => {
       ['answer', 1, 'completed'],
     ])
     expect(run.record.stages.filter(({ error }) => error !== undefined)).toEqual([])
-    expect(run).toMatchObject({ requests, accepted: 2 })
+    expect(requests).toContain(run.requests)
+    expect(run.accepted).toBe(2)
   })
 })
 

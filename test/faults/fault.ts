@@ -27,7 +27,7 @@ export interface FaultScene {
   readonly requests?: () => number
   readonly accepted?: () => number
   readonly bytesWritten?: () => number
-  /** Resolves when the server has no open connection. */
+  /** Resolves when the server has no open connection that a call came on. */
   quiet?(): Promise<void>
   close(): Promise<unknown>
 }
@@ -43,6 +43,8 @@ export interface FaultCase {
   readonly timeout?: Readonly<Partial<Record<'firstToken' | 'stall' | 'total', string>>>
   /** A stage whose call goes well comes first, on the same server. */
   readonly second?: boolean
+  /** Whether the node keeps a spare connection; true by default. With one, a second call may not need the first one's. */
+  readonly spareConnection?: boolean
   /** How the run's events are read; as they come by default. `never`: not at all. `late`: after the end. */
   readonly reader?: 'never' | 'late'
   readonly outputLimits?: EngineSettings['outputLimits']

@@ -133,6 +133,20 @@ describe('a fallback', () => {
     ])
   })
 
+  it('to a model after one to a node is not bound to that node', async () => {
+    const { nodes, asked } = fleet((node) => (node === 'n1' ? speak('ok') : failing('CAESURA_E_SERVER')), {
+      n1: ['m3'],
+      n2: ['fast'],
+    })
+    const record = await scriptedRun(pipelineOf(['n2', 'm3']), { settings: { nodes } }).finish()
+    expect(asked).toEqual([
+      ['n2', 'fast'],
+      ['n2', 'fast'],
+      ['n1', 'm3'],
+    ])
+    expect(record.outcome).toBe('completed')
+  })
+
   it('is not turned to by an interrupt', async () => {
     const record = await scriptedRun(pipelineOf(['slow'], { policy: { response: 'abort', then: 'end' } }), {
       script: speak('one two three'),

@@ -1,11 +1,13 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { CallScript } from '../../src/backends/scripted.ts'
-import { definePipeline } from '../../src/compose.ts'
+import { catalogue, definePipeline } from '../../src/compose.ts'
 import type { CallEnd } from '../../src/core/call.ts'
 import { msToNs } from '../../src/core/clock.ts'
 import { type ErrorCode, errorCodes } from '../../src/core/errors.ts'
 import type { Retry } from '../../src/core/pipeline.ts'
+import { definePipelineWith } from '../../src/core/pipeline-schema.ts'
+import { cancelCall, fireNext, fireWhenSettled, type ResponseDefinition, setDeadline } from '../../src/core/policy.ts'
 import { recordSchema } from '../../src/core/record.ts'
 import { mayFallBack, mayTryAgain, pauseMs } from '../../src/machines/next-attempt.ts'
 import { scriptedRun, speak } from '../fixtures/scripted-run.ts'
@@ -213,6 +215,63 @@ describe('an interrupt and a retry', () => {
       { name: 'retry', ms: 320, source: 'observed' },
       { name: 'prefill', ms: 50, source: 'observed' },
     ])
+  })
+
+  it('boundary listens to the attempt that runs', async () => {
+    // In the middle of a sentence when the interrupt comes, at 15 ms; then the stream is cut.
+    const script = inTurn('a', [
+      busy({ code: 'CAESURA_E_STREAM_CUT', afterTokens: 2 }),
+      speak('One two. Three four five six.'),
+    ])
+    const pipeline = stages({ attempts: 2, afterFirstToken: 'restart' }, { response: { boundary: { cap: '10s' } } })
+    const record = await scriptedRun(pipeline, { settings, script, signals: [{ afterMs: 15 }] }).finish()
+    expect(record.stages[1]).toMatchObject({ callId: 'a.2', settlement: 'aborted', text: 'One two. Three' })
+  })
+
+  it('a response sees the attempts that took the place of both calls', async () => {
+    const seen: string[] = []
+    const watching: ResponseDefinition = {
+      name: 'watching',
+      summary: 's',
+      start: () => [setDeadline(200), fireWhenSettled],
+      on: {
+        deadline: ({ call }) => {
+          seen.push(`${call.tokens} tokens`)
+          return [fireNext]
+        },
+        nextFirstToken: ({ next }) => {
+          seen.push(`first token ${next.firstTokenAt! / 1e6}`)
+          return [cancelCall]
+        },
+      },
+    }
+    const own = { ...catalogue, responses: [...catalogue.responses, watching] }
+    const one = (id: string, policy: object) => ({ id, model: 'm', prompt: 'x', retry: { attempts: 2 }, policy })
+    const pipeline = definePipelineWith(own, { name: 'p', stages: [one('a', { response: 'watching' }), one('b', {})] })
+    const long = { ...speak('one two three four'), tokenMs: 30, hang: true }
+    const [a, b] = [inTurn('a', [busy(), long]), inTurn('b', [busy(), speak('ok')])]
+    const record = await scriptedRun(pipeline, {
+      settings: { ...settings, catalogue: own },
+      script: (request) => (request.stage === 'a' ? a(request) : b(request)),
+      signals: [{ afterMs: 5 }],
+    }).finish()
+    // a.2 starts at 110 and speaks from 160 on; b.1 starts at 205 and fails at 215, b.2 starts at 315.
+    expect(seen).toEqual(['2 tokens', 'first token 365'])
+    expect(record.interrupts).toMatchObject([{ toCall: 'b.2', toFirstTokenMs: 360 }])
+  })
+
+  it('a next stage that starts again after its first token leaves the interrupt’s first token where it was', async () => {
+    const pipeline = definePipeline({
+      name: 'p',
+      stages: [
+        { id: 'a', model: 'm', prompt: 'x', policy: { response: 'abort' } },
+        { id: 'b', model: 'm', prompt: 'y', retry: { attempts: 2, afterFirstToken: 'restart' } },
+      ],
+    })
+    const script = inTurn('b', [busy({ code: 'CAESURA_E_STREAM_CUT', afterTokens: 2 }), speak('ok')])
+    const record = await scriptedRun(pipeline, { settings, script, signals: [{ afterMs: 20 }] }).finish()
+    expect(record.interrupts).toMatchObject([{ toCall: 'b.1', toFirstTokenMs: 10 }])
+    expect(record.output).toBe('ok')
   })
 
   it('cancelling the run ends a pause', async () => {

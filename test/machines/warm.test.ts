@@ -156,6 +156,43 @@ describe('warm: prefix', () => {
     expect(ended).toEqual(['read'])
   })
 
+  it('is given up when the run ends with the stage', async () => {
+    const { ended, nodeOf } = reading(2, 5_000)
+    const { finish, clock } = scriptedRun(stages({}, { response: 'abort', then: 'end' }), {
+      settings: { nodes: [nodeOf('n')] },
+      signals: [{ afterMs: 60 }],
+    })
+    expect((await finish()).stages).toHaveLength(1)
+    expect(ended).toEqual(['given up'])
+    expect(clock.pending).toBe(0)
+  })
+
+  it('is not begun where the first token cancels the call: the next one comes at once', async () => {
+    const { begun, nodeOf } = reading(2)
+    const pipeline = stages({}, { trigger: 'first-token', response: 'abort' })
+    const record = await scriptedRun(pipeline, { settings: { nodes: [nodeOf('n')] } }).finish()
+    expect(record.stages[0]!.warmed).toMatchObject({ outcome: 'skipped' })
+    expect(begun).toEqual([])
+  })
+
+  it('is begun anew by an attempt that takes the place of a failed one', async () => {
+    let calls = 0
+    const { begun, nodeOf } = reading(2, 0, () => {
+      const fault = { code: 'CAESURA_E_SERVER_BUSY', message: 'x', afterTokens: 0, retryable: true } as const
+      return calls++ === 0 ? { ...speak('a'), fail: fault } : speak('one two three')
+    })
+    const pipeline = definePipeline({
+      name: 'p',
+      stages: [
+        { id: 'draft', model: 'm', prompt: 'x', retry: { attempts: 2 }, policy: { warm: 'prefix' } },
+        { id: 'refine', model: 'm', prompt: 'Q {{ input }} {{ draft.output }}' },
+      ],
+    })
+    const record = await scriptedRun(pipeline, { settings: { nodes: [nodeOf('n')] } }).finish()
+    expect(record.stages.map(({ warmed }) => warmed?.outcome)).toEqual(['skipped', 'prefilled', undefined])
+    expect(begun.map(({ messages }) => messages.at(-1)!.content)).toEqual(['Q How? '])
+  })
+
   it('a fault of it is no fault of the run', async () => {
     const { nodeOf } = reading(2)
     const node = nodeOf('n')

@@ -4,9 +4,9 @@ import { createServer as createTlsServer } from 'node:tls'
 /** One request on a raw socket, and what can be done to the one who sent it. */
 export interface Exchange {
   readonly socket: Socket
-  /** Counts all requests of the server from 1. */
+  /** Counts all POSTs of the server from 1. */
   readonly request: number
-  /** Counts the requests of this connection from 1. */
+  /** Counts the POSTs of this connection from 1. */
   readonly onConnection: number
   /** Writes bytes as they are. Resolves when the socket has taken them, or is closed. */
   raw(bytes: string | Uint8Array): Promise<void>
@@ -28,11 +28,11 @@ export interface Exchange {
 export interface FaultServer {
   readonly url: string
   readonly port: number
-  /** Requests that came whole. */
+  /** POSTs that came whole. A GET is answered at once and not counted: clients send one to have a spare connection. */
   readonly requests: number
   /** Connections ever made. */
   readonly accepted: number
-  /** Resolves when no connection is open. */
+  /** Resolves when every connection that a POST came on is closed. */
   quiet(): Promise<void>
   /** Bytes that all sockets took for sending: never more than ours read and what the kernel's buffers hold. */
   readonly bytesWritten: number
@@ -46,12 +46,13 @@ export interface FaultServerOptions {
   readonly port?: number
 }
 
-/** Answers each request by `act`, which may leave the connection in any state. Plain sockets, or TLS. */
+/** Answers each POST by `act`, which may leave the connection in any state. Plain sockets, or TLS. */
 export async function startFaultServer(
   act: (exchange: Exchange) => void | Promise<void>,
   { tls, port: wanted = 0 }: FaultServerOptions = {},
 ): Promise<FaultServer> {
   const sockets = new Set<Socket>()
+  const asked = new Set<Socket>()
   let requests = 0
   let accepted = 0
   let written = 0
@@ -61,6 +62,7 @@ export async function startFaultServer(
     socket.on('error', () => {})
     socket.on('close', () => {
       sockets.delete(socket)
+      asked.delete(socket)
       written += socket.bytesWritten
     })
     let received = Buffer.alloc(0)
@@ -69,7 +71,10 @@ export async function startFaultServer(
       received = Buffer.concat([received, bytes])
       const end = wholeRequest(received)
       if (end === undefined) return
+      const method = received.toString('latin1', 0, 4)
       received = received.subarray(end)
+      if (method !== 'POST') return void exchangeOn(socket, 0, 0).answer(200, {}, 'here')
+      asked.add(socket)
       requests += 1
       onConnection += 1
       void act(exchangeOn(socket, requests, onConnection))
@@ -95,7 +100,7 @@ export async function startFaultServer(
     async quiet() {
       // Not `once` of node:events: it rejects where the client reset the connection.
       const closed = (socket: Socket) => new Promise((resolve) => socket.once('close', resolve))
-      while (sockets.size > 0) await Promise.all([...sockets].map(closed))
+      while (asked.size > 0) await Promise.all([...asked].map(closed))
     },
     get bytesWritten() {
       return [...sockets].reduce((sum, socket) => sum + socket.bytesWritten, written)

@@ -84,6 +84,7 @@ export const connectionCases: readonly FaultCase[] = [
     fault: 'closes an idle connection between two calls',
     expected: survived,
     second: true,
+    spareConnection: false,
     start: () =>
       serve(async (exchange) => {
         await sayWhole(exchange, whole)
@@ -95,6 +96,7 @@ export const connectionCases: readonly FaultCase[] = [
     fault: 'breaks a kept connection while the next request is on its way',
     expected: survived,
     second: true,
+    spareConnection: false,
     start: () => serve((exchange) => (exchange.onConnection === 1 ? sayWhole(exchange, whole) : void exchange.reset())),
   },
 ]
