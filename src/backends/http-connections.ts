@@ -1,20 +1,5 @@
 import { Client, Dispatcher } from 'undici'
-
-/** Limits that every server over HTTP has. */
-export interface HttpLimits {
-  /**
-   * The longest wait for the first line of an answer, ms; 300,000 by default. A runner that dies while it starts makes
-   * Ollama 0.24 wait for ever, so a call must not.
-   */
-  readonly loadDeadlineMs?: number
-  /** The longest wait for a connection, ms; 10,000 by default. */
-  readonly connectTimeoutMs?: number
-  /**
-   * Keeps one idle connection ready while calls run, so that the call after an interrupt opens none; true by default. Each
-   * costs the server one small GET.
-   */
-  readonly spareConnection?: boolean
-}
+import type { HttpLimits } from './http-limits.ts'
 
 const CONNECT_TIMEOUT_MS = 10_000
 /** How long an idle connection is kept, ms, unless the server says less. Ollama itself never closes one. */

@@ -13,8 +13,9 @@ import {
   send,
   wholeBody,
 } from './http-call.ts'
-import { Connections, type HttpLimits } from './http-connections.ts'
+import { Connections } from './http-connections.ts'
 import { unreachable, withRetryAfter } from './http-errors.ts'
+import type { HttpLimits } from './http-limits.ts'
 import { Exchange } from './http-marks.ts'
 import { readAnswer } from './openai-answer.ts'
 import { noServer, statusError, withoutKey } from './openai-errors.ts'
