@@ -52,6 +52,7 @@ export function createEngine(settings: EngineSettings): Engine {
 
   function start(pipeline: Pipeline, options: StartOptions): RunHandle {
     if (closed) throw new CaesuraError('CAESURA_E_USAGE', 'this engine is closed: it starts no runs any more')
+    checkPlacement(pipeline, nodes)
     const runId = options.runId ?? randomUUID()
     const traceId = randomBytes(16).toString('hex')
     const journal = new Journal({ runId, pipeline: pipeline.name, traceId }, clock, settings.outputLimits)
@@ -106,6 +107,20 @@ export function withoutText({ output: _, ...record }: RunRecord): RunRecord {
     stages: record.stages.map(({ text: _, ...stage }) => stage),
     interrupts: record.interrupts.map(({ input: _, ...interrupt }) => interrupt),
   }
+}
+
+/** Nothing is "another node" where there is only one. Throws `CAESURA_E_PIPELINE`. */
+function checkPlacement({ stages }: Pipeline, nodes: readonly Node[]): void {
+  const index = stages.findIndex(
+    ({ policy }) => policy.placement === 'other' && policy.placementOtherwise === undefined,
+  )
+  if (nodes.length > 1 || index === -1) return
+  throw new CaesuraError('CAESURA_E_PIPELINE', `stage ${stages[index]!.id} wants another node, and there is only one`, {
+    path: `stages[${index}].policy.placement`,
+    received: 'other',
+    expected: 'two nodes or more',
+    hint: 'Add a node, or write `placement: { other: { otherwise: any } }`.',
+  })
 }
 
 /** What a probe of this node found; the stated priors where there was none, or where it observed nothing. */

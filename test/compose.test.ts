@@ -26,6 +26,17 @@ describe('an engine', () => {
     expect(() => createEngine({ nodes: [node('n', 0)] })).toThrow('node n needs a whole number of slots')
   })
 
+  it('refuses placement: other on a single node, unless any node will do', async () => {
+    const engine = createEngine({ nodes: [node('n')], clock: new VirtualClock() })
+    expect(() => engine.start(twoStages({ placement: 'other' }), { input: 'i' })).toThrow(
+      'stage draft wants another node',
+    )
+    const clock = new VirtualClock()
+    const lenient = createEngine({ nodes: [node('n')], clock })
+    const run = lenient.start(twoStages({ placement: { other: { otherwise: 'any' } } }), { input: 'i' })
+    expect(await clock.until(run.result)).toMatchObject({ outcome: 'completed' })
+  })
+
   it('cancels what runs when it is closed, and starts nothing after that', async () => {
     const clock = new VirtualClock()
     const engine = createEngine({ nodes: [node('n')], clock })

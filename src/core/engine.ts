@@ -44,6 +44,7 @@ export interface RunHandle {
 }
 
 export interface Engine extends AsyncDisposable {
+  /** Throws when nothing can be started: `CAESURA_E_PIPELINE` for a placement that no node can satisfy, `CAESURA_E_USAGE` after `close`. */
   start(pipeline: Pipeline, options: StartOptions): RunHandle
   /** Cancels what runs, waits until it has settled, closes nodes and records. */
   close(): Promise<void>
