@@ -122,7 +122,9 @@ describe('probeNode recovers what a server does', () => {
         const stops = given.batchTokens === 0 ? 'never' : 'between-batches'
         // A preparation of a hundredth of the prefill may already hide whether it stopped at once.
         const hidden = preparationMs > 0.01 * result.longPrompt!.prefillMs
-        expect([stops, ...(hidden ? [undefined] : [])]).toContain(result.prefillStops)
+        // With several slots, the calls that keep the others busy may end before a long prefill does; a note says so.
+        const unseen = slots > 1 && result.notes.some((note) => note.startsWith('Abort in prefill: not seen'))
+        expect([stops, ...(hidden || unseen ? [undefined] : [])]).toContain(result.prefillStops)
         // What passes while the next call is being prepared is not seen.
         const { decode } = result.slotFreeAfterAbortMs
         expect(decode?.p50).toBeGreaterThanOrEqual(Math.max(0, decodeLagMs - preparationMs) - 0.01)
