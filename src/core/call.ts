@@ -95,8 +95,11 @@ export interface CallEnd {
 /** What a backend tells while it works. Both functions are called synchronously, at the moment itself. */
 export interface CallObserver {
   mark(name: MarkName, at?: Nanoseconds): void
-  /** One piece of text as the server sent it: one token for most servers. Never empty. */
-  token(text: string): void
+  /**
+   * One piece of text as the server sent it: one token for most servers. Never empty. `at`: when it came, on the clock's scale,
+   * where that was not now.
+   */
+  token(text: string, at?: Nanoseconds): void
 }
 
 export interface GenerateContext extends CallObserver {

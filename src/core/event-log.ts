@@ -11,9 +11,12 @@ export class EventLog {
   #waiting: (() => void)[] = []
   #ended = false
   #delivered = 0
+  #listener: ((event: RunEvent) => void) | undefined
 
-  constructor(runId: string) {
+  /** `told`: the events so far, from the first on, of a run that goes on here. */
+  constructor(runId: string, told: readonly RunEvent[] = []) {
     this.#runId = runId
+    this.#events.push(...told)
   }
 
   /** The `seq` of the last event that any reader was handed; 0 before that. */
@@ -22,8 +25,25 @@ export class EventLog {
   }
 
   append(ms: number, body: RunEventBody): void {
-    this.#events.push({ seq: this.#events.length + 1, runId: this.#runId, ms, ...body })
+    const event = { seq: this.#events.length + 1, runId: this.#runId, ms, ...body }
+    this.#events.push(event)
+    this.#listener?.(event)
     this.#wake()
+  }
+
+  /** The one who passes events on to other processes: hears of each at once. Nothing counts as delivered by that. */
+  set listener(listener: (event: RunEvent) => void) {
+    this.#listener = listener
+  }
+
+  /** What was told after `seq` until now, without delivering it. */
+  since(seq: number): readonly RunEvent[] {
+    return this.#events.slice(seq)
+  }
+
+  /** A reader in another process was handed the events up to `seq`. */
+  noteDelivered(seq: number): void {
+    this.#delivered = Math.max(this.#delivered, Math.min(seq, this.#events.length))
   }
 
   /** No event follows; readers end after the last one. */

@@ -1,12 +1,12 @@
 import type { CallRequest } from './call.ts'
-import { type Clock, type Nanoseconds, nsToMs } from './clock.ts'
+import { type Clock, msToNs, type Nanoseconds, nsToMs } from './clock.ts'
 import type { SignalAnswer } from './engine.ts'
 import type { ErrorSummary } from './errors.ts'
-import type { RunEventBody } from './event.ts'
+import type { RunEvent, RunEventBody } from './event.ts'
 import { EventLog } from './event-log.ts'
 import { OutputAllowance, type OutputLimits } from './output-limit.ts'
 import type { RunRecord } from './record.ts'
-import { Transcript } from './transcript.ts'
+import { type GeneratedText, Transcript, type TranscriptState } from './transcript.ts'
 
 /** What is known of one interrupt. Instants are ns from the run's start. */
 export interface InterruptEntry {
@@ -34,6 +34,25 @@ export interface InterruptEntry {
   suppressed?: boolean
   /** Who sent the signal and waits to hear what was decided. */
   answer?: (answer: SignalAnswer) => void
+  /** By which the one who sent the signal is found again when the run goes on elsewhere. */
+  ticket?: number
+}
+
+/** A journal without its events and texts, as plain JSON: what another owner needs to go on with the run. */
+export interface JournalState {
+  /** ms since 1970, with fractions. */
+  readonly startedAt: number
+  readonly calls: readonly TranscriptState[]
+  readonly interrupts: readonly Omit<InterruptEntry, 'answer'>[]
+}
+
+/** A journal as it was kept. */
+export interface KeptJournal {
+  readonly state: JournalState
+  /** All from the first on. */
+  readonly events: readonly RunEvent[]
+  /** Of the calls that have settled, by id. */
+  readonly texts: ReadonlyMap<string, GeneratedText>
 }
 
 /** How a run ended. */
@@ -59,16 +78,40 @@ export class Journal {
   #end: (RunEnd & { readonly at: Nanoseconds }) | undefined
   readonly #clock: Clock
   readonly #origin: Nanoseconds
+  readonly #startedAtMs: number
 
-  constructor(run: { runId: string; pipeline: string; traceId: string }, clock: Clock, limits?: Partial<OutputLimits>) {
+  /** `kept`: of a run that goes on here. Its time goes on too, by the wall clock, and never back before its last event. */
+  constructor(
+    run: { runId: string; pipeline: string; traceId: string },
+    clock: Clock,
+    limits?: Partial<OutputLimits>,
+    kept?: KeptJournal,
+  ) {
     this.runId = run.runId
     this.pipeline = run.pipeline
     this.traceId = run.traceId
     this.#clock = clock
-    this.#origin = clock.now()
-    this.startedAt = new Date(clock.wall())
-    this.log = new EventLog(run.runId)
+    this.#startedAtMs = kept?.state.startedAt ?? clock.wall()
+    this.startedAt = new Date(this.#startedAtMs)
+    const elapsedMs = kept === undefined ? 0 : Math.max(clock.wall() - this.#startedAtMs, kept.events.at(-1)?.ms ?? 0)
+    this.#origin = clock.now() - msToNs(elapsedMs)
+    this.log = new EventLog(run.runId, kept?.events)
     this.allowance = new OutputAllowance(limits)
+    for (const state of kept?.state.calls ?? []) {
+      const text = kept!.texts.get(state.request.callId)
+      const call = Transcript.restore(state, text)
+      if (text === undefined) call.toldBefore = toldPieces(kept!.events, state.request.callId)
+      this.calls.set(state.request.callId, call)
+    }
+    this.interrupts.push(...(kept?.state.interrupts ?? []).map((entry) => ({ ...entry })))
+  }
+
+  get state(): JournalState {
+    return {
+      startedAt: this.#startedAtMs,
+      calls: [...this.calls.values()].map((call) => call.state),
+      interrupts: this.interrupts.map(({ answer: _, ...entry }) => entry),
+    }
   }
 
   get end(): (RunEnd & { readonly at: Nanoseconds }) | undefined {
@@ -119,3 +162,6 @@ export class Journal {
     this.log.end()
   }
 }
+
+const toldPieces = (events: readonly RunEvent[], callId: string): number =>
+  events.filter((event) => event.type === 'token' && event.callId === callId).length

@@ -32,7 +32,11 @@ export interface Mark {
 
 /** The marks of one call in the order in which they were set. A name is set once: the first time counts. */
 export class Ledger {
-  readonly #marks: Mark[] = []
+  readonly #marks: Mark[]
+
+  constructor(marks: readonly Mark[] = []) {
+    this.#marks = [...marks]
+  }
 
   set(name: MarkName, at: Nanoseconds): void {
     if (this.at(name) === undefined) this.#marks.push({ name, at })

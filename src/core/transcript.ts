@@ -1,12 +1,40 @@
 import type { CallEnd, CallRequest, Settlement } from './call.ts'
 import type { Nanoseconds } from './clock.ts'
-import { Ledger } from './ledger.ts'
+import type { ErrorSummary } from './errors.ts'
+import { Ledger, type Mark } from './ledger.ts'
 import type { WarmOutcome } from './ports.ts'
+
+/** What was generated, and when. Plain JSON. */
+export interface GeneratedText {
+  readonly text: string
+  /** The length of the text after each piece. */
+  readonly ends: readonly number[]
+  /** When each piece came, ns from the run's start. */
+  readonly times: readonly Nanoseconds[]
+}
+
+/** A transcript without its text, as plain JSON. */
+export interface TranscriptState {
+  readonly request: CallRequest
+  readonly marks: readonly Mark[]
+  readonly kept: number
+  readonly interrupted: boolean
+  readonly listening: boolean
+  readonly triggered: boolean
+  readonly held: boolean
+  readonly passed?: Transcript['passed']
+  readonly node?: string
+  readonly backend?: string
+  readonly end?: CallEnd
+  readonly settlement?: Settlement
+  readonly warmed?: Transcript['warmed']
+  readonly scope?: Transcript['scope']
+}
 
 /** All that is known of one call: what was asked, what came, when, and how it ended. Instants are ns from the run's start. */
 export class Transcript {
   readonly request: CallRequest
-  readonly ledger = new Ledger()
+  readonly ledger: Ledger
   node?: string
   backend?: string
   end?: CallEnd
@@ -19,6 +47,12 @@ export class Transcript {
   interrupted = false
   /** Whether a response listens to tokens and sentence ends. */
   listening = false
+  /** Whether its trigger has fired: at most once, also where the run goes on elsewhere. */
+  triggered = false
+  /** The first limit that it passed: it was stopped for that, and has failed. `lost`: a token was not taken in. */
+  passed?: { readonly error: ErrorSummary; readonly lost: boolean }
+  /** How many pieces another owner of the run has told already: they come again, from where they are kept, and are not told again. */
+  toldBefore = 0
   /** Pieces that were generated while delivery was paused; absent while it is not. */
   held: string[] | undefined
   #text = ''
@@ -27,8 +61,49 @@ export class Transcript {
   readonly #times: Nanoseconds[] = []
   #kept = 0
 
-  constructor(request: CallRequest) {
+  constructor(request: CallRequest, marks: readonly Mark[] = []) {
     this.request = request
+    this.ledger = new Ledger(marks)
+  }
+
+  /** A transcript as it was when `state` was taken; without `generated` its text is still to come, again. */
+  static restore(state: TranscriptState, generated?: GeneratedText): Transcript {
+    const { request, marks, kept, held, ...rest } = state
+    const transcript = new Transcript(request, marks)
+    Object.assign(transcript, rest)
+    if (held) transcript.held = []
+    transcript.#kept = kept
+    if (generated !== undefined) {
+      transcript.#text = generated.text
+      transcript.#ends.push(...generated.ends)
+      transcript.#times.push(...generated.times)
+    }
+    return transcript
+  }
+
+  get state(): TranscriptState {
+    const { request, ledger, interrupted, listening, triggered, held } = this
+    const { passed, node, backend, end, settlement, warmed, scope } = this
+    return {
+      request,
+      marks: ledger.toArray(),
+      kept: this.#kept,
+      interrupted,
+      listening,
+      triggered,
+      held: held !== undefined,
+      ...(passed !== undefined && { passed }),
+      ...(node !== undefined && { node }),
+      ...(backend !== undefined && { backend }),
+      ...(end !== undefined && { end }),
+      ...(settlement !== undefined && { settlement }),
+      ...(warmed !== undefined && { warmed }),
+      ...(scope !== undefined && { scope }),
+    }
+  }
+
+  get generated(): GeneratedText {
+    return { text: this.#text, ends: this.#ends, times: this.#times }
   }
 
   get text(): string {

@@ -32,6 +32,8 @@ export class CallWatch {
   #sentenceCount = 0
   #triggerState: unknown
   #open = true
+  /** A token that comes again is counted, and nobody is told what follows from it. */
+  #again = false
   #startedAt: Nanoseconds = 0
 
   constructor(environment: RunEnvironment, transcript: Transcript, stage: Stage, listener: CallWatchListener) {
@@ -40,7 +42,7 @@ export class CallWatch {
     this.#stage = stage
     this.#listener = listener
     const { name, parameter } = stage.policy.trigger
-    this.#triggerState = triggerOf(environment, name).initial(parameter)
+    this.#triggerState = transcript.triggered ? undefined : triggerOf(environment, name).initial(parameter)
   }
 
   started(at: Nanoseconds): void {
@@ -59,18 +61,21 @@ export class CallWatch {
     this.#step({ type: 'started', at })
   }
 
-  token(at: Nanoseconds, text: string): void {
+  /** `again`: it was seen before, by another owner of the run. */
+  token(at: Nanoseconds, text: string, again = false): void {
+    this.#again = again
     const count = this.#transcript.pieces
     if (count === 1) this.#timers.get('first token')?.()
     const { stallMs } = this.#stage.timeouts
     if (stallMs !== undefined) this.#limit('next token', 'CAESURA_E_TIMEOUT_STALL', stallMs, at)
     this.#step({ type: 'token', at, count, text })
-    if (this.#environment.planned.size > 0) this.#countForPlanned(count)
+    if (this.#environment.planned.size > 0 && !again) this.#countForPlanned(count)
     for (let ended = this.#sentences.feed(text); ended > 0; ended--) {
       this.#sentenceCount += 1
-      this.#listener.sentenceEnd()
+      if (!again) this.#listener.sentenceEnd()
       this.#step({ type: 'sentence-end', at, count: this.#sentenceCount })
     }
+    this.#again = false
   }
 
   /** Nothing is told any more. */
@@ -85,7 +90,7 @@ export class CallWatch {
     const { name, parameter } = this.#stage.policy.trigger
     const { state, interrupt, wakeAt } = triggerOf(this.#environment, name).step(this.#triggerState, event, parameter)
     this.#triggerState = interrupt === undefined ? state : undefined
-    if (interrupt !== undefined) this.#listener.trigger(interrupt)
+    if (interrupt !== undefined && !this.#again) this.#listener.trigger(interrupt)
     else if (wakeAt !== undefined) {
       this.#schedule('trigger', wakeAt, () => this.#step({ type: 'wake', at: this.#environment.journal.now() }))
     }

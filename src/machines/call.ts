@@ -1,6 +1,6 @@
 import { fromCallback } from 'xstate'
 import type { CallEnd } from '../core/call.ts'
-import { type CaesuraError, CallCancelled, type ErrorSummary, summarize } from '../core/errors.ts'
+import { type CaesuraError, CallCancelled, summarize } from '../core/errors.ts'
 import { CallWatch } from './call-watch.ts'
 import { deliver } from './delivery.ts'
 import { environmentOf } from './environment.ts'
@@ -30,21 +30,21 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
     const { request, ledger } = transcript
     const news = (event: CallNews) => sendBack(event)
     const controller = new AbortController()
-    /** The first limit that the call passed: it is stopped, and has failed. `lost`: a token was not taken in. */
-    let passed: { readonly error: ErrorSummary; readonly lost: boolean } | undefined
-
     const cancel = (reason: string) => {
       ledger.set('abort-requested', journal.now())
       controller.abort(new CallCancelled(reason))
     }
     const fail = (error: CaesuraError, lost: boolean) => {
-      if (passed !== undefined) return
-      passed = { error: summarize(error), lost }
+      if (transcript.passed !== undefined) return
+      transcript.passed = { error: summarize(error), lost }
       cancel(error.message)
     }
     const stage = pipeline.stages.find(({ id }) => id === request.stage)!
     const watch = new CallWatch(environment, transcript, stage, {
-      trigger: (trigger) => news({ type: 'call.trigger', trigger }),
+      trigger: (trigger) => {
+        transcript.triggered = true
+        news({ type: 'call.trigger', trigger })
+      },
       signal: (planned) => news({ type: 'call.signal', ...(planned.input !== undefined && { input: planned.input }) }),
       // A call that has been told to stop may take longer than its limits to do so.
       timeout: (error) => controller.signal.aborted || fail(error, false),
@@ -57,6 +57,7 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
     const startedAt = ledger.at('call-start') ?? journal.now()
     ledger.set('call-start', startedAt)
     watch.started(startedAt)
+    if (ledger.at('abort-requested') !== undefined) controller.abort(new CallCancelled('told to stop before'))
     const settled = executor
       .execute(request, {
         clock,
@@ -68,13 +69,15 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
             transcript.backend = backend
             warming.placed()
           },
-          token: (text) => {
+          token: (text, when) => {
             const excess = journal.allowance.take(text)
             if (excess !== undefined) return fail(excess, true)
-            const at = journal.now()
+            const at = when === undefined ? journal.now() : journal.fromClock(when)
             const first = transcript.pieces === 0
             transcript.append(text, at)
             if (first) ledger.set('first-token', at)
+            // The owner before has told it, and has done what followed from it.
+            if (transcript.pieces <= transcript.toldBefore) return watch.token(at, text, true)
             deliver(journal, transcript, text)
             if (first) news({ type: 'call.firstToken' })
             if (transcript.listening) news({ type: 'call.token', text })
@@ -90,11 +93,12 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
         inFlight.delete(settled)
         if (transcript.lastTokenAt !== undefined) ledger.set('last-token', transcript.lastTokenAt)
         ledger.set('settled', journal.now())
+        const { passed, pieces } = transcript
         transcript.end =
           passed !== undefined && (passed.lost || end.end !== 'completed')
-            ? { ...end, end: 'failed', error: passed.error, retryable: !passed.lost && transcript.pieces === 0 }
+            ? { ...end, end: 'failed', error: passed.error, retryable: !passed.lost && pieces === 0 }
             : end
-        news({ type: 'call.settled', end: transcript.end, pieces: transcript.pieces })
+        news({ type: 'call.settled', end: transcript.end, pieces })
       })
     inFlight.set(settled, (reason) => controller.abort(reason))
 

@@ -9,12 +9,8 @@ import type { Entry, Handling, RunDraft } from './run-draft.ts'
 import { commit, enter, passBoundary, placedOf } from './stage-steps.ts'
 
 /** Interrupts the current call, or supersedes the interrupt that is being handled. */
-export function interrupt(
-  draft: RunDraft,
-  trigger: string,
-  input?: string,
-  answer?: (answer: SignalAnswer) => void,
-): void {
+export function interrupt(draft: RunDraft, trigger: string, input?: string, ticket?: number): void {
+  const answer = answerOf(draft, ticket)
   const { journal, pipeline } = draft.environment
   const { current, handling, lastInterrupt } = draft.context
   const from = handling?.from ?? current!
@@ -27,6 +23,7 @@ export function interrupt(
   const at = journal.now()
   const entry = openInterrupt(draft, from, { trigger, at, ...(input !== undefined && { input }) })
   if (answer !== undefined) entry.answer = answer
+  if (ticket !== undefined) entry.ticket = ticket
   const call = journal.call(from.callId)
   call.ledger.set('interrupt', at)
   call.interrupted = true
@@ -65,6 +62,17 @@ export function openInterrupt(
   const { at: _, ...told } = signal
   journal.tell({ type: 'interrupt-signal', stage, callId, interrupt: entry.id, ...told })
   return entry
+}
+
+/** Who waits to hear of the signal with this ticket; asked once. */
+export function answerOf(
+  { environment: { tickets } }: RunDraft,
+  ticket: number | undefined,
+): ((answer: SignalAnswer) => void) | undefined {
+  if (ticket === undefined) return undefined
+  const answer = tickets.get(ticket)
+  tickets.delete(ticket)
+  return answer
 }
 
 /** The newest input wins; the response's clock goes on. */
@@ -141,7 +149,7 @@ function fire(draft: RunDraft, handling: Handling, entry: InterruptEntry): void 
   const isGiven = call.end?.end === 'completed' && call.held === undefined
   commit(draft, callId, isGiven ? call.text : kept)
   draft.update({ outputs: { ...draft.context.outputs, [id]: kept } })
-  const target = targetOf(draft, stage, entry.input)
+  const target = targetOf(draft, stage, draft.context.lastInterrupt?.input)
   if (target === undefined) {
     draft.end({ outcome: 'completed', answerCall: callId })
     return

@@ -145,8 +145,10 @@ function carryOut(
         order('pauseDelivery')
         break
       case 'releaseDelivery':
+        // What was held when the call was told to stop is never told.
+        if (draft.cancelled) break
         order('releaseDelivery')
-        draft.released = !draft.cancelled && !draft.fired && !draft.fireDue
+        draft.released = !draft.fired && !draft.fireDue
         break
       case 'setDeadline':
         draft.deadlineAt = now + msToNs(command.ms)
@@ -157,7 +159,8 @@ function carryOut(
     }
   }
   const clear = draft.cancelled || draft.fired || draft.fireDue || draft.released
-  if (spoken !== undefined || (!draft.decided && clear)) {
+  // Decided once: a deadline that comes after it, or one more signal, decides nothing anew.
+  if (!draft.decided && (spoken !== undefined || clear)) {
     draft.decided = true
     const said = spoken ?? { decision: draft.released ? 'resume' : response.name, reason: response.summary }
     orders.unshift({ type: 'decided', decision: said.decision, reason: said.reason })

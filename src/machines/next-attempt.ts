@@ -27,6 +27,9 @@ const everywhere: ReadonlySet<ErrorCode> = new Set([
   'CAESURA_E_INTERNAL',
 ] satisfies ErrorCode[])
 
+/** A call that has seen so many workers die may be what they died of. */
+const MOST_WORKERS = 10
+
 /** A call that has failed, and how often its target was tried. */
 export interface FailedAttempt {
   readonly end: CallEnd
@@ -38,7 +41,10 @@ export interface FailedAttempt {
 
 /** Whether the same call is worth another attempt. A backend says so of a fault before the first token. */
 export function mayTryAgain({ end, pieces, attempts }: FailedAttempt, retry: Retry): boolean {
-  if (end.end !== 'failed' || attempts >= retry.attempts) return false
+  if (end.end !== 'failed') return false
+  // That a worker died says nothing of the call, so it is made again without having been asked for.
+  if (end.error?.code === 'CAESURA_E_WORKER_LOST' && attempts < MOST_WORKERS) return true
+  if (attempts >= retry.attempts) return false
   if ((end.retryAfterMs ?? 0) > LONGEST_RETRY_AFTER_MS) return false
   if (pieces === 0) return end.retryable === true
   return retry.afterFirstToken === 'restart' && end.error !== undefined && passing.has(end.error.code)

@@ -1,5 +1,5 @@
 import { msToNs, type Nanoseconds, nsToMs } from '../core/clock.ts'
-import { interrupt, openInterrupt, tellDecision } from './interrupt-steps.ts'
+import { answerOf, interrupt, openInterrupt, tellDecision } from './interrupt-steps.ts'
 import type { Entry, PendingSignal, RunDraft } from './run-draft.ts'
 import { refusalOf } from './signal-filter.ts'
 
@@ -18,7 +18,7 @@ export function takeSignal(draft: RunDraft, signal: Omit<PendingSignal, 'at'>): 
   const now = draft.environment.journal.now()
   const refusal = refusalOf(trigger, signal.input, handling === null ? sinceLastMs(draft, now) : undefined)
   if (refusal !== undefined) suppress(draft, from, { ...signal, at: now }, refusal)
-  else if (trigger.debounce === undefined) interrupt(draft, 'signal', signal.input, answerOf(draft, signal.ticket))
+  else if (trigger.debounce === undefined) interrupt(draft, 'signal', signal.input, signal.ticket)
   else {
     if (pending !== null) {
       suppress(draft, from, pending, `a newer signal came within the debounce of ${trigger.debounce} ms`)
@@ -34,7 +34,7 @@ export function endDebounce(draft: RunDraft): void {
   const { pending } = draft.context
   draft.stop(DEBOUNCE)
   draft.update({ pending: null })
-  if (pending !== null) interrupt(draft, 'signal', pending.input, answerOf(draft, pending.ticket))
+  if (pending !== null) interrupt(draft, 'signal', pending.input, pending.ticket)
 }
 
 function sinceLastMs({ environment: { journal } }: RunDraft, now: Nanoseconds): number | undefined {
@@ -48,12 +48,4 @@ function suppress(draft: RunDraft, from: Entry, { input, at, ticket }: PendingSi
   entry.suppressed = true
   tellDecision(draft, entry, 'suppressed', reason)
   answerOf(draft, ticket)?.({ accepted: false, reason })
-}
-
-/** Who waits to hear of the signal with this ticket; asked once. */
-function answerOf({ environment: { tickets } }: RunDraft, ticket: number | undefined) {
-  if (ticket === undefined) return undefined
-  const answer = tickets.get(ticket)
-  tickets.delete(ticket)
-  return answer
 }

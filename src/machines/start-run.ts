@@ -19,6 +19,10 @@ export interface PersistedRun {
 
 export interface HostedRun extends RunHandle {
   persist(): PersistedRun
+  /** A signal that somebody waits to hear of under this ticket (`RunEnvironment.tickets`). */
+  signal(ticket: number, input?: string): void
+  /** Calls back whenever the run's machine has taken a step. */
+  onStep(listener: () => void): void
   /** Leaves the run to another owner: nothing is sent to it any more, and its calls are not cancelled by us. */
   abandon(): void
 }
@@ -87,6 +91,8 @@ export function startRun(environment: RunEnvironment, cancelSignal?: AbortSignal
     cancel: (reason) => {
       if (journal.end === undefined) cancel(reason)
     },
+    signal: (ticket, input) => actor.send({ type: 'signal', ticket, ...(input !== undefined && { input }) }),
+    onStep: (listener) => void actor.subscribe({ next: listener, error: () => undefined }),
     persist: () => ({ machine: 'run', version: 1, snapshot: actor.getPersistedSnapshot() }),
     abandon: () => {
       withdrawPlanned()

@@ -1,0 +1,80 @@
+import { Command, Option } from 'commander'
+import { CaesuraError } from '../core/errors.ts'
+import { type ScriptTimes, serveModel } from '../model-serving.ts'
+import { printJson, printLines } from './output.ts'
+import { stopOnSignals } from './stop-on-signals.ts'
+
+interface ModelServerFlags {
+  readonly host: string
+  readonly port: number
+  readonly slots: number
+  readonly queue: number
+  readonly backend: 'embedded' | 'scripted'
+  readonly model?: string
+  readonly tokens?: number
+  readonly firstTokenMs?: number
+  readonly tokenMs?: number
+  readonly json?: boolean
+}
+
+const DEFAULT_PORT = 11_500
+const HIGHEST_PORT = 65_535
+const MOST_SLOTS = 256
+const LARGEST = 1_000_000
+
+/** `model-server`: serves a model until it is told to stop by SIGINT or SIGTERM, and exits 0 then. */
+export function modelServerCommand(): Command {
+  const port = whole('--port', 0, HIGHEST_PORT)
+  return new Command('model-server')
+    .description("serve the embedded model over Ollama's HTTP interface")
+    .option('--host <address>', 'where it listens', '127.0.0.1')
+    .option('--port <n>', '0 takes a free one', port, DEFAULT_PORT)
+    .option('--model <file>', 'a GGUF file; the bundled model by default')
+    .option('--slots <n>', 'calls at once', whole('--slots', 1, MOST_SLOTS), 1)
+    .option('--queue <n>', 'calls that may wait; one more is answered 503', whole('--queue', 0, LARGEST), 512)
+    .addOption(new Option('--backend <name>', 'what answers').choices(['embedded', 'scripted']).default('embedded'))
+    .option('--tokens <n>', 'with --backend scripted: pieces of an answer', whole('--tokens', 1, LARGEST))
+    .option('--first-token-ms <n>', '… from a request to the first piece', whole('--first-token-ms', 0, LARGEST))
+    .option('--token-ms <n>', '… between two pieces', whole('--token-ms', 0, LARGEST))
+    .option('--json', 'one JSON document on stdout when it listens')
+    .action(modelServer)
+}
+
+const whole = (flag: string, min: number, max: number) => (value: string) => {
+  const count = Number(value)
+  if (/^\d+$/.test(value) && count >= min && count <= max) return count
+  throw new CaesuraError('CAESURA_E_USAGE', `${flag} cannot be read`, {
+    received: value,
+    expected: `a whole number from ${min} to ${max}`,
+  })
+}
+
+async function modelServer(flags: ModelServerFlags): Promise<void> {
+  const { host, port, slots, queue, model, json } = flags
+  const script = scriptOf(flags)
+  const stop = stopOnSignals()
+  try {
+    const { server, model: name } = await serveModel({
+      ...{ host, port, slots, queue },
+      ...(model !== undefined && { model }),
+      ...(script !== undefined && { script }),
+    })
+    if (json) printJson({ url: server.url, model: name, slots, pid: process.pid })
+    else printLines([`model-server: ${server.url} (model ${name}, ${slots} ${slots === 1 ? 'slot' : 'slots'})`])
+    if (!stop.signal.aborted)
+      await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }))
+    await server.close()
+  } finally {
+    stop.dispose()
+  }
+}
+
+function scriptOf({ backend, tokens, firstTokenMs, tokenMs }: ModelServerFlags): ScriptTimes | undefined {
+  const times = Object.entries({ tokens, firstTokenMs, tokenMs }).filter(([, value]) => value !== undefined)
+  if (backend === 'scripted') return Object.fromEntries(times)
+  if (times.length === 0) return undefined
+  throw new CaesuraError(
+    'CAESURA_E_USAGE',
+    '--tokens, --first-token-ms and --token-ms are of use with --backend scripted only',
+  )
+}

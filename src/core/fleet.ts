@@ -1,0 +1,89 @@
+import type { SignalAnswer, StartOptions } from './engine.ts'
+import type { RunEvent } from './event.ts'
+import type { Pipeline } from './pipeline.ts'
+import type { RunRecord } from './record.ts'
+
+/** What is said of a run when it is submitted, beside what `Engine.start` takes. */
+export interface SubmitOptions extends Omit<StartOptions, 'signal'> {
+  /** 32 hex digits; made by default. */
+  readonly traceId?: string
+  /** Whom it counts for: the next run of one that has many waits behind those of one that has few. Nobody by default. */
+  readonly tenant?: string
+  /** Smaller goes first; 0 by default. */
+  readonly priority?: number
+  /** Alias → the model's name as the servers know it. */
+  readonly models?: Readonly<Record<string, string>>
+}
+
+/** Where a run is. */
+export interface FleetRun {
+  readonly runId: string
+  readonly pipeline: string
+  /** `waiting`: no worker has begun with it. */
+  readonly status: 'waiting' | 'running' | 'ended'
+  /** ms since 1970. */
+  readonly submittedAt: number
+  readonly tenant: string
+  /** The number of its last event so far. */
+  readonly seq: number
+  /** Once it has ended. */
+  readonly record?: RunRecord
+  /** Why it was put aside: what Redis holds of it could not be read. Then it has ended without a record. */
+  readonly dead?: string
+}
+
+/** Which runs to list. */
+export interface RunFilter {
+  readonly status?: 'live' | 'ended'
+  readonly pipeline?: string
+  readonly tenant?: string
+  readonly outcome?: RunRecord['outcome']
+  /** At most so many; 50 by default, 500 at most. */
+  readonly limit?: number
+  /** Where the page before ended. */
+  readonly cursor?: string
+}
+
+/** A node that a stage worker serves, as it said itself at `seen`. */
+export interface FleetNode {
+  readonly name: string
+  /** The worker that serves it. */
+  readonly worker: string
+  readonly pool: string
+  readonly backend: string
+  readonly address?: string
+  readonly slots: number
+  readonly busy: number
+  readonly models: readonly string[]
+  /** Of this software. */
+  readonly version: string
+  /** `down`: its server does not answer, or fails again and again. */
+  readonly state: 'up' | 'down' | 'stopping'
+  readonly reason?: string
+  /** ms since 1970 on the fleet's clock. */
+  readonly seen: number
+}
+
+/** The fleet as any process sees it. Everything waits while Redis is away, and goes on when it is back. */
+export interface Fleet {
+  /**
+   * Submits a run. With the id of a run that is there already nothing new is started (`isNew` false). Resolves once the run is safe.
+   * Throws `CAESURA_E_USAGE` for an id that is none.
+   */
+  submit(pipeline: Pipeline, options: SubmitOptions): Promise<{ runId: string; traceId: string; isNew: boolean }>
+  /** Throws `CAESURA_E_RUN_UNKNOWN`. */
+  read(runId: string): Promise<FleetRun>
+  /** Newest first: those that have not ended, then those that have. */
+  list(filter?: RunFilter): Promise<{ readonly runs: readonly FleetRun[]; readonly cursor?: string }>
+  /** The events after `seq`, then those to come, to the run's end or until the signal is aborted. Throws `CAESURA_E_RUN_UNKNOWN`, `CAESURA_E_READER_SLOW`. */
+  events(runId: string, seq?: number, signal?: AbortSignal): AsyncGenerator<RunEvent, void, undefined>
+  /** Sends a signal; resolves to what was decided, wherever the run is. Throws `CAESURA_E_RUN_UNKNOWN`. */
+  interrupt(runId: string, signal?: { readonly input?: string }): Promise<SignalAnswer>
+  /** Orders the run to end; false where it had ended. Throws `CAESURA_E_RUN_UNKNOWN`. */
+  cancel(runId: string, reason?: string): Promise<boolean>
+  /** Who serves calls now, by name. */
+  nodes(): Promise<readonly FleetNode[]>
+  /** How long Redis takes to answer, ms. Throws `CAESURA_E_REDIS` when it does not within `limitMs`. */
+  ping(limitMs: number): Promise<number>
+  close(): Promise<void>
+}

@@ -1,0 +1,27 @@
+import { catalogue } from './compose.ts'
+import type { Fleet } from './core/fleet.ts'
+import type { Node } from './core/ports.ts'
+import { version } from './version.ts'
+import { FleetClient } from './workers/fleet-client.ts'
+import { type FleetWorker, startPipelineWorker } from './workers/pipeline-worker.ts'
+import type { FleetAddress } from './workers/redis.ts'
+import type { Retention } from './workers/run-session.ts'
+import { type StageWorkerSettings, startStageWorker } from './workers/stage-worker.ts'
+
+export type { FleetAddress, FleetWorker, Retention }
+
+/** The fleet behind a Redis. Throws `CAESURA_E_REDIS`. */
+export const connectFleet = (address: FleetAddress): Promise<Fleet> => FleetClient.open(address)
+
+/** Hosts runs in this process. Throws `CAESURA_E_REDIS`. */
+export const hostRuns = (settings: {
+  readonly redis: FleetAddress
+  /** Runs at once; 500 by default. */
+  readonly runs?: number
+  readonly retention?: Partial<Retention>
+  log?(line: string): void
+}): Promise<FleetWorker> => startPipelineWorker({ ...settings, catalogue })
+
+/** Serves a node's slots to the fleet from this process. Throws `CAESURA_E_REDIS`, `CAESURA_E_NODE_TAKEN`. */
+export const serveNode = (node: Node, settings: Omit<StageWorkerSettings, 'node' | 'version'>): Promise<FleetWorker> =>
+  startStageWorker({ ...settings, node, version })

@@ -1,0 +1,145 @@
+import type { ServerResponse } from 'node:http'
+import Fastify, { type FastifyInstance } from 'fastify'
+import { CaesuraError, summarize } from '../../core/errors.ts'
+import type { Backend, ModelInfo } from '../../core/ports.ts'
+import { answerCall } from './answer-call.ts'
+import type { Route } from './answer-lines.ts'
+import { sendJson } from './answer-stream.ts'
+import { CallSlots } from './call-slots.ts'
+import { isName, loadedOf, showOf, tagged, tagsOf } from './descriptions.ts'
+import { modelNotFound, Refusal, refusalOf } from './refusal.ts'
+import { type AnswerRequest, readChat, readGenerate, readShow } from './requests.ts'
+import { ServedModel } from './served-model.ts'
+
+export interface ModelServerSettings {
+  /** Makes a backend that has the model; called again after the model was unloaded. */
+  readonly backend: () => Backend
+  /** The names of the model, at least one, without a tag or with one. The first is the one that backends are given. */
+  readonly names: readonly [string, ...string[]]
+  /** What the listings say of it. */
+  readonly info: ModelInfo
+  /** When the model's file was changed, ms since 1970; now by default. */
+  readonly modifiedAt?: number
+  /** Calls at once; 1 by default. */
+  readonly slots?: number
+  /** Calls that wait for a slot at most; one more is answered 503. 512 by default, as `OLLAMA_MAX_QUEUE`. */
+  readonly queue?: number
+  /** 127.0.0.1 by default. */
+  readonly host?: string
+  /** 0 for a free one. */
+  readonly port: number
+}
+
+export interface ModelServer {
+  readonly url: string
+  /** Stops listening, cancels every call, and closes the backend. */
+  close(): Promise<void>
+}
+
+/** The version of Ollama whose answers these are like. */
+export const SERVED_VERSION = '0.32.15-caesura'
+
+const BODY_BYTES = 16 * 1024 * 1024
+/** A request that takes longer to arrive is cut off, ms. */
+const ARRIVAL_MS = 60_000
+const DEFAULT_QUEUE = 512
+
+/**
+ * A backend behind Ollama's HTTP interface. The model is loaded before it listens. Throws what `Backend.load` does, and
+ * `CAESURA_E_LISTEN`.
+ */
+export async function startModelServer(settings: ModelServerSettings): Promise<ModelServer> {
+  const { names, info, slots = 1, queue = DEFAULT_QUEUE, host = '127.0.0.1', port } = settings
+  const closing = new AbortController()
+  const model = new ServedModel(names[0], settings.backend)
+  const serving = { model, slots: new CallSlots(slots, queue), signal: closing.signal }
+  const description = { names: names.map(tagged), info, modifiedAt: settings.modifiedAt ?? Date.now() }
+  const running = new Set<Promise<void>>()
+
+  const check = (name: string): void => {
+    if (name !== '' && !isName(name)) throw new Refusal(400, 'invalid model name')
+    if (!description.names.includes(tagged(name))) throw modelNotFound(name)
+  }
+  /** Fastify has no part in an answer that may be a stream. */
+  const answer = async (route: Route, read: (body: unknown) => AnswerRequest, body: unknown, raw: ServerResponse) => {
+    try {
+      const request = read(body)
+      check(request.model)
+      await answerCall(route, request, raw, serving)
+    } catch (error) {
+      // What went wrong in the middle of an answer can only be shown by its end.
+      if (raw.headersSent) return void raw.destroy()
+      const { status, message } = error instanceof Refusal ? error : refusalOf(summarize(error))
+      sendJson(raw, status, { error: message })
+    }
+  }
+
+  const app = Fastify({ bodyLimit: BODY_BYTES, requestTimeout: ARRIVAL_MS, forceCloseConnections: true })
+  speakLikeOllama(app)
+  app.get('/', (_request, reply) => reply.type('text/plain; charset=utf-8').send('Ollama is running'))
+  app.get('/api/version', () => ({ version: SERVED_VERSION }))
+  app.get('/api/tags', () => tagsOf(description))
+  app.get('/api/ps', () => loadedOf(description, model.isLoaded))
+  app.post('/api/show', ({ body }) => {
+    check(readShow(body))
+    return showOf(description)
+  })
+  for (const [route, read] of [['chat', readChat] as const, ['generate', readGenerate] as const])
+    app.post(`/api/${route}`, ({ body }, reply) => {
+      reply.hijack()
+      const call = answer(route, read, body, reply.raw)
+      running.add(call)
+      return call.finally(() => running.delete(call))
+    })
+
+  try {
+    await model.acquire(closing.signal)
+    model.release()
+    const url = await listen(app, host, port)
+    return {
+      url,
+      async close() {
+        closing.abort()
+        await app.close()
+        await Promise.allSettled(running)
+        await model.close()
+      },
+    }
+  } catch (error) {
+    await app.close()
+    await model.close()
+    throw error
+  }
+}
+
+/** Whatever a body's type is said to be, it is JSON; and what is wrong is said in Ollama's shapes. */
+function speakLikeOllama(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers()
+  app.addContentTypeParser('*', { parseAs: 'string' }, (_request, body, done) => done(null, body))
+  app.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
+    const status = error instanceof Refusal ? error.status : (error.statusCode ?? 500)
+    return reply.status(status).send({ error: error.message })
+  })
+  app.setNotFoundHandler(({ url }, reply) => {
+    const path = url.replace(/\?.*$/, '')
+    const allowed = ['GET', 'POST'].filter((method) => app.hasRoute({ method, url: path }))
+    reply.type('text/plain')
+    if (allowed.length === 0) return reply.status(404).send('404 page not found')
+    return reply.status(405).header('allow', allowed.join(', ')).send('405 method not allowed')
+  })
+}
+
+async function listen(app: FastifyInstance, host: string, port: number): Promise<string> {
+  try {
+    return await app.listen({ host, port })
+  } catch (cause) {
+    const { code = '', message } = cause as NodeJS.ErrnoException
+    const inUse = code === 'EADDRINUSE'
+    const why = inUse ? 'another program listens there' : message
+    throw new CaesuraError('CAESURA_E_LISTEN', `cannot listen on ${host}:${port}: ${why}`, {
+      received: `${host}:${port}`,
+      ...(inUse && { hint: 'Choose another port, or 0 for a free one.' }),
+      cause,
+    })
+  }
+}

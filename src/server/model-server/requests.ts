@@ -1,0 +1,168 @@
+import { z } from 'zod'
+import type { ChatMessage, GenerationOptions } from '../../core/call.ts'
+import { Refusal } from './refusal.ts'
+
+/** What `/api/chat` and `/api/generate` have in common once they are read. */
+export interface AnswerRequest {
+  /** As it was asked for; not checked yet. */
+  readonly model: string
+  /** Empty: the model is to be loaded, or unloaded, and nothing is to be said. */
+  readonly messages: readonly ChatMessage[]
+  /** False: the answer comes in one piece. */
+  readonly stream: boolean
+  /** Whether the model leaves memory after this (`keep_alive` 0). */
+  readonly unload: boolean
+  /** Reads the options, which Ollama does after it has looked for the model. Throws a `Refusal` (500). */
+  options(): GenerationOptions
+}
+
+const duration = /^[-+]?(0|((\d+\.?\d*|\.\d+)(ns|us|µs|ms|s|m|h))+)$/
+/** Seconds, or a duration of Go. */
+const keepAlive = z
+  .union([z.number(), z.string().refine((text) => duration.test(text), { params: { go: 'duration' } })])
+  .nullish()
+  .transform((value) => (typeof value === 'string' ? !/[1-9]/.test(value) : value === 0))
+
+const unsupported = z.unknown().optional()
+const shared = {
+  model: z.string().nullish(),
+  stream: z.boolean().nullish(),
+  options: z.record(z.string(), z.unknown()).nullish(),
+  keep_alive: keepAlive,
+  format: unsupported,
+  think: unsupported,
+  logprobs: unsupported,
+}
+const chatBody = z.object({
+  ...shared,
+  messages: z
+    .array(z.object({ role: z.string(), content: z.string().nullish(), images: unsupported, tool_calls: unsupported }))
+    .nullish(),
+  tools: unsupported,
+})
+const generateBody = z.object({
+  ...shared,
+  prompt: z.string().nullish(),
+  system: z.string().nullish(),
+  suffix: unsupported,
+  images: unsupported,
+  template: unsupported,
+  raw: unsupported,
+  context: unsupported,
+})
+const showBody = z.object({ model: z.string().nullish(), name: z.string().nullish() })
+
+/** Throws a `Refusal` (400). */
+export function readChat(text: unknown): AnswerRequest {
+  const body = read(chatBody, 'ChatRequest', text)
+  const messages = (body.messages ?? []).map(({ role, content, images, tool_calls: calls }): ChatMessage => {
+    refuseGiven({ images, tool_calls: calls })
+    if (role === 'system' || role === 'user' || role === 'assistant') return { role, content: content ?? '' }
+    throw new Refusal(400, `the role ${JSON.stringify(role)} is not supported by this server`)
+  })
+  refuseGiven({ tools: body.tools, format: body.format, think: body.think, logprobs: body.logprobs })
+  return requestOf(body, messages)
+}
+
+/** Throws a `Refusal` (400). */
+export function readGenerate(text: unknown): AnswerRequest {
+  const { prompt, system, ...body } = read(generateBody, 'GenerateRequest', text)
+  const { suffix, images, template, raw, context, format, think, logprobs } = body
+  refuseGiven({ suffix, images, template, raw, context, format, think, logprobs })
+  const asked: ChatMessage[] = prompt ? [{ role: 'user', content: prompt }] : []
+  return requestOf(body, system && prompt ? [{ role: 'system', content: system }, ...asked] : asked)
+}
+
+/** The model that is asked after. Throws a `Refusal` (400). */
+export function readShow(text: unknown): string {
+  const { model, name } = read(showBody, 'ShowRequest', text)
+  return model || name || ''
+}
+
+type Shared = Pick<z.infer<typeof chatBody>, 'model' | 'stream' | 'options' | 'keep_alive'>
+
+const requestOf = (body: Shared, messages: readonly ChatMessage[]): AnswerRequest => ({
+  model: body.model ?? '',
+  messages,
+  stream: body.stream ?? true,
+  unload: body.keep_alive,
+  options: () => generationOptions(body.options ?? {}),
+})
+
+/** What this server cannot do is refused: an answer that ignored it would be another one than was asked for. */
+function refuseGiven(fields: Readonly<Record<string, unknown>>): void {
+  for (const [name, value] of Object.entries(fields)) {
+    const isEmpty = Array.isArray(value) ? value.length === 0 : !value
+    if (!isEmpty) throw new Refusal(400, `${name} is not supported by this server`)
+  }
+}
+
+function read<T>(schema: z.ZodType<T>, name: string, text: unknown): T {
+  if (typeof text !== 'string' || text === '') throw new Refusal(400, 'missing request body')
+  let json: unknown
+  try {
+    json = JSON.parse(text)
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error)
+    throw new Refusal(
+      400,
+      /unexpected end|unterminated|expected .* at position/i.test(reason) ? 'unexpected EOF' : reason,
+    )
+  }
+  const parsed = schema.safeParse(json)
+  if (parsed.success) return parsed.data
+  throw new Refusal(400, goSentence(parsed.error.issues[0], name, json))
+}
+
+const goTypes: Readonly<Record<string, string>> = { boolean: 'bool', number: 'float64', array: '[]', record: 'map' }
+
+/** What Go's decoder says of a value of a wrong type. */
+function goSentence(issue: z.core.$ZodIssue | undefined, name: string, json: unknown): string {
+  const path = issue?.path ?? []
+  const value = path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | undefined)?.[key], json)
+  const kind = Array.isArray(value) ? 'array' : value === null ? 'null' : typeof value
+  if (path[0] === 'keep_alive') return `time: invalid duration ${JSON.stringify(value)}`
+  const got = kind === 'boolean' ? 'bool' : kind
+  if (path.length === 0) return `json: cannot unmarshal ${got} into Go value of type api.${name}`
+  const expected = issue?.code === 'invalid_type' ? issue.expected : ''
+  const fields = path.filter((key) => typeof key === 'string').join('.')
+  return `json: cannot unmarshal ${got} into Go struct field ${name}.${fields} of type ${goTypes[expected] ?? expected}`
+}
+
+const optionTypes = {
+  temperature: 'float32',
+  top_p: 'float32',
+  num_predict: 'integer',
+  seed: 'integer',
+  top_k: 'integer',
+  num_ctx: 'integer',
+} as const
+
+/** Throws a `Refusal` (500). Options that are not known are ignored, as by Ollama. */
+function generationOptions(options: Readonly<Record<string, unknown>>): GenerationOptions {
+  const numberOf = (name: keyof typeof optionTypes): number | undefined => {
+    const value = options[name] ?? undefined
+    if (value === undefined || typeof value === 'number') return value
+    throw new Refusal(500, `option "${name}" must be of type ${optionTypes[name]}`)
+  }
+  const wholeOf = (name: keyof typeof optionTypes) => {
+    const value = numberOf(name)
+    return value === undefined ? undefined : Math.trunc(value)
+  }
+  /** 0 and less mean "no limit" or "the default". */
+  const positive = (value: number | undefined) => (value !== undefined && value > 0 ? value : undefined)
+  const stop = z.array(z.string()).nullish().safeParse(options.stop)
+  if (!stop.success) throw new Refusal(500, 'option "stop" must be of type array')
+  const [temperature, topP, seed] = [numberOf('temperature'), numberOf('top_p'), wholeOf('seed')]
+  const [maxTokens, contextTokens] = [positive(wholeOf('num_predict')), positive(wholeOf('num_ctx'))]
+  const topK = wholeOf('top_k')
+  return {
+    ...(temperature !== undefined && { temperature }),
+    ...(topP !== undefined && { topP }),
+    ...(seed !== undefined && { seed }),
+    ...(maxTokens !== undefined && { maxTokens }),
+    ...(topK !== undefined && topK >= 0 && { topK }),
+    ...(contextTokens !== undefined && { contextTokens }),
+    ...(stop.data && stop.data.length > 0 && { stop: stop.data.filter((text) => text !== '') }),
+  }
+}

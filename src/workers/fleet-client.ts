@@ -1,0 +1,264 @@
+import { randomBytes, randomUUID } from 'node:crypto'
+import type { PlannedSignal, SignalAnswer } from '../core/engine.ts'
+import { CaesuraError } from '../core/errors.ts'
+import type { RunEvent } from '../core/event.ts'
+import type { Fleet, FleetNode, FleetRun, RunFilter, SubmitOptions } from '../core/fleet.ts'
+import type { Pipeline } from '../core/pipeline.ts'
+import { recordSchema } from '../core/record.ts'
+import { Inbox } from './inbox.ts'
+import { readNodes } from './node-directory.ts'
+import { type FleetAddress, type FleetRedis, openFleetRedis } from './redis.ts'
+import { RunReader } from './run-reader.ts'
+import { FLEET_VERSION, type RunSpec } from './run-spec.ts'
+import { TicketQueues } from './ticket-queues.ts'
+
+/** Runs outlive the process that submitted them: only their ids matter. */
+const runIdPattern = /^[A-Za-z0-9_-]{1,100}$/
+
+/** Submits runs to a fleet, reads them, interrupts and cancels them, from any process. */
+export class FleetClient implements Fleet {
+  readonly redis: FleetRedis
+  readonly #inbox: Inbox
+  readonly #tickets: TicketQueues
+  readonly #readers = new Map<string, Set<RunReader>>()
+  readonly #answers = new Map<string, (answer: SignalAnswer) => void>()
+  #delivered: Record<string, number> = {}
+  #timer: NodeJS.Timeout | undefined
+
+  /** Throws `CAESURA_E_REDIS`. */
+  static async open(address: FleetAddress): Promise<FleetClient> {
+    const client = new FleetClient(await openFleetRedis(address))
+    await client.#inbox.open()
+    return client
+  }
+
+  private constructor(redis: FleetRedis) {
+    this.redis = redis
+    this.#inbox = new Inbox(redis)
+    this.#tickets = new TicketQueues(redis)
+    this.#inbox.on('events', (runId, events) => {
+      for (const reader of this.#readers.get(runId as string) ?? []) reader.take(events as RunEvent[])
+    })
+    this.#inbox.on('answer', (id, answer) => {
+      this.#answers.get(id as string)?.(answer as SignalAnswer)
+      this.#answers.delete(id as string)
+    })
+    this.#inbox.onGap(() => {
+      for (const readers of this.#readers.values()) for (const reader of readers) reader.catchUp()
+    })
+  }
+
+  async submit(
+    pipeline: Pipeline,
+    options: SubmitOptions,
+  ): Promise<{ runId: string; traceId: string; isNew: boolean }> {
+    const { runId = randomUUID(), tenant = '', priority = 0, models = {}, input, vars = {}, signals = [] } = options
+    if (!runIdPattern.test(runId)) {
+      throw new CaesuraError('CAESURA_E_USAGE', 'a run id of a fleet is 1 to 100 letters, digits, - or _', {
+        received: runId,
+      })
+    }
+    const { traceId = randomBytes(16).toString('hex') } = options
+    const spec: RunSpec = {
+      version: FLEET_VERSION,
+      pipeline,
+      input,
+      vars,
+      models,
+      signals: signals.map((signal): PlannedSignal => ({ ...signal })),
+      traceId,
+      tenant,
+      priority,
+      keepText: true,
+    }
+    const [answer, ofTenant] = await this.redis.call('submit', runId, JSON.stringify(spec), Date.now(), tenant)
+    // The more a tenant has running, the later its next run comes; without a tenant runs are served in their order.
+    if (answer === 'ok') await this.#tickets.addRun(runId, tenant === '' ? priority : priority + Number(ofTenant))
+    return { runId, traceId, isNew: answer === 'ok' }
+  }
+
+  async read(runId: string): Promise<FleetRun> {
+    const [run] = await this.#readAll([runId])
+    if (run === undefined) throw unknownRun(runId)
+    return run
+  }
+
+  async list(filter: RunFilter = {}): Promise<{ runs: FleetRun[]; cursor?: string }> {
+    const { keys } = this.redis
+    const limit = Math.min(filter.limit ?? 50, MOST_LISTED)
+    const sets =
+      filter.status === 'live' ? [keys.live] : filter.status === 'ended' ? [keys.finished] : [keys.live, keys.finished]
+    const [setIndex = 0, offset = 0] = (filter.cursor ?? '0-0').split('-').map(Number)
+    const runs: FleetRun[] = []
+    for (let [set, at] = [setIndex, offset]; set < sets.length; set++, at = 0) {
+      for (;;) {
+        const ids = await this.redis.client.zrevrange(sets[set]!, at, at + PAGE - 1)
+        for (const run of await this.#readAll(ids)) {
+          at += 1
+          if (run === undefined || !matches(run, filter)) continue
+          runs.push(run)
+          if (runs.length === limit) return { runs, cursor: `${set}-${at}` }
+        }
+        if (ids.length < PAGE) break
+      }
+    }
+    return { runs }
+  }
+
+  async *events(runId: string, seq = 0, signal?: AbortSignal): AsyncGenerator<RunEvent, void, undefined> {
+    for await (const event of this.#follow(runId, seq, signal)) {
+      this.#noteDelivered(runId, event.seq)
+      yield event
+    }
+  }
+
+  /** Resolves when the run has ended. Throws as `events` does. */
+  async ended(runId: string): Promise<void> {
+    const { seq, status } = await this.read(runId)
+    if (status === 'ended') return
+    for await (const event of this.#follow(runId, seq)) if (event.type === 'run-end') return
+  }
+
+  async interrupt(runId: string, { input }: { input?: string } = {}): Promise<SignalAnswer> {
+    const id = randomUUID()
+    const answered = new Promise<SignalAnswer>((resolve) => this.#answers.set(id, resolve))
+    const payload = ['interrupt', input === undefined ? {} : { input }, { inbox: this.#inbox.id, id }]
+    const [answer] = await this.redis.call('signal', runId, JSON.stringify(payload), id)
+    if (answer === 'ok') return answered
+    this.#answers.delete(id)
+    if (answer === 'unknown') throw unknownRun(runId)
+    return { accepted: false, code: 'CAESURA_E_RUN_ENDED', reason: 'the run has ended' }
+  }
+
+  async cancel(runId: string, reason = 'cancelled'): Promise<boolean> {
+    const [answer] = await this.redis.call('signal', runId, JSON.stringify(['cancel', reason]), randomUUID())
+    if (answer === 'unknown') throw unknownRun(runId)
+    return answer === 'ok'
+  }
+
+  nodes(): Promise<FleetNode[]> {
+    return readNodes(this.redis)
+  }
+
+  async ping(limitMs: number): Promise<number> {
+    const began = performance.now()
+    const answer = await Promise.race([
+      this.redis.client.ping(),
+      new Promise<undefined>((resolve) => setTimeout(() => resolve(undefined), limitMs).unref()),
+    ])
+    if (answer === undefined) throw new CaesuraError('CAESURA_E_REDIS', `Redis does not answer within ${limitMs} ms`)
+    return performance.now() - began
+  }
+
+  async close(): Promise<void> {
+    clearTimeout(this.#timer)
+    this.#inbox.close()
+    await this.#tickets.close()
+    this.redis.close()
+  }
+
+  async #readAll(runIds: readonly string[]): Promise<(FleetRun | undefined)[]> {
+    if (runIds.length === 0) return []
+    const { client, keys } = this.redis
+    const rows = await client.pipeline(runIds.map((runId) => ['hmget', keys.run(runId), ...FIELDS])).exec()
+    return runIds.map((runId, index) => runOf(runId, (rows?.[index]?.[1] ?? []) as (string | null)[]))
+  }
+
+  async *#follow(runId: string, seq: number, signal?: AbortSignal): AsyncGenerator<RunEvent, void, undefined> {
+    const reader = new RunReader(this.redis, runId, seq)
+    const readers = this.#readers.get(runId) ?? new Set()
+    readers.add(reader)
+    this.#readers.set(runId, readers)
+    const stop = () => reader.stop()
+    signal?.addEventListener('abort', stop, { once: true })
+    try {
+      const [answer] = await this.redis.call('follow', runId, this.#inbox.id)
+      if (answer === 'unknown') throw unknownRun(runId)
+      reader.catchUp()
+      yield* reader.events()
+    } finally {
+      signal?.removeEventListener('abort', stop)
+      readers.delete(reader)
+      if (readers.size === 0) {
+        this.#readers.delete(runId)
+        void this.redis.client.srem(this.redis.keys.readers(runId), this.#inbox.id).catch(() => undefined)
+      }
+    }
+  }
+
+  /** Tells the owners what their readers were handed: what `carry: delivered` goes by. Not for each event. */
+  #noteDelivered(runId: string, seq: number): void {
+    this.#delivered[runId] = seq
+    this.#timer ??= setTimeout(() => {
+      this.#timer = undefined
+      const delivered = this.#delivered
+      this.#delivered = {}
+      void this.#tellDelivered(delivered).catch(() => undefined)
+    }, DELIVERED_MS)
+  }
+
+  async #tellDelivered(delivered: Record<string, number>): Promise<void> {
+    const { client, keys } = this.redis
+    const runs = Object.keys(delivered)
+    const owners = await client.pipeline(runs.map((run) => ['hget', keys.run(run), 'owner'])).exec()
+    const byOwner = new Map<string, Record<string, number>>()
+    for (const [index, run] of runs.entries()) {
+      const owner = owners?.[index]?.[1]
+      if (typeof owner !== 'string') continue
+      const entry = byOwner.get(owner) ?? {}
+      entry[run] = delivered[run]!
+      byOwner.set(owner, entry)
+    }
+    for (const [owner, seqs] of byOwner) {
+      await client.xadd(
+        keys.inbox(owner),
+        'NOMKSTREAM',
+        'MAXLEN',
+        '~',
+        '50000',
+        '*',
+        'd',
+        JSON.stringify(['delivered', seqs]),
+      )
+    }
+  }
+}
+
+/** How long the news that events were delivered wait for others, ms. */
+const DELIVERED_MS = 20
+
+const MOST_LISTED = 500
+const PAGE = 200
+const FIELDS = ['status', 'submitted', 'seq', 'spec', 'record', 'tenant', 'dead']
+
+function runOf(runId: string, fields: readonly (string | null)[]): FleetRun | undefined {
+  const [status, submitted, seq, spec, record, tenant, dead] = fields
+  if (status == null) return undefined
+  return {
+    runId,
+    pipeline: nameIn(spec),
+    status: status === 'ended' ? 'ended' : seq === '0' ? 'waiting' : 'running',
+    submittedAt: Number(submitted),
+    tenant: tenant ?? '',
+    seq: Number(seq),
+    ...(record != null && { record: recordSchema.parse(JSON.parse(record)) }),
+    ...(dead != null && { dead }),
+  }
+}
+
+/** A run whose spec is unreadable is listed all the same. */
+function nameIn(spec: string | null | undefined): string {
+  try {
+    return (JSON.parse(spec ?? '') as RunSpec).pipeline.name
+  } catch {
+    return ''
+  }
+}
+
+const matches = ({ pipeline, tenant, record }: FleetRun, filter: RunFilter): boolean =>
+  (filter.pipeline === undefined || filter.pipeline === pipeline) &&
+  (filter.tenant === undefined || filter.tenant === tenant) &&
+  (filter.outcome === undefined || filter.outcome === record?.outcome)
+
+const unknownRun = (runId: string): CaesuraError =>
+  new CaesuraError('CAESURA_E_RUN_UNKNOWN', `no run has this id: ${runId}`, { received: runId })

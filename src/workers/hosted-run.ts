@@ -1,0 +1,227 @@
+import type { SignalAnswer } from '../core/engine.ts'
+import type { Estimates } from '../core/estimates.ts'
+import type { RunEvent } from '../core/event.ts'
+import { Journal } from '../core/journal.ts'
+import type { PolicyCatalogue } from '../core/policy.ts'
+import { renderKnownStart, renderTemplate } from '../core/template.ts'
+import type { GeneratedText } from '../core/transcript.ts'
+import { type HostedRun, startRun } from '../machines/start-run.ts'
+import type { FleetClock } from './fleet-clock.ts'
+import type { NewsBatch } from './news.ts'
+import type { NodeDirectory } from './node-directory.ts'
+import { QueueExecutor } from './queue-executor.ts'
+import type { FleetRedis } from './redis.ts'
+import { type Retention, RunSession } from './run-session.ts'
+import { FLEET_VERSION, type RunState, readSpec, readState } from './run-spec.ts'
+import type { TicketQueues } from './ticket-queues.ts'
+
+/** What the runs of one process share. */
+export interface Host {
+  readonly redis: FleetRedis
+  readonly clock: FleetClock
+  readonly directory: NodeDirectory
+  readonly tickets: TicketQueues
+  readonly estimates: Estimates
+  readonly catalogue: PolicyCatalogue
+  readonly retention: Retention
+  readonly inbox: string
+}
+
+/** What a signal in Redis says: what is asked, and who waits for the answer. */
+export type SignalPayload =
+  | readonly ['interrupt', { readonly input?: string }, { readonly inbox: string; readonly id: string }]
+  | readonly ['cancel', string]
+
+/** A run that this process owns: its machine, what it writes, and what it hears. */
+export class OwnedRun {
+  readonly session: RunSession
+  readonly #host: Host
+  readonly #runId: string
+  readonly #executor: QueueExecutor
+  readonly #run: HostedRun
+  readonly #journal: Journal
+  readonly #tickets = new Map<number, (answer: SignalAnswer) => void>()
+  #signals: number
+  #catchingUp: 'no' | 'yes' | 'again' = 'no'
+
+  /** Goes on with the run, or starts it. Throws `CAESURA_E_STATE` for what it can't read. */
+  static async open(host: Host, runId: string, epoch: number, fields: Record<string, string>): Promise<OwnedRun> {
+    const spec = readSpec(runId, fields.spec)
+    const state = fields.state === undefined ? undefined : readState(runId, fields.state)
+    const texts = new Map<string, GeneratedText>()
+    for (const [field, value] of Object.entries(fields)) {
+      if (field.startsWith('text:')) texts.set(field.slice(5), JSON.parse(value) as GeneratedText)
+    }
+    const { client, keys } = host.redis
+    const events =
+      state === undefined
+        ? []
+        : (await client.xrange(keys.events(runId), '-', '+')).map(([, [, event]]) => JSON.parse(event!) as RunEvent)
+    const unsettled = (state?.journal.calls ?? []).filter(({ request }) => !texts.has(request.callId))
+    const news = new Map<string, readonly NewsBatch[]>()
+    const queues = new Map<string, string>()
+    for (const { request } of unsettled) {
+      news.set(request.callId, await readNews(host.redis, runId, request.callId))
+      const queue = await client.hget(keys.call(runId, request.callId), 'queue')
+      if (queue !== null) queues.set(request.callId, queue)
+    }
+    return new OwnedRun(host, { runId, epoch, spec, state, texts, events, news, queues })
+  }
+
+  private constructor(
+    host: Host,
+    kept: {
+      runId: string
+      epoch: number
+      spec: ReturnType<typeof readSpec>
+      state: RunState | undefined
+      texts: ReadonlyMap<string, GeneratedText>
+      events: readonly RunEvent[]
+      news: ReadonlyMap<string, readonly NewsBatch[]>
+      queues: ReadonlyMap<string, string>
+    },
+  ) {
+    const { runId, spec, state, texts, events } = kept
+    const { clock, directory, tickets, redis } = host
+    this.#host = host
+    this.#runId = runId
+    this.#signals = state?.signals ?? 0
+    this.session = new RunSession(
+      redis,
+      { runId, epoch: kept.epoch, seq: events.length, kept: texts.keys(), keepText: spec.keepText },
+      host.retention,
+      clock.wall,
+    )
+    const journal = new Journal(
+      { runId, pipeline: spec.pipeline.name, traceId: spec.traceId },
+      clock,
+      undefined,
+      state && { state: state.journal, events, texts },
+    )
+    this.#journal = journal
+    journal.log.noteDelivered(state?.delivered ?? 0)
+    this.#executor = new QueueExecutor({
+      session: this.session,
+      clock,
+      directory,
+      tickets,
+      priority: spec.priority,
+      kept: kept.news,
+      readNews: (callId) => readNews(redis, runId, callId),
+      queueOf: (callId) => kept.queues.get(callId),
+    })
+    const planned = new Set(state?.planned ?? spec.signals)
+    this.session.bind({
+      journal,
+      state: () => ({
+        version: FLEET_VERSION,
+        machine: this.#run.persist(),
+        planned: [...planned],
+        signals: this.#signals,
+        delivered: journal.log.deliveredSeq,
+      }),
+    })
+    this.#run = startRun(
+      {
+        journal,
+        pipeline: spec.pipeline,
+        catalogue: host.catalogue,
+        executor: this.#executor,
+        clock,
+        input: spec.input,
+        vars: spec.vars,
+        resolveModel: (model) => spec.models[model] ?? model,
+        render: renderTemplate,
+        renderKnownStart,
+        nodes: new Set(directory.nodes.map(({ name }) => name)),
+        random: Math.random,
+        estimates: host.estimates,
+        planned,
+        tickets: this.#tickets,
+        inFlight: new Map(),
+      },
+      undefined,
+      state?.machine,
+    )
+    this.#run.onStep(() => this.session.touch())
+    this.session.touch()
+  }
+
+  /** Takes the signals that came while nobody owned the run, and finds those again who wait for an answer. */
+  async catchUp(): Promise<void> {
+    if (this.#catchingUp !== 'no') {
+      this.#catchingUp = 'again'
+      return
+    }
+    const { client, keys } = this.#host.redis
+    do {
+      this.#catchingUp = 'yes'
+      const entries = await client.xrange(keys.signals(this.#runId), '-', '+')
+      for (const [index, [, [, payload]]] of entries.entries()) {
+        const signal = JSON.parse(payload!) as SignalPayload
+        if (index + 1 > this.#signals) this.#take(index + 1, signal)
+        else if (signal[0] === 'interrupt') this.#answerLate(index + 1, signal[2])
+      }
+    } while ((this.#catchingUp as string) === 'again')
+    this.#catchingUp = 'no'
+    this.#executor.catchUp()
+  }
+
+  /** A signal has come. */
+  signal(number: number, signal: SignalPayload): void {
+    if (number <= this.#signals) return
+    if (number > this.#signals + 1 || this.#catchingUp !== 'no') void this.catchUp()
+    else this.#take(number, signal)
+  }
+
+  news(callId: string, index: number, batch: NewsBatch): void {
+    this.#executor.feed(callId, index, batch)
+  }
+
+  delivered(seq: number): void {
+    this.#journal.log.noteDelivered(seq)
+  }
+
+  review(): void {
+    this.#executor.review()
+  }
+
+  /** Leaves the run to another owner, with everything so far written. */
+  async handOver(): Promise<void> {
+    await this.session.flush()
+    this.leave('this worker stops')
+  }
+
+  /** Leaves it at once: it is not ours any more. */
+  leave(reason: string): void {
+    this.session.lose(reason)
+    this.#run.abandon()
+  }
+
+  #take(number: number, signal: SignalPayload): void {
+    if (number !== this.#signals + 1) return
+    this.#signals = number
+    if (signal[0] === 'cancel') this.#run.cancel(signal[1])
+    else {
+      this.#tickets.set(number, this.#answer(signal[2]))
+      this.#run.signal(number, signal[1].input)
+    }
+    this.session.touch()
+  }
+
+  #answer({ inbox, id }: { inbox: string; id: string }): (answer: SignalAnswer) => void {
+    return (answer) => this.session.order(['answer', inbox, JSON.stringify(['answer', id, answer])])
+  }
+
+  /** The owner before had taken the signal; its sender may still wait. */
+  #answerLate(number: number, sender: { inbox: string; id: string }): void {
+    const entry = this.#journal.interrupts.find(({ ticket }) => ticket === number)
+    if (entry === undefined) this.#tickets.set(number, this.#answer(sender))
+    else if (entry.decision === undefined && !entry.superseded) entry.answer = this.#answer(sender)
+  }
+}
+
+export async function readNews({ client, keys }: FleetRedis, runId: string, callId: string): Promise<NewsBatch[]> {
+  const entries = await client.xrange(keys.news(runId, callId), '-', '+')
+  return entries.map(([, [, batch]]) => JSON.parse(batch!) as NewsBatch)
+}

@@ -1,0 +1,103 @@
+import { randomUUID } from 'node:crypto'
+import type { Redis } from 'ioredis'
+import { connect, type FleetRedis } from './redis.ts'
+
+/** What comes into an inbox: a kind, then what that kind carries. */
+export type InboxMessage = readonly [kind: string, ...rest: unknown[]]
+
+/** How long an inbox outlives the last sign of life of its process, ms. */
+const ALIVE_MS = 10_000
+const BLOCK_MS = 2000
+const BATCH = 500
+
+/**
+ * The one stream that a process reads, whatever the number of runs that it hosts or follows (a thousand streams in one read cost
+ * ten times as much). Handlers are called synchronously, in the order of arrival.
+ */
+export class Inbox {
+  readonly id = randomUUID()
+  readonly #redis: FleetRedis
+  readonly #reading: Redis
+  readonly #handlers = new Map<string, (...rest: unknown[]) => void>()
+  readonly #listeners = new Set<() => void>()
+  #last = '0-0'
+  #open = true
+  #timer: NodeJS.Timeout | undefined
+
+  constructor(redis: FleetRedis) {
+    this.#redis = redis
+    this.#reading = connect(redis.address)
+  }
+
+  /** Called with what follows the kind. One handler a kind. */
+  on(kind: string, handler: (...rest: unknown[]) => void): void {
+    this.#handlers.set(kind, handler)
+  }
+
+  /** Called when messages may have been missed: the inbox was gone for a while. */
+  onGap(listener: () => void): void {
+    this.#listeners.add(listener)
+  }
+
+  async open(): Promise<void> {
+    await this.#reading.connect()
+    await this.#stayAlive()
+    this.#timer = setInterval(() => void this.#stayAlive().catch(() => undefined), ALIVE_MS / 4)
+    void this.#read()
+  }
+
+  close(): void {
+    this.#open = false
+    clearInterval(this.#timer)
+    const { keys, client } = this.#redis
+    void client.del(keys.alive(this.id), keys.inbox(this.id)).catch(() => undefined)
+    this.#reading.disconnect()
+  }
+
+  async #stayAlive(): Promise<void> {
+    const { keys, client } = this.#redis
+    const was = await client.set(keys.alive(this.id), '1', 'PX', ALIVE_MS, 'GET')
+    // A stream that nobody trims any more must not stay for ever.
+    await client.pexpire(keys.inbox(this.id), 6 * ALIVE_MS)
+    // What was read is of no use to anybody.
+    await client.xtrim(keys.inbox(this.id), 'MINID', this.#last)
+    if (was === null) for (const listener of this.#listeners) listener()
+  }
+
+  async #read(): Promise<void> {
+    const { keys } = this.#redis
+    while (this.#open) {
+      try {
+        const found = await this.#reading.xread(
+          'COUNT',
+          BATCH,
+          'BLOCK',
+          BLOCK_MS,
+          'STREAMS',
+          keys.inbox(this.id),
+          this.#last,
+        )
+        const entries = (found?.[0]?.[1] ?? []) as [string, string[]][]
+        for (const [id, [, payload]] of entries) {
+          this.#last = id
+          this.#handle(payload ?? '[]')
+        }
+      } catch {
+        // ioredis comes back by itself; the stream is still there.
+        if (this.#open) await new Promise((resolve) => setTimeout(resolve, 50))
+      }
+    }
+  }
+
+  #handle(payload: string): void {
+    let message: InboxMessage
+    try {
+      message = JSON.parse(payload) as InboxMessage
+    } catch {
+      // Nobody of this fleet wrote it.
+      return
+    }
+    const [kind, ...rest] = message
+    this.#handlers.get(kind)?.(...rest)
+  }
+}

@@ -1,0 +1,93 @@
+import type { NodeWish } from '../core/call.ts'
+import type { FleetNode } from '../core/fleet.ts'
+import { nodeQueue, poolQueue } from './keys.ts'
+import type { FleetRedis } from './redis.ts'
+
+const REFRESH_MS = 500
+
+/** The nodes of the fleet, read now and then. */
+export class NodeDirectory {
+  readonly #redis: FleetRedis
+  #nodes: readonly FleetNode[] = []
+  #timer: NodeJS.Timeout | undefined
+  readonly #listeners = new Set<() => void>()
+
+  constructor(redis: FleetRedis) {
+    this.#redis = redis
+  }
+
+  async open(): Promise<void> {
+    await this.refresh()
+    this.#timer = setInterval(() => void this.refresh().catch(() => undefined), REFRESH_MS)
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+  }
+
+  get nodes(): readonly FleetNode[] {
+    return this.#nodes
+  }
+
+  /** Called after each refresh. */
+  onRefresh(listener: () => void): void {
+    this.#listeners.add(listener)
+  }
+
+  async refresh(): Promise<void> {
+    this.#nodes = await readNodes(this.#redis)
+    for (const listener of this.#listeners) listener()
+  }
+
+  /** The queue that a call like this belongs in; undefined while no node of the fleet may take it. */
+  queueFor(wish: NodeWish): string | undefined {
+    const { model, node: pinned, placement, otherwise, previousNode } = wish
+    const able = this.#nodes.filter(
+      (node) => node.state === 'up' && (node.models.includes(model) || node.models.length === 0),
+    )
+    if (pinned !== undefined) return able.some(({ name }) => name === pinned) ? nodeQueue(pinned) : undefined
+    if (previousNode !== undefined && placement === 'same' && able.some(({ name }) => name === previousNode))
+      return nodeQueue(previousNode)
+    if (previousNode !== undefined && placement === 'other') {
+      const others = able.filter(({ name }) => name !== previousNode)
+      if (others.length > 0) return nodeQueue(freest(others).name)
+    }
+    if (able.length === 0 || (previousNode !== undefined && placement !== 'any' && otherwise !== 'any'))
+      return undefined
+    return poolQueue(freest(able).pool)
+  }
+}
+
+const freest = (nodes: readonly FleetNode[]): FleetNode =>
+  nodes.reduce((best, node) => (node.slots - node.busy > best.slots - best.busy ? node : best))
+
+/** All nodes that live, by name. Forgets those that don't. */
+export async function readNodes({ client, keys }: FleetRedis): Promise<FleetNode[]> {
+  const names = (await client.smembers(keys.nodes)).sort()
+  if (names.length === 0) return []
+  const rows = await client.pipeline(names.map((name) => ['hgetall', keys.node(name)])).exec()
+  const found: FleetNode[] = []
+  const gone: string[] = []
+  for (const [index, name] of names.entries()) {
+    const fields = (rows?.[index]?.[1] ?? {}) as Record<string, string>
+    if (fields.worker === undefined) gone.push(name)
+    else found.push(nodeOf(name, fields))
+  }
+  if (gone.length > 0) await client.srem(keys.nodes, ...gone)
+  return found
+}
+
+const nodeOf = (name: string, fields: Record<string, string>): FleetNode => ({
+  name,
+  worker: fields.worker ?? '',
+  pool: fields.pool ?? 'default',
+  backend: fields.backend ?? '',
+  ...(fields.address !== undefined && fields.address !== '' && { address: fields.address }),
+  slots: Number(fields.slots ?? 1),
+  busy: Number(fields.busy ?? 0),
+  models: (fields.models ?? '').split('\n').filter((model) => model !== ''),
+  version: fields.version ?? '',
+  state: fields.state === 'down' ? 'down' : fields.state === 'stopping' ? 'stopping' : 'up',
+  ...(fields.reason !== undefined && fields.reason !== '' && { reason: fields.reason }),
+  seen: Number(fields.seen ?? 0),
+})

@@ -1,0 +1,117 @@
+import { z } from 'zod'
+import type { PlannedSignal } from '../core/engine.ts'
+import { CaesuraError, type ErrorPlace } from '../core/errors.ts'
+import type { JournalState } from '../core/journal.ts'
+import type { Pipeline } from '../core/pipeline.ts'
+import type { PersistedRun } from '../machines/start-run.ts'
+
+/** Rises when what is kept in Redis changes its form: another version is refused, never guessed at. */
+export const FLEET_VERSION = 1
+
+const text = z.string()
+const planned = z.looseObject({
+  stage: text.optional(),
+  afterMs: z.number().optional(),
+  afterTokens: z.number().optional(),
+  input: text.optional(),
+})
+const factor = z.looseObject({ name: text })
+
+const specSchema = z.strictObject({
+  version: z.literal(FLEET_VERSION),
+  pipeline: z.looseObject({
+    name: text,
+    maxInterrupts: z.int().min(1),
+    stages: z
+      .array(
+        z.looseObject({
+          id: text,
+          model: text,
+          prompt: text,
+          options: z.looseObject({}),
+          timeouts: z.looseObject({}),
+          retry: z.looseObject({ attempts: z.int() }),
+          fallback: z.array(text),
+          policy: z.looseObject({ trigger: factor, response: factor, carry: text }),
+        }),
+      )
+      .min(1),
+  }),
+  input: text,
+  vars: z.record(text, text),
+  models: z.record(text, text),
+  signals: z.array(planned),
+  traceId: z.string().regex(/^[0-9a-f]{32}$/),
+  tenant: text,
+  priority: z.int().min(0),
+  keepText: z.boolean(),
+})
+
+/** What is to be run, as it was submitted. */
+export interface RunSpec {
+  readonly version: typeof FLEET_VERSION
+  readonly pipeline: Pipeline
+  readonly input: string
+  readonly vars: Readonly<Record<string, string>>
+  /** Alias → the model's name as the servers know it. */
+  readonly models: Readonly<Record<string, string>>
+  readonly signals: readonly PlannedSignal[]
+  /** 32 hex digits. */
+  readonly traceId: string
+  /** Whom it counts for when runs wait; '' for nobody. */
+  readonly tenant: string
+  /** Smaller goes first; 0 by default. */
+  readonly priority: number
+  /** Keeps the text of inputs and outputs in the record; true by default. */
+  readonly keepText: boolean
+}
+
+const stateSchema = z.strictObject({
+  version: z.literal(FLEET_VERSION),
+  machine: z.looseObject({ machine: z.literal('run'), version: z.literal(1), snapshot: z.looseObject({}) }),
+  journal: z.looseObject({
+    startedAt: z.number(),
+    calls: z.array(z.looseObject({})),
+    interrupts: z.array(z.looseObject({})),
+  }),
+  planned: z.array(planned),
+  signals: z.int().min(0),
+  delivered: z.int().min(0),
+})
+
+/** A run between two steps: what the next owner needs beside its events, its texts and the news of its calls. */
+export interface RunState {
+  readonly version: typeof FLEET_VERSION
+  readonly machine: PersistedRun
+  readonly journal: JournalState
+  /** Planned signals that have not come. */
+  readonly planned: readonly PlannedSignal[]
+  /** The number of the last signal that was taken. */
+  readonly signals: number
+  /** The last event that a reader was handed. */
+  readonly delivered: number
+}
+
+/** Throws `CAESURA_E_STATE` for what was not written by this version of the fleet. */
+export const readSpec = (runId: string, value: string | undefined): RunSpec =>
+  read(specSchema, `what the run ${runId} is to run`, value) as unknown as RunSpec
+
+/** Throws `CAESURA_E_STATE`, as `readSpec`. */
+export const readState = (runId: string, value: string): RunState =>
+  read(stateSchema, `the state of the run ${runId}`, value) as unknown as RunState
+
+function read<T>(schema: z.ZodType<T>, what: string, value: string | undefined): T {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(value ?? '')
+  } catch {
+    throw unreadable(what, { received: value === undefined ? 'nothing' : value.slice(0, 100), expected: 'JSON' })
+  }
+  const result = schema.safeParse(parsed)
+  if (result.success) return result.data
+  const [issue] = result.error.issues
+  throw unreadable(what, { path: issue?.path.join('.') ?? '', expected: issue?.message ?? '' })
+}
+
+const unreadable = (what: string, place: ErrorPlace): CaesuraError =>
+  new CaesuraError('CAESURA_E_STATE', `Redis holds something else than ${what} (version ${FLEET_VERSION})`, place)

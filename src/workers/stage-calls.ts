@@ -1,0 +1,121 @@
+import type { CallEnd, CallRequest } from '../core/call.ts'
+import { CallCancelled, summarize } from '../core/errors.ts'
+import type { Node } from '../core/ports.ts'
+import type { FleetClock } from './fleet-clock.ts'
+import { NewsWriter } from './news-writer.ts'
+import type { FleetRedis } from './redis.ts'
+import type { CallTicket } from './ticket-queues.ts'
+
+/** The call was in the hands of a worker that is gone. */
+const lostEnd: CallEnd = {
+  end: 'failed',
+  retryable: true,
+  error: { code: 'CAESURA_E_WORKER_LOST', message: 'the worker of the call is gone' },
+}
+
+const stoppedEnd: CallEnd = {
+  end: 'failed',
+  retryable: true,
+  error: { code: 'CAESURA_E_WORKER_LOST', message: 'the worker of the call was stopped' },
+}
+
+/** What became of a ticket. */
+export type TicketOutcome = 'done' | 'gone' | 'ended' | 'moved' | 'lost'
+
+/** The calls in flight of one stage worker. */
+export class StageCalls {
+  readonly #redis: FleetRedis
+  readonly #clock: FleetClock
+  readonly #node: Node
+  readonly #worker: string
+  readonly #live = new Map<string, AbortController>()
+
+  constructor(redis: FleetRedis, clock: FleetClock, node: Node, worker: string) {
+    this.#redis = redis
+    this.#clock = clock
+    this.#node = node
+    this.#worker = worker
+  }
+
+  get count(): number {
+    return this.#live.size
+  }
+
+  /** Makes the call that the ticket stands for, where it still is to be made. `lost`: aborted when the job's lock is lost. */
+  async run(ticket: CallTicket, queue: string, claim: string, lost?: AbortSignal): Promise<TicketOutcome> {
+    const { runId, callId } = ticket
+    const { name } = this.#node
+    const lostNews = JSON.stringify([['end', lostEnd]])
+    const [answer, request] = await this.#redis.call(
+      'claimCall',
+      runId,
+      callId,
+      claim,
+      queue,
+      name,
+      lostNews,
+      this.#worker,
+    )
+    if (answer !== 'ok') return answer as TicketOutcome
+    const controller = new AbortController()
+    const key = `${runId} ${callId}`
+    this.#live.set(key, controller)
+    const lose = () => controller.abort(new CallCancelled('its job is lost'))
+    lost?.addEventListener('abort', lose, { once: true })
+    const writer = new NewsWriter(this.#redis, ticket, claim, lose)
+    const end = await this.#generate(JSON.parse(request as string) as CallRequest, controller.signal, writer)
+    this.#live.delete(key)
+    lost?.removeEventListener('abort', lose)
+    const isStopped = controller.signal.reason instanceof WorkerStops && end.end === 'cancelled'
+    writer.tell(['end', isStopped ? stoppedEnd : end])
+    await writer.written()
+    return 'done'
+  }
+
+  /** A run does not want this call any more. */
+  cancel(runId: string, callId: string, reason: string): void {
+    this.#live.get(`${runId} ${callId}`)?.abort(new CallCancelled(reason))
+  }
+
+  /** Messages may have been missed: looks which calls are to stop. */
+  async recheck(): Promise<void> {
+    const { client, keys } = this.#redis
+    for (const key of this.#live.keys()) {
+      const [runId = '', callId = ''] = key.split(' ')
+      const reason = await client.hget(keys.call(runId, callId), 'cancel')
+      if (reason !== null) this.cancel(runId, callId, reason)
+    }
+  }
+
+  /** Ends every call as failed, so that its run may have it made elsewhere. */
+  stop(): void {
+    for (const controller of this.#live.values()) controller.abort(new WorkerStops())
+  }
+
+  async #generate(request: CallRequest, signal: AbortSignal, writer: NewsWriter): Promise<CallEnd> {
+    const { name, backend } = this.#node
+    const clock = this.#clock
+    const at = (ns?: number) => clock.toFleet(ns ?? clock.now())
+    try {
+      writer.tell(['mark', 'slot-acquired', at()])
+      const { address } = backend
+      writer.tell(['placed', { name, backend: backend.kind, ...(address !== undefined && { address }) }])
+      return await backend.generate(request, {
+        clock,
+        signal,
+        mark: (mark, ns) => writer.tell(['mark', mark, at(ns)]),
+        token: (text, ns) => writer.tell(['token', at(ns), text]),
+      })
+    } catch (error) {
+      return { end: 'failed', error: summarize(error) }
+    } finally {
+      writer.tell(['mark', 'slot-released', at()])
+    }
+  }
+}
+
+class WorkerStops extends CallCancelled {
+  constructor() {
+    super('the worker is being stopped')
+  }
+}

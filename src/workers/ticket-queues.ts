@@ -1,0 +1,85 @@
+import { Queue } from 'bullmq'
+import type { Redis } from 'ioredis'
+import type { FleetNode } from '../core/fleet.ts'
+import { nodeQueue, poolQueue, RUNS_QUEUE } from './keys.ts'
+import type { FleetRedis } from './redis.ts'
+
+/** A ticket says what is to be done; what that is, stands in Redis beside the run's state, and only that counts. */
+export interface CallTicket {
+  readonly runId: string
+  readonly callId: string
+}
+
+export interface RunTicket {
+  readonly runId: string
+  /** Added to the number of times that the ticket was taken up: the owner's epoch. */
+  readonly base: number
+}
+
+/** BullMQ's highest number for a priority; smaller numbers go first, 0 before all. */
+const LAST_PRIORITY = 2_097_152
+
+/** BullMQ's queues of a fleet, each opened when it is first used. */
+export class TicketQueues {
+  readonly #redis: FleetRedis
+  readonly #queues = new Map<string, Queue>()
+
+  constructor(redis: FleetRedis) {
+    this.#redis = redis
+  }
+
+  /** Adding a call twice makes one ticket. */
+  async add(queue: string, runId: string, callId: string, priority: number): Promise<void> {
+    const ticket: CallTicket = { runId, callId }
+    await this.#queue(queue).add('call', ticket, { jobId: `${runId}.${callId}`, ...jobOptions(priority) })
+  }
+
+  async addRun(runId: string, priority: number, base = 0): Promise<void> {
+    const ticket: RunTicket = { runId, base }
+    await this.#queue(RUNS_QUEUE).add('run', ticket, { jobId: `${runId}.${base}`, ...jobOptions(priority) })
+  }
+
+  /** Moves a call that still waits to another queue; its old ticket counts no more. */
+  async move(runId: string, callId: string, queue: string, priority: number): Promise<void> {
+    const [answer] = await this.#redis.call('moveCall', runId, callId, queue)
+    if (answer === 'ok') await this.add(queue, runId, callId, priority)
+  }
+
+  /** Whether a worker takes tickets from this queue. */
+  isServed(queue: string, nodes: readonly FleetNode[]): boolean {
+    return nodes.some(
+      ({ name, pool, state }) => state === 'up' && (nodeQueue(name) === queue || poolQueue(pool) === queue),
+    )
+  }
+
+  /** How many tickets wait, by queue. */
+  async waiting(queue: string): Promise<number> {
+    return (await this.#queue(queue).getJobCountByTypes('waiting', 'prioritized')) as number
+  }
+
+  async close(): Promise<void> {
+    await Promise.all([...this.#queues.values()].map((queue) => queue.close()))
+  }
+
+  #queue(name: string): Queue {
+    let queue = this.#queues.get(name)
+    if (queue === undefined) {
+      queue = new Queue(name, {
+        connection: this.#redis.client as Redis,
+        prefix: this.#redis.keys.prefix,
+        // What it checks at the start was checked when the connection was opened.
+        skipVersionCheck: true,
+        skipMetasUpdate: true,
+      })
+      queue.on('error', () => undefined)
+      this.#queues.set(name, queue)
+    }
+    return queue
+  }
+}
+
+const jobOptions = (priority: number) => ({
+  removeOnComplete: true,
+  removeOnFail: true,
+  ...(priority > 0 && { priority: Math.min(Math.ceil(priority), LAST_PRIORITY) }),
+})
