@@ -188,12 +188,14 @@ if left > 0 then redis.call('PEXPIRE', ARGV[1] .. ':readers:' .. ARGV[2], left) 
 return {'ok', of[1], of[2]}
 `
 
-/** prefix, node, worker, ms, then fields → `ok`, or `taken` and by whom. */
+/** prefix, node, worker, ms, a worker that is known to be dead, then fields → `ok`, or `taken`, by whom, its host and its process. */
 const registerNode = `
 local key = ARGV[1] .. ':node:' .. ARGV[2]
 local worker = redis.call('HGET', key, 'worker')
-if worker and worker ~= ARGV[3] then return {'taken', worker} end
-redis.call('HSET', key, 'worker', ARGV[3], unpack(ARGV, 5))
+if worker and worker ~= ARGV[3] and worker ~= ARGV[5] then
+  return {'taken', worker, redis.call('HGET', key, 'host'), redis.call('HGET', key, 'pid')}
+end
+redis.call('HSET', key, 'worker', ARGV[3], unpack(ARGV, 6))
 redis.call('PEXPIRE', key, ARGV[4])
 redis.call('SADD', ARGV[1] .. ':nodes', ARGV[2])
 return {'ok'}

@@ -13,12 +13,6 @@ const lostEnd: CallEnd = {
   error: { code: 'CAESURA_E_WORKER_LOST', message: 'the worker of the call is gone' },
 }
 
-const stoppedEnd: CallEnd = {
-  end: 'failed',
-  retryable: true,
-  error: { code: 'CAESURA_E_WORKER_LOST', message: 'the worker of the call was stopped' },
-}
-
 /** What became of a ticket. */
 export type TicketOutcome = 'done' | 'gone' | 'ended' | 'moved' | 'lost'
 
@@ -60,14 +54,13 @@ export class StageCalls {
     const controller = new AbortController()
     const key = `${runId} ${callId}`
     this.#live.set(key, controller)
-    const lose = () => controller.abort(new CallCancelled('its job is lost'))
+    const lose = () => controller.abort(new WorkerLeaves('the lock of its job is lost'))
     lost?.addEventListener('abort', lose, { once: true })
     const writer = new NewsWriter(this.#redis, ticket, claim, lose)
     const end = await this.#generate(JSON.parse(request as string) as CallRequest, controller.signal, writer)
     this.#live.delete(key)
     lost?.removeEventListener('abort', lose)
-    const isStopped = controller.signal.reason instanceof WorkerStops && end.end === 'cancelled'
-    writer.tell(['end', isStopped ? stoppedEnd : end])
+    writer.tell(['end', end.end === 'cancelled' ? cancelledEnd(controller.signal) : end])
     await writer.written()
     return 'done'
   }
@@ -89,7 +82,7 @@ export class StageCalls {
 
   /** Ends every call as failed, so that its run may have it made elsewhere. */
   stop(): void {
-    for (const controller of this.#live.values()) controller.abort(new WorkerStops())
+    for (const controller of this.#live.values()) controller.abort(new WorkerLeaves('the worker is being stopped'))
   }
 
   async #generate(request: CallRequest, signal: AbortSignal, writer: NewsWriter): Promise<CallEnd> {
@@ -114,8 +107,10 @@ export class StageCalls {
   }
 }
 
-class WorkerStops extends CallCancelled {
-  constructor() {
-    super('the worker is being stopped')
-  }
-}
+/** The run still wants the call: it is for the worker that it ends. */
+class WorkerLeaves extends CallCancelled {}
+
+const cancelledEnd = ({ reason }: AbortSignal): CallEnd =>
+  reason instanceof WorkerLeaves
+    ? { end: 'failed', retryable: true, error: { code: 'CAESURA_E_WORKER_LOST', message: reason.message } }
+    : { end: 'cancelled' }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { hostname } from 'node:os'
 import { type Job, WaitingError, Worker } from 'bullmq'
 import { CaesuraError } from '../core/errors.ts'
 import type { FleetNode } from '../core/fleet.ts'
@@ -47,14 +48,18 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
     models: [],
   }
 
-  async function announce(): Promise<string> {
+  /** `instead`: a worker that is known to be dead. */
+  async function announce(instead = ''): Promise<[string, ...unknown[]]> {
     const { backend, pool } = node
-    const [answer] = await redis.call(
+    return redis.call(
       'registerNode',
       node.name,
       id,
       ALIVE_MS,
+      instead,
       ...Object.entries({
+        host: hostname(),
+        pid: process.pid,
         pool,
         backend: backend.kind,
         address: backend.address ?? '',
@@ -67,7 +72,6 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
         seen: Math.floor(clock.wall()),
       }).flat(),
     )
-    return answer
   }
 
   /** Whether the server answers, and what it can run. A node whose server does not answer takes no calls. */
@@ -98,8 +102,10 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
   async function register(): Promise<void> {
     const until = Date.now() + ALIVE_MS + 500
     for (;;) {
-      const answer = await announce()
+      const [answer, worker, host, pid] = await announce()
       if (answer === 'ok') return
+      // On this machine it can be seen whether that worker is still there.
+      if (host === hostname() && !isAlive(Number(pid)) && (await announce(String(worker)))[0] === 'ok') return
       if (Date.now() > until) {
         redis.close()
         throw new CaesuraError('CAESURA_E_NODE_TAKEN', `another worker serves a node named ${node.name}`, {
@@ -169,11 +175,13 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
     void (async () => {
       if (beats % 3 === 0) await look()
       if (beats % 2 === 0) await calls.recheck()
-      await announce()
+      const [answer] = await announce()
+      if (answer !== 'ok' && own.state === 'up') setState('down', 'another worker has taken its name')
     })().catch(() => undefined)
   }, ALIVE_MS / 3)
 
   return {
+    id,
     async close() {
       setState('stopping', 'its worker is being stopped')
       await announce().catch(() => undefined)
@@ -187,5 +195,14 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
       await node.backend.close()
       redis.close()
     },
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0)
+    return true
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }

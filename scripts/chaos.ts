@@ -1,0 +1,218 @@
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { Redis } from 'ioredis'
+import { quantile } from 'simple-statistics'
+import { definePipeline } from '../src/compose.ts'
+import type { RunEvent } from '../src/core/event.ts'
+import type { Fleet } from '../src/core/fleet.ts'
+import { connectFleet } from '../src/fleet.ts'
+import { fleetKeys } from '../src/workers/keys.ts'
+import { freePort, kill, startRedis, startVictim, type Victim } from './chaos/processes.ts'
+import { type Faults, type Story, verify } from './chaos/verify.ts'
+
+// Runs over processes that are killed at random: npm run chaos -- --runs 1000 --seed 1 [--json]
+const { values } = parseArgs({
+  options: {
+    runs: { type: 'string', default: '200' },
+    seed: { type: 'string', default: '1' },
+    live: { type: 'string', default: '40' },
+    json: { type: 'boolean', default: false },
+  },
+})
+const RUNS = Number(values.runs)
+const KILL_MS = 500
+const STUCK_MS = 60_000
+
+/** Mulberry32, so that a seed gives the same kills and interrupts. */
+let state = Number(values.seed) >>> 0
+const random = (): number => {
+  state = (state + 0x6d2b79f5) >>> 0
+  let t = Math.imul(state ^ (state >>> 15), state | 1)
+  t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
+  return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
+}
+const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!
+
+const policies = [
+  { trigger: 'signal', response: 'abort', carry: 'all' },
+  { trigger: 'signal', response: 'drain', carry: 'all' },
+  { trigger: { tokens: 8 }, response: 'abort', carry: 'sentences' },
+  { trigger: { after: 120 }, response: 'overlap', carry: 'all' },
+  { trigger: 'never', response: 'drain', carry: 'all' },
+]
+const pipelines = policies.map((policy, index) =>
+  definePipeline({
+    name: `chaos-${index}`,
+    stages: [
+      { id: 'draft', model: 'scripted', prompt: 'draft {{ input }}', policy: { ...policy, then: 'next' } },
+      {
+        id: 'refine',
+        model: 'scripted',
+        prompt: 'refine {{ input }} | {{ draft.output }} | {{ interrupt.input }}',
+        policy: { trigger: { never: null, signals: 'ignore' } },
+      },
+    ],
+  }),
+)
+
+const folder = mkdtempSync(join(tmpdir(), 'caesura-chaos-'))
+const port = await freePort()
+let server = await startRedis(port, folder)
+const url = `redis://127.0.0.1:${port}`
+const keys = fleetKeys()
+const looking = new Redis(url, { maxRetriesPerRequest: null, retryStrategy: () => 50 })
+looking.on('error', () => undefined)
+const victims: Victim[] = [
+  ...['p1', 'p2'].map((name): Victim => ({ kind: 'pipelines', name, id: undefined, child: undefined })),
+  ...['s1', 's2', 's3'].map((name): Victim => ({ kind: 'stages', name, id: undefined, child: undefined })),
+]
+await Promise.all(victims.map((victim) => startVictim(victim, url)))
+const fleet = await connectFleet({ url })
+const sums = { kills: 0, redisRestarts: 0, interrupts: 0, cancels: 0, stuck: 0, lost: 0 }
+const recoveries: number[] = []
+const stories: Story[] = []
+let done = 0
+let over = false
+
+await Promise.all([play(), killing(), restartingRedis()])
+
+const faults: Faults = { wrongText: [], crossKills: [], doubled: [] }
+for (const story of stories) {
+  const entries = await looking.xrange(keys.events(story.runId), '-', '+')
+  verify(
+    story,
+    entries.map(([, [, event]]) => JSON.parse(event!) as RunEvent),
+    faults,
+  )
+}
+for (const [call, count] of Object.entries(await looking.hgetall('chaos:generated'))) {
+  if (Number(count) > 1) faults.doubled.push(`${call}: ${count} times`)
+}
+let resumed = 0
+for (const { runId } of stories) if (Number(await looking.hget(keys.run(runId), 'epoch')) > 1) resumed += 1
+
+over = true
+const p = (q: number) => (recoveries.length === 0 ? 0 : Math.round(quantile(recoveries, q)))
+const table = {
+  runs: stories.length,
+  ...sums,
+  doubled: faults.doubled.length,
+  wrongText: faults.wrongText.length,
+  crossKills: faults.crossKills.length,
+  resumed,
+  recoveryMs: { p50: p(0.5), p95: p(0.95), max: p(1) },
+}
+for (const list of Object.values(faults)) for (const line of list.slice(0, 10)) process.stderr.write(`${line}\n`)
+for (const { runId, failure } of stories) if (failure !== undefined) process.stderr.write(`${runId}: ${failure}\n`)
+if (values.json) process.stdout.write(`${JSON.stringify(table)}\n`)
+else console.table({ ...table, recoveryMs: `p50 ${p(0.5)}, p95 ${p(0.95)}, max ${p(1)}` })
+const bad = table.lost + table.doubled + table.wrongText + table.stuck + table.crossKills
+looking.disconnect()
+await fleet.close()
+for (const { child } of victims) child?.kill('SIGKILL')
+server.kill('SIGKILL')
+rmSync(folder, { recursive: true, force: true })
+process.exit(bad === 0 ? 0 : 1)
+
+/** Keeps so many runs alive at once until all have ended. */
+async function play(): Promise<void> {
+  let started = 0
+  const lane = async () => {
+    while (started < RUNS) {
+      started += 1
+      await follow(started)
+    }
+  }
+  await Promise.all(Array.from({ length: Number(values.live) }, lane))
+  over = true
+}
+
+async function follow(number: number): Promise<void> {
+  const input = `question ${number}`
+  const runId = `chaos-${values.seed}-${number}`
+  const story: Story = { runId, input, cancelled: false, signals: [], events: [] }
+  stories.push(story)
+  const stuck = new AbortController()
+  const timer = setTimeout(() => stuck.abort(), STUCK_MS)
+  await fleet.submit(pick(pipelines), { input, runId })
+  const what = random()
+  if (what < 0.5) setTimeout(() => void signal(story, fleet).catch(() => undefined), 100 + random() * 400)
+  else if (what < 0.6) {
+    story.cancelled = true
+    sums.cancels += 1
+    setTimeout(() => void fleet.cancel(runId, 'chaos').catch(() => undefined), random() * 500)
+  }
+  try {
+    for await (const event of fleet.events(runId, 0, stuck.signal)) story.events.push(event)
+    const run = await fleet.read(runId)
+    if (run.record !== undefined) story.record = run.record
+    else if (run.status === 'ended') {
+      sums.lost += 1
+      story.failure = run.dead ?? 'ended without a record'
+    } else {
+      sums.stuck += 1
+      story.failure = `stuck after event ${story.events.at(-1)?.seq} ${JSON.stringify(story.events.at(-1))}`
+    }
+  } catch (error) {
+    sums.lost += 1
+    story.failure = String(error)
+  } finally {
+    clearTimeout(timer)
+  }
+  done += 1
+  if (!values.json && process.stderr.isTTY) process.stderr.write(`\r${done} of ${RUNS} runs, ${sums.kills} kills `)
+}
+
+async function signal(story: Story, { interrupt }: Fleet): Promise<void> {
+  const input = `change of ${story.runId}`
+  story.signals.push(input)
+  sums.interrupts += 1
+  await interrupt.call(fleet, story.runId, { input })
+}
+
+/** Every half second a process dies, and another of its name is started. */
+async function killing(): Promise<void> {
+  while (!over) {
+    await new Promise((resolve) => setTimeout(resolve, KILL_MS))
+    const victim = pick(victims)
+    if (victim.id === undefined || over) continue
+    const id = await kill(victim)
+    if (id === undefined) continue
+    sums.kills += 1
+    if (victim.kind === 'pipelines') void recovery(id, performance.now())
+    void startVictim(victim, url)
+  }
+}
+
+/** How long the runs of a dead owner are without one. */
+async function recovery(owner: string, since: number): Promise<void> {
+  const live = await looking.zrange(keys.live, '0', '-1')
+  const owners = await Promise.all(live.map((runId) => looking.hget(keys.run(runId), 'owner')))
+  await Promise.all(
+    live.map(async (runId, index) => {
+      if (owners[index] !== owner) return
+      while (performance.now() - since < STUCK_MS) {
+        const [now, status] = await looking.hmget(keys.run(runId), 'owner', 'status')
+        if (now !== owner || status === 'ended') {
+          recoveries.push(performance.now() - since)
+          return
+        }
+        await new Promise((resolve) => setTimeout(resolve, 20))
+      }
+    }),
+  )
+}
+
+/** Three times in the run Redis itself is killed, and comes back from its file. */
+async function restartingRedis(): Promise<void> {
+  for (const part of [0.25, 0.5, 0.75]) {
+    while (!over && done < RUNS * part) await new Promise((resolve) => setTimeout(resolve, 50))
+    if (over) return
+    server.kill('SIGKILL')
+    await new Promise((resolve) => setTimeout(resolve, 300 + random() * 700))
+    server = await startRedis(port, folder)
+    sums.redisRestarts += 1
+  }
+}

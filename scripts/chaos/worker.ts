@@ -1,0 +1,29 @@
+import { Redis } from 'ioredis'
+import { scriptedBackend } from '../../src/backends/scripted.ts'
+import { hostRuns, serveNode } from '../../src/fleet.ts'
+import { scriptFor } from './text.ts'
+
+// A worker process of the chaos run: `worker.ts pipelines URL` or `worker.ts stages URL NAME`.
+const [kind, url = '', name = ''] = process.argv.slice(2)
+const redis = { url }
+const log = (line: string) => process.stderr.write(`${kind} ${name}: ${line}\n`)
+
+if (kind === 'pipelines') {
+  const worker = await hostRuns({ redis, log })
+  process.send?.({ ready: worker.id })
+} else {
+  const witness = new Redis(url, { maxRetriesPerRequest: null, retryStrategy: () => 50 })
+  witness.on('error', () => undefined)
+  const scripted = scriptedBackend(scriptFor)
+  const backend = {
+    ...scripted,
+    // An outside witness of what the model was asked: the same call twice is a doubled call.
+    generate: async (...[request, context]: Parameters<typeof scripted.generate>) => {
+      void witness.hincrby('chaos:generated', `${request.runId} ${request.callId}`, 1)
+      return scripted.generate(request, context)
+    },
+  }
+  const worker = await serveNode({ name, backend, slots: 8, pool: 'default' }, { redis, log })
+  process.send?.({ ready: worker.id })
+}
+process.on('disconnect', () => process.exit(0))
