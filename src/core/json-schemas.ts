@@ -5,11 +5,12 @@ import { runEventSchema } from './event.ts'
 import { pipelineSchema } from './pipeline-schema.ts'
 import type { PolicyCatalogue } from './policy.ts'
 import type { JsonSchema } from './policy-json-schema.ts'
+import { probeResultSchema } from './probe.ts'
 import { didYouMean, orList } from './problems.ts'
 import { recordSchema } from './record.ts'
 
 /** What has a JSON Schema. */
-export const schemaNames = ['pipeline', 'config', 'record', 'event'] as const
+export const schemaNames = ['pipeline', 'config', 'record', 'event', 'probe'] as const
 export type SchemaName = (typeof schemaNames)[number]
 
 const texts: Record<SchemaName, { title: string; description: string }> = {
@@ -22,6 +23,10 @@ const texts: Record<SchemaName, { title: string; description: string }> = {
   event: {
     title: 'Caesura run event',
     description: 'One line of `run --events`. `seq` rises by one; `ms` counts from the run’s start.',
+  },
+  probe: {
+    title: 'Caesura probe',
+    description: 'What `probe --json` found out about a node. Times are ms; what was not observed is absent.',
   },
 }
 
@@ -44,6 +49,7 @@ export function jsonSchemaOf(name: SchemaName, catalogue: PolicyCatalogue): Json
     config: configSchema,
     record: recordSchema,
     event: runEventSchema,
+    probe: probeResultSchema,
   }
   const { $schema, ...schema } = z.toJSONSchema(schemas[name], { io: 'input' })
   return { $schema, ...texts[name], ...schema }

@@ -64,7 +64,9 @@ export function interruptPhasesNs(instants: InterruptInstants): { total: Nanosec
   }
   until('decide', startedAt)
   until('retry', next('call-start'))
-  until('slot', next('slot-acquired'))
+  const queuedAt = next('queued')
+  until('decide', queuedAt)
+  until(queuedAt === undefined ? 'slot' : 'queue', next('slot-acquired'))
   until('connect', next('connected'))
   until('send', next('request-sent'))
   until(undefined, next('load-start'))

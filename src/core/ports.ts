@@ -36,6 +36,11 @@ export interface Backend {
   pullCommand?(model: string): string
   /** Brings the model into memory. Throws. */
   load?(model: string, signal: AbortSignal): Promise<void>
+  /**
+   * Takes the model out of memory when the calls under way have ended, and resolves when it is gone; a model that is not
+   * loaded is gone already. The next call loads it again. Throws; the signal ends the wait.
+   */
+  unload?(model: string, signal: AbortSignal): Promise<void>
   /** Reads the beginning of a prompt into the server's prefix cache, and generates nothing that counts. Throws; the signal ends it. */
   prefill?(request: PrefillRequest, signal: AbortSignal): Promise<void>
   close(): Promise<void>

@@ -19,6 +19,8 @@ export const probeResultSchema = z.strictObject({
   durationMs: ms,
   /** Of a call with a short prompt to an idle server with the model loaded. */
   firstTokenMs: spreadSchema.optional(),
+  /** The same where the call has to load the model. */
+  coldFirstTokenMs: spreadSchema.optional(),
   tokensPerSecond: z.strictObject({
     prefill: z.number().positive().optional(),
     decode: z.number().positive().optional(),
@@ -27,7 +29,10 @@ export const probeResultSchema = z.strictObject({
   warmPreparationMs: ms.optional(),
   /** The prompt of the figures about prefill: its tokens, and the time that its prefill takes. */
   longPrompt: z.strictObject({ tokens: z.int().min(1).optional(), prefillMs: ms }).optional(),
-  /** How much later than on an idle server the next call has its first token, by what the aborted call was doing. */
+  /**
+   * How much later than on an idle server the next call has its first token, by what the aborted call was doing; for `load`,
+   * later than a call that loads the model undisturbed.
+   */
   slotFreeAfterAbortMs: z.strictObject({
     decode: spreadSchema.optional(),
     prefill: spreadSchema.optional(),
@@ -37,6 +42,10 @@ export const probeResultSchema = z.strictObject({
   /** How the slot was seen to be free: by a call sent at the abort, or by the server's own word (the mark `slot-free`). */
   witness: z.enum(['call', 'server']).optional(),
   prefillStops: z.enum(['never', 'between-batches', 'at-once']).optional(),
+  /** Whether a load goes on when the call that began it is aborted, so that the next call need not begin it again. */
+  abortedLoad: z.enum(['kept', 'lost']).optional(),
+  /** Aborts that cost the server a slot; unloading the model brought it back. */
+  wedges: z.int().min(1).optional(),
   /** Calls that make progress at once. */
   slots: z.int().min(1).optional(),
   /** With `slots`: there may be more; more calls at once were not tried. */

@@ -33,7 +33,7 @@ export const runMachine = setup({
       }
     }),
     close: ({ context, system }) => {
-      environmentOf(system).journal.close(context.end ?? { outcome: 'completed' })
+      environmentOf(system).journal.close(context.end!)
     },
   },
   guards: {

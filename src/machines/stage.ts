@@ -95,7 +95,8 @@ export const stageMachine = setup({
       return { type: 'stage.firstToken', ...place }
     }),
     cancelCall: sendTo('call', ({ event }): CallOrder => ({ type: 'cancel', reason: (event as StageOrder).reason })),
-    noteCancel: assign({ cancelKind: ({ event }) => (event as StageOrder).kind }),
+    /** The first order counts: a call that has lost a race is withdrawn, also when the run ends before it has settled. */
+    noteCancel: assign({ cancelKind: ({ context, event }) => context.cancelKind ?? (event as StageOrder).kind }),
     settle: enqueueActions(({ context, event, enqueue, system }) => {
       if (event.type !== 'call.settled') return
       const settlement = settle(environmentOf(system), context.callId, event.end, context.cancelKind)

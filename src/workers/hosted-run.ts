@@ -65,7 +65,8 @@ export class OwnedRun {
       const queue = await client.hget(keys.call(runId, request.callId), 'queue')
       if (queue !== null) queues.set(request.callId, queue)
     }
-    return new OwnedRun(host, { runId, epoch, spec, state, texts, events, news, queues })
+    const signals = state === undefined ? [] : await readSignals(host.redis, runId)
+    return new OwnedRun(host, { runId, epoch, spec, state, texts, events, news, queues, signals })
   }
 
   private constructor(
@@ -79,6 +80,7 @@ export class OwnedRun {
       events: readonly RunEvent[]
       news: ReadonlyMap<string, readonly NewsBatch[]>
       queues: ReadonlyMap<string, string>
+      signals: readonly SignalPayload[]
     },
   ) {
     const { runId, spec, state, texts, events } = kept
@@ -110,6 +112,10 @@ export class OwnedRun {
       readNews: (callId) => readNews(redis, runId, callId),
       queueOf: (callId) => kept.queues.get(callId),
     })
+    // Who sent a signal that the owner before took may still wait; the first step may decide it.
+    for (const [index, signal] of kept.signals.slice(0, this.#signals).entries()) {
+      if (signal[0] === 'interrupt') this.#answerLate(index + 1, signal[2])
+    }
     const planned = new Set(state?.planned ?? spec.signals)
     this.session.bind({
       journal,
@@ -147,21 +153,16 @@ export class OwnedRun {
     this.session.touch()
   }
 
-  /** Takes the signals that came while nobody owned the run, and finds those again who wait for an answer. */
+  /** Takes the signals that came while nobody owned the run. */
   async catchUp(): Promise<void> {
     if (this.#catchingUp !== 'no') {
       this.#catchingUp = 'again'
       return
     }
-    const { client, keys } = this.#host.redis
     do {
       this.#catchingUp = 'yes'
-      const entries = await client.xrange(keys.signals(this.#runId), '-', '+')
-      for (const [index, [, [, payload]]] of entries.entries()) {
-        const signal = JSON.parse(payload!) as SignalPayload
-        if (index + 1 > this.#signals) this.#take(index + 1, signal)
-        else if (signal[0] === 'interrupt') this.#answerLate(index + 1, signal[2])
-      }
+      const signals = await readSignals(this.#host.redis, this.#runId)
+      for (const [index, signal] of signals.entries()) this.#take(index + 1, signal)
     } while ((this.#catchingUp as string) === 'again')
     this.#catchingUp = 'no'
     this.#executor.catchUp()
@@ -219,6 +220,11 @@ export class OwnedRun {
     if (entry === undefined) this.#tickets.set(number, this.#answer(sender))
     else if (entry.decision === undefined && !entry.superseded) entry.answer = this.#answer(sender)
   }
+}
+
+async function readSignals({ client, keys }: FleetRedis, runId: string): Promise<SignalPayload[]> {
+  const entries = await client.xrange(keys.signals(runId), '-', '+')
+  return entries.map(([, [, payload]]) => JSON.parse(payload!) as SignalPayload)
 }
 
 export async function readNews({ client, keys }: FleetRedis, runId: string, callId: string): Promise<NewsBatch[]> {

@@ -72,6 +72,8 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
   })
 
   async function own(job: Job<RunTicket>, token: string | undefined, signal: AbortSignal | undefined) {
+    // A fetch that was under way when this worker was paused brings one more job.
+    if (stopping) return handBack(job, token)
     const { runId, base } = job.data
     const epoch = base + job.attemptsStarted
     const [answer, rest] = await redis.call('claimRun', runId, epoch, inbox.id)
@@ -97,12 +99,16 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
         log(`run ${runId}: ${end.lost}`)
         return { runId, outcome: 'lost' }
       }
-      await job.moveToWait(token)
-      throw new WaitingError()
+      return await handBack(job, token)
     } finally {
       signal?.removeEventListener('abort', lost)
       owned.delete(runId)
     }
+  }
+
+  async function handBack(job: Job<RunTicket>, token: string | undefined): Promise<never> {
+    await job.moveToWait(token)
+    throw new WaitingError()
   }
 
   /** What can't be read is put aside, with the reason, and never tried again. */

@@ -115,9 +115,11 @@ export class QueueExecutor implements Executor {
     })
   }
 
-  #issue({ request }: RemoteCall, queue: string): void {
+  #issue(call: RemoteCall, queue: string): void {
+    const { request } = call
     const { session, tickets, priority } = this.#parts
     session.order(['open', request.callId, JSON.stringify(request), queue], () => {
+      call.queued()
       void tickets.add(queue, session.runId, request.callId, priority)
     })
   }

@@ -38,6 +38,11 @@ export class RemoteCall {
     return this.#next
   }
 
+  /** Its ticket is about to lie in a queue. */
+  queued(): void {
+    this.#observer.mark('queued')
+  }
+
   /** Takes a batch. False where an earlier one is missing: it is to be read from where the news are kept. */
   feed(index: number, batch: NewsBatch): boolean {
     if (index > this.#next) return false

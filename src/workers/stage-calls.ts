@@ -16,19 +16,28 @@ const lostEnd: CallEnd = {
 /** What became of a ticket. */
 export type TicketOutcome = 'done' | 'gone' | 'ended' | 'moved' | 'lost'
 
+interface LiveCall {
+  readonly controller: AbortController
+  /** When something came from its server, ms. */
+  newsAt: number
+}
+
 /** The calls in flight of one stage worker. */
 export class StageCalls {
   readonly #redis: FleetRedis
   readonly #clock: FleetClock
   readonly #node: Node
   readonly #worker: string
-  readonly #live = new Map<string, AbortController>()
+  readonly #ended: (end: CallEnd) => void
+  readonly #live = new Map<string, LiveCall>()
 
-  constructor(redis: FleetRedis, clock: FleetClock, node: Node, worker: string) {
+  /** `ended` hears how each call ended. */
+  constructor(redis: FleetRedis, clock: FleetClock, node: Node, worker: string, ended: (end: CallEnd) => void) {
     this.#redis = redis
     this.#clock = clock
     this.#node = node
     this.#worker = worker
+    this.#ended = ended
   }
 
   get count(): number {
@@ -53,13 +62,15 @@ export class StageCalls {
     if (answer !== 'ok') return answer as TicketOutcome
     const controller = new AbortController()
     const key = `${runId} ${callId}`
-    this.#live.set(key, controller)
+    const live: LiveCall = { controller, newsAt: performance.now() }
+    this.#live.set(key, live)
     const lose = () => controller.abort(new WorkerLeaves('the lock of its job is lost'))
     lost?.addEventListener('abort', lose, { once: true })
     const writer = new NewsWriter(this.#redis, ticket, claim, lose)
-    const end = await this.#generate(JSON.parse(request as string) as CallRequest, controller.signal, writer)
+    const end = await this.#generate(JSON.parse(request as string) as CallRequest, live, writer)
     this.#live.delete(key)
     lost?.removeEventListener('abort', lose)
+    this.#ended(end)
     writer.tell(['end', end.end === 'cancelled' ? cancelledEnd(controller.signal) : end])
     await writer.written()
     return 'done'
@@ -67,7 +78,7 @@ export class StageCalls {
 
   /** A run does not want this call any more. */
   cancel(runId: string, callId: string, reason: string): void {
-    this.#live.get(`${runId} ${callId}`)?.abort(new CallCancelled(reason))
+    this.#live.get(`${runId} ${callId}`)?.controller.abort(new CallCancelled(reason))
   }
 
   /** Messages may have been missed: looks which calls are to stop. */
@@ -80,12 +91,23 @@ export class StageCalls {
     }
   }
 
-  /** Ends every call as failed, so that its run may have it made elsewhere. */
-  stop(): void {
-    for (const controller of this.#live.values()) controller.abort(new WorkerLeaves('the worker is being stopped'))
+  /** Names the calls that have had nothing from the server for so long while others had; '' where there is none. */
+  stuck(afterMs: number): string {
+    const now = performance.now()
+    const calls = [...this.#live].map(([key, { newsAt }]) => ({ key, silentMs: now - newsAt }))
+    if (!calls.some(({ silentMs }) => silentMs < afterMs)) return ''
+    const stuck = calls.filter(({ silentMs }) => silentMs >= afterMs)
+    return stuck
+      .map(({ key, silentMs }) => `call ${key} has had nothing for ${Math.round(silentMs / 1000)} s`)
+      .join('; ')
   }
 
-  async #generate(request: CallRequest, signal: AbortSignal, writer: NewsWriter): Promise<CallEnd> {
+  /** Ends every call as failed, so that its run may have it made elsewhere. */
+  stop(): void {
+    for (const { controller } of this.#live.values()) controller.abort(new WorkerLeaves('the worker is being stopped'))
+  }
+
+  async #generate(request: CallRequest, live: LiveCall, writer: NewsWriter): Promise<CallEnd> {
     const { name, backend } = this.#node
     const clock = this.#clock
     const at = (ns?: number) => clock.toFleet(ns ?? clock.now())
@@ -95,9 +117,15 @@ export class StageCalls {
       writer.tell(['placed', { name, backend: backend.kind, ...(address !== undefined && { address }) }])
       return await backend.generate(request, {
         clock,
-        signal,
-        mark: (mark, ns) => writer.tell(['mark', mark, at(ns)]),
-        token: (text, ns) => writer.tell(['token', at(ns), text]),
+        signal: live.controller.signal,
+        mark: (mark, ns) => {
+          live.newsAt = performance.now()
+          writer.tell(['mark', mark, at(ns)])
+        },
+        token: (text, ns) => {
+          live.newsAt = performance.now()
+          writer.tell(['token', at(ns), text])
+        },
       })
     } catch (error) {
       return { end: 'failed', error: summarize(error) }

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
-import { hostname } from 'node:os'
 import { type Job, WaitingError, Worker } from 'bullmq'
-import { CaesuraError } from '../core/errors.ts'
 import type { FleetNode } from '../core/fleet.ts'
 import type { Node } from '../core/ports.ts'
 import { fleetClock } from './fleet-clock.ts'
 import { nodeQueue, poolQueue } from './keys.ts'
+import { NodeHealth } from './node-health.ts'
+import { ALIVE_MS, NodeRegistration } from './node-registration.ts'
 import type { FleetWorker } from './pipeline-worker.ts'
 import { connect, type FleetAddress, openFleetRedis } from './redis.ts'
 import { Slots } from './slots.ts'
@@ -19,7 +19,9 @@ export interface StageWorkerSettings {
   readonly version: string
   /** How long calls may go on after a stop, ms; 10,000 by default. */
   readonly graceMs?: number
-  /** Calls that may begin in a time, over all of the pool's tickets; no limit by default. */
+  /** Without a byte for so long, ms, while other calls go on, a call is reported as stuck; 30,000 by default. */
+  readonly stuckMs?: number
+  /** Tickets of the pool, or of this node, that may begin in a time, over all workers; no limit by default. */
   readonly rate?: { readonly calls: number; readonly ms: number }
   /** Hears what an operator should know. */
   log?(line: string): void
@@ -27,13 +29,15 @@ export interface StageWorkerSettings {
 
 /** A call whose worker died is taken from it after 1.5 to 2.5 s. */
 const LOCK_MS = 1500
-const STALLED_MS = 750
-/** How long a node is known after its worker's last sign of life, ms; it gives one three times as often. */
-const ALIVE_MS = 3000
+const STALLED_MS = 500
 const GRACE_MS = 10_000
+const STUCK_MS = 30_000
 const MODELS_MS = 3000
 
-/** Serves one node: makes the calls that wait for its pool or for itself. Throws `CAESURA_E_REDIS`, `CAESURA_E_NODE_TAKEN`. */
+/**
+ * Serves one node: makes the calls that wait for its pool or for itself, as many at once as it has slots. Throws `CAESURA_E_REDIS`,
+ * `CAESURA_E_NODE_TAKEN`.
+ */
 export async function startStageWorker(settings: StageWorkerSettings): Promise<FleetWorker> {
   const { node, log = () => undefined } = settings
   const redis = await openFleetRedis(settings.redis)
@@ -41,101 +45,71 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
   const clock = await fleetClock(redis)
   const id = randomUUID()
   const slots = new Slots(node.slots)
-  const calls = new StageCalls(redis, clock, node, id)
-  const own: { state: FleetNode['state']; reason: string; models: readonly string[] } = {
-    state: 'up',
-    reason: '',
-    models: [],
-  }
+  const health = new NodeHealth()
+  const calls = new StageCalls(redis, clock, node, id, (end) => {
+    health.noteEnd(end, performance.now())
+    review()
+  })
+  const registration = new NodeRegistration(redis, clock, { node, worker: id, slots, version: settings.version })
+  /** Why the node takes no calls, by who says so; the first counts. */
+  const faults = { stopping: '', name: '', server: '' }
+  const workers: Worker<CallTicket>[] = []
+  let state: FleetNode['state'] = 'up'
+  let reason = ''
 
-  /** `instead`: a worker that is known to be dead. */
-  async function announce(instead = ''): Promise<[string, ...unknown[]]> {
-    const { backend, pool } = node
-    return redis.call(
-      'registerNode',
-      node.name,
-      id,
-      ALIVE_MS,
-      instead,
-      ...Object.entries({
-        host: hostname(),
-        pid: process.pid,
-        pool,
-        backend: backend.kind,
-        address: backend.address ?? '',
-        slots: slots.size,
-        busy: slots.busy,
-        models: (node.models ?? own.models).join('\n'),
-        version: settings.version,
-        state: own.state,
-        reason: own.reason,
-        seen: Math.floor(clock.wall()),
-      }).flat(),
-    )
-  }
-
-  /** Whether the server answers, and what it can run. A node whose server does not answer takes no calls. */
+  /** Whether the server answers, and what it can run. */
   async function look(): Promise<void> {
     try {
-      own.models = (await node.backend.models(AbortSignal.timeout(MODELS_MS))).map(({ name }) => name)
-      if (own.state === 'down') setState('up', '')
+      registration.models = (await node.backend.models(AbortSignal.timeout(MODELS_MS))).map(({ name }) => name)
+      faults.server = ''
     } catch (error) {
-      if (own.state === 'up') setState('down', error instanceof Error ? error.message : String(error))
+      faults.server = error instanceof Error ? error.message : String(error)
     }
   }
 
-  function setState(next: FleetNode['state'], why: string): void {
-    own.state = next
-    own.reason = why
-    log(`node ${node.name}: ${next}${why === '' ? '' : `: ${why}`}`)
+  /** Decides anew whether the node takes calls. */
+  function review(): void {
+    const open = health.state(performance.now()) === 'open' ? health.reason : ''
+    const why = faults.stopping || faults.name || faults.server || open
+    const next = faults.stopping !== '' ? 'stopping' : why !== '' ? 'down' : 'up'
+    if (next !== state || why !== (state === 'up' ? '' : reason))
+      log(`node ${node.name}: ${next}${why === '' ? '' : `: ${why}`}`)
+    state = next
+    reason = why !== '' ? why : calls.stuck(settings.stuckMs ?? STUCK_MS)
     for (const worker of workers) {
-      if (next === 'up') worker.resume()
-      else void worker.pause(true)
-    }
-  }
-
-  const workers: Worker<CallTicket>[] = []
-  await look()
-  await register()
-
-  /** The name may be a dead worker's, for as long as it is remembered. */
-  async function register(): Promise<void> {
-    const until = Date.now() + ALIVE_MS + 500
-    for (;;) {
-      const [answer, worker, host, pid] = await announce()
-      if (answer === 'ok') return
-      // On this machine it can be seen whether that worker is still there.
-      if (host === hostname() && !isAlive(Number(pid)) && (await announce(String(worker)))[0] === 'ok') return
-      if (Date.now() > until) {
-        redis.close()
-        throw new CaesuraError('CAESURA_E_NODE_TAKEN', `another worker serves a node named ${node.name}`, {
-          received: node.name,
-          hint: 'Give this one another name: --node NAME.',
-        })
-      }
-      await new Promise((resolve) => setTimeout(resolve, 100))
+      if (state !== 'up') void worker.pause(true)
+      else if (worker.isPaused()) worker.resume()
     }
   }
 
   async function take(job: Job<CallTicket>, token: string | undefined, lost: AbortSignal | undefined, queue: string) {
     const isPinned = queue === nodeQueue(node.name)
-    // A ticket of the pool that finds no slot here goes back: another node may have one.
-    if (isPinned ? !(await slots.take(lost ?? new AbortController().signal)) : !slots.tryTake()) {
-      await handBack(job, token, queue)
+    const hasSlot = isPinned ? await slots.take(lost ?? new AbortController().signal) : slots.tryTake()
+    // A ticket that this node can't serve now goes back: a ticket of the pool for another node, one of its own for later.
+    if (!hasSlot || state !== 'up') {
+      if (hasSlot) slots.release()
+      for (const worker of workers) if (worker.name === queue) void worker.pause(true)
+      await job.moveToWait(token)
       throw new WaitingError()
     }
     try {
+      health.noteStart(performance.now())
+      review()
       const outcome = await calls.run(job.data, queue, `${id} ${job.id} ${job.attemptsStarted}`, lost)
       return { ...job.data, outcome }
     } finally {
       slots.release()
-      for (const worker of workers) if (own.state === 'up' && worker.isPaused()) worker.resume()
+      review()
     }
   }
 
-  async function handBack(job: Job<CallTicket>, token: string | undefined, queue: string): Promise<void> {
-    for (const worker of workers) if (worker.name === queue) void worker.pause(true)
-    await job.moveToWait(token)
+  await look()
+  review()
+  try {
+    await registration.register(state, reason)
+  } catch (error) {
+    redis.close()
+    throw error
   }
 
   const cancels = connect(settings.redis)
@@ -155,6 +129,7 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
       concurrency: node.slots,
       lockDuration: LOCK_MS,
       stalledInterval: STALLED_MS,
+      // What becomes of a call whose worker died is decided where its state is, not by BullMQ.
       maxStalledCount: Number.MAX_SAFE_INTEGER,
       runRetryDelay: 250,
       drainDelay: 2,
@@ -168,29 +143,31 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
     workers.push(worker)
   }
   await Promise.all(workers.map((worker) => worker.waitUntilReady()))
-  if (own.state === 'down') setState('down', own.reason)
+  review()
+
   let beats = 0
-  const heart = setInterval(() => {
+  async function beat(): Promise<void> {
     beats += 1
-    void (async () => {
-      if (beats % 3 === 0) await look()
-      if (beats % 2 === 0) await calls.recheck()
-      const [answer] = await announce()
-      if (answer !== 'ok' && own.state === 'up') setState('down', 'another worker has taken its name')
-    })().catch(() => undefined)
-  }, ALIVE_MS / 3)
+    if (beats % 3 === 0 || faults.server !== '') await look()
+    await calls.recheck()
+    const isOurs = await registration.announce(state, reason)
+    faults.name = isOurs ? '' : 'another worker has taken its name'
+    review()
+  }
+  const heart = setInterval(() => void beat().catch(() => undefined), ALIVE_MS / 3)
 
   return {
     id,
     async close() {
-      setState('stopping', 'its worker is being stopped')
-      await announce().catch(() => undefined)
+      faults.stopping = 'its worker is being stopped'
+      review()
+      await Promise.race([registration.announce(state, reason).catch(() => undefined), pause(500)])
       const until = Date.now() + (settings.graceMs ?? GRACE_MS)
-      while (slots.busy > 0 && Date.now() < until) await new Promise((resolve) => setTimeout(resolve, 20))
+      while (slots.busy > 0 && Date.now() < until) await pause(20)
       calls.stop()
       await Promise.all(workers.map((worker) => worker.close()))
       clearInterval(heart)
-      await redis.call('forgetNode', node.name, id).catch(() => undefined)
+      await Promise.race([registration.forget().catch(() => undefined), pause(500)])
       cancels.disconnect()
       await node.backend.close()
       redis.close()
@@ -198,11 +175,4 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
   }
 }
 
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0)
-    return true
-  } catch (error) {
-    return (error as NodeJS.ErrnoException).code === 'EPERM'
-  }
-}
+const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

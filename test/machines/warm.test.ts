@@ -232,6 +232,34 @@ describe('warm: prefix', () => {
   })
 })
 
+describe('warm, whatever is done ahead', () => {
+  it('off does nothing, and the record says nothing', async () => {
+    const { begun, nodeOf } = reading(2)
+    const record = await scriptedRun(stages({}, { warm: 'off' }), { settings: { nodes: [nodeOf('n')] } }).finish()
+    expect(record.stages.map((stage) => 'warmed' in stage)).toEqual([false, false])
+    expect(begun).toEqual([])
+  })
+
+  it.each<[unknown, object]>([
+    [{ same: { otherwise: 'any' } }, { outcome: 'loaded', node: 'n2' }],
+    ['other', { outcome: 'loaded', node: 'n2' }],
+  ])('goes where the next call may go, with placement: %j', async (placement, warmed) => {
+    const { nodeOf } = reading(1)
+    const nodes = [nodeOf('n1', { models: ['m'] }), nodeOf('n2', { models: ['m2'] })]
+    const pipeline = stages({ model: 'm2' }, { warm: 'load', placement })
+    const record = await scriptedRun(pipeline, { settings: { nodes } }).finish()
+    expect(record.stages[0]!.warmed).toEqual({ model: 'm2', ...warmed })
+  })
+
+  it('a template that fails is the fault of its own stage', async () => {
+    const { nodeOf } = reading(2)
+    const pipeline = stages({ prompt: '{% if true %}{{ vars.absent.deep }}{% endif %}' })
+    const record = await scriptedRun(pipeline, { settings: { nodes: [nodeOf('n')] } }).finish()
+    expect(record.error).toMatchObject({ code: expect.stringMatching(/TEMPLATE|PROMPT_EMPTY/) })
+    expect(record.stages[0]).toMatchObject({ settlement: 'completed', warmed: { outcome: 'failed' } })
+  })
+})
+
 function silentOnPrefill(): Node['backend'] {
   const { prefill: _, ...backend } = scriptedBackend(speak('one two'))
   return { ...backend, kind: 'plain' }

@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest'
+import { definePipeline } from '../../src/compose.ts'
+import { msToNs } from '../../src/core/clock.ts'
+import type { HostedRun } from '../../src/machines/start-run.ts'
+import { host, scripted } from './hosted.ts'
+
+/** The run's state and its actors, with theirs. */
+const stateOf = (run: HostedRun) => {
+  const snapshot = run.persist().snapshot as {
+    value: unknown
+    children: Record<string, { snapshot: { value?: unknown } }>
+  }
+  const children = Object.entries(snapshot.children).map(([id, { snapshot: own }]) => [id, own.value])
+  return [snapshot.value, Object.fromEntries(children)]
+}
+
+const pipeline = (policy: object) =>
+  definePipeline({
+    name: 'p',
+    stages: [
+      { id: 'a', model: 'm', prompt: 'x', policy },
+      { id: 'b', model: 'm', prompt: 'y' },
+    ],
+  })
+
+describe('the state of a run', () => {
+  it('has an actor for what goes on, and none for what is over', async () => {
+    const { run, clock } = host(pipeline({ response: { grace: 30 }, trigger: { signal: null, debounce: 20 } }), {
+      backend: scripted(),
+    })
+    expect(stateOf(run)).toEqual([{ running: 'staging' }, { 'a.1': { calling: 'waiting' } }])
+    await clock.advance(msToNs(15))
+    expect(stateOf(run)).toEqual([{ running: 'staging' }, { 'a.1': { calling: 'answering' } }])
+    void run.interrupt({ input: 'x' })
+    expect(stateOf(run)).toEqual([{ running: 'staging' }, { 'a.1': { calling: 'answering' }, debounce: undefined }])
+    await clock.advance(msToNs(20))
+    expect(stateOf(run)).toEqual([
+      { running: 'interrupting' },
+      { 'a.1': { calling: 'answering' }, 'interrupt.1': 'timed' },
+    ])
+    await clock.advance(msToNs(31))
+    expect(stateOf(run)).toEqual([
+      { running: 'interrupting' },
+      { 'a.1': { calling: 'cancelling' }, 'interrupt.1': 'waiting' },
+    ])
+    await clock.advance(msToNs(10))
+    expect(stateOf(run)).toEqual([{ running: 'staging' }, { 'b.1': { calling: 'waiting' } }])
+    run.cancel('enough')
+    expect(stateOf(run)).toEqual(['ending', { 'b.1': { calling: 'cancelling' } }])
+    await clock.until(run.result)
+    expect(stateOf(run)).toEqual(['cancelled', {}])
+  })
+
+  it('waits where nothing is due: a drain, a race', async () => {
+    for (const [response, handled] of [
+      ['drain', { 'a.1': { calling: 'answering' }, 'interrupt.1': 'waiting' }],
+      ['race', { 'a.1': { calling: 'answering' }, 'b.1': { calling: 'waiting' }, 'interrupt.1': 'waiting' }],
+    ] as const) {
+      const { run, clock } = host(pipeline({ response }), { backend: scripted() })
+      await clock.advance(msToNs(15))
+      void run.interrupt({ input: 'x' })
+      expect(stateOf(run)).toEqual([{ running: 'interrupting' }, handled])
+      await clock.until(run.result)
+      expect(stateOf(run)).toEqual(['completed', {}])
+    }
+  })
+
+  it('pauses between two attempts, and ends as failed', async () => {
+    const stage = { id: 'a', model: 'm', prompt: 'x', timeout: { firstToken: 5 }, retry: { attempts: 2, pause: 40 } }
+    const { run, clock } = host(definePipeline({ name: 'p', stages: [stage] }), { backend: scripted() })
+    await clock.advance(msToNs(11))
+    expect(stateOf(run)).toEqual([{ running: 'staging' }, { 'a.1': 'pausing' }])
+    await clock.until(run.result)
+    expect(stateOf(run)).toEqual(['failed', {}])
+  })
+})

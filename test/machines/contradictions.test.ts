@@ -1,0 +1,48 @@
+import { describe, expect, it } from 'vitest'
+import { catalogue, definePipeline } from '../../src/compose.ts'
+import { loopProblems } from '../../src/core/pipeline-checks.ts'
+import { readPolicy } from '../../src/core/policy-schema.ts'
+import { combinations, isEndless, mayIgnore, nameOf, writePolicy } from './combinations.ts'
+
+const parameters: Readonly<Record<string, unknown>> = {
+  after: 1,
+  tokens: 1,
+  sentence: 1,
+  stall: 1,
+  any: [{ after: 1 }],
+}
+
+describe('of all combinations, with signals heeded and ignored, with a limit and without', () => {
+  it('those that contradict themselves are refused, and no others', () => {
+    const refused = { contradictions: 0, loops: 0 }
+    const cases = combinations.flatMap((combination) =>
+      ['heed', 'ignore'].flatMap((signals) => [undefined, 2].map((limit) => ({ combination, signals, limit }))),
+    )
+    for (const [index, { combination, signals, limit }] of cases.entries()) {
+      const { trigger, response } = combination
+      const policy = writePolicy(combination, {
+        trigger: { [trigger]: parameters[trigger] ?? null, signals },
+        response: response === 'grace' ? { grace: 1 } : response,
+        target: 'a',
+        limit,
+      })
+      const read = readPolicy(catalogue, policy)
+      const isContradiction = 'problems' in read
+      const isLoop = 'value' in read && loopProblems([{ id: 'a', policy: read.value }]).length > 0
+      const name = `${nameOf(combination)}, signals: ${signals}, limit: ${limit}`
+      expect(isContradiction, name).toBe(signals === 'ignore' && !mayIgnore(combination))
+      expect(isLoop, name).toBe(!isContradiction && limit === undefined && isEndless(combination, 0, 0))
+      if (isContradiction) refused.contradictions += 1
+      if (isLoop) refused.loops += 1
+      // To read a whole pipeline takes longer: a stride through all of them.
+      if (index % 101 > 0) continue
+      const define = () => definePipeline({ name: 'p', stages: [{ id: 'a', model: 'm', prompt: 'x', policy }] })
+      if (isContradiction || isLoop) {
+        expect(define, name).toThrow(expect.objectContaining({ code: 'CAESURA_E_PIPELINE' }))
+      } else expect(define, name).not.toThrow()
+    }
+    // Ignored: all with `signal` (8 × 4 × 3 × 5), and `hold` with the 7 others (4 × 3 × 5); with a limit and without.
+    // Loops: 6 triggers that fire by themselves, 2 ways back, 4 × 3; with 8 responses, or 7 where signals are ignored.
+    expect(refused).toEqual({ contradictions: (480 + 7 * 60) * 2, loops: 6 * 2 * 12 * (8 + 7) })
+  })
+})

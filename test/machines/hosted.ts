@@ -1,0 +1,43 @@
+import { type Script, scriptedBackend } from '../../src/backends/scripted.ts'
+import { Estimates } from '../../src/core/estimates.ts'
+import { Journal } from '../../src/core/journal.ts'
+import type { Pipeline } from '../../src/core/pipeline.ts'
+import type { Backend } from '../../src/core/ports.ts'
+import { renderKnownStart, renderTemplate } from '../../src/core/template.ts'
+import { inProcessExecutor } from '../../src/executors/in-process.ts'
+import type { RunEnvironment } from '../../src/machines/environment.ts'
+import { type HostedRun, startRun } from '../../src/machines/start-run.ts'
+import { catalogue } from '../../src/policies/catalogue.ts'
+import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
+
+/** A run without an engine around it, on a node with two slots, in virtual time. */
+export function host(
+  pipeline: Pipeline,
+  { backend, ...more }: Partial<RunEnvironment> & { backend: Backend },
+): { run: HostedRun; clock: VirtualClock; environment: RunEnvironment } {
+  const clock = new VirtualClock()
+  const environment: RunEnvironment = {
+    journal: new Journal({ runId: 'r', pipeline: 'p', traceId: '0'.repeat(32) }, clock),
+    pipeline,
+    catalogue,
+    executor: inProcessExecutor([{ name: 'n', slots: 2, pool: 'default', backend }]),
+    clock,
+    input: 'i',
+    vars: {},
+    resolveModel: (model) => model,
+    render: renderTemplate,
+    renderKnownStart,
+    nodes: new Set(['n']),
+    random: () => 0.5,
+    estimates: new Estimates(),
+    planned: new Set(),
+    tickets: new Map(),
+    inFlight: new Map(),
+    ...more,
+  }
+  return { run: startRun(environment), clock, environment }
+}
+
+/** Twenty words, one each 10 ms; heeds an abort within 5 ms. */
+export const twenty: Script = { tokens: Array(20).fill('w '), firstTokenMs: 10, tokenMs: 10, abortMs: 5 }
+export const scripted = (script: Script = twenty): Backend => scriptedBackend(script)

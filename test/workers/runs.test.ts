@@ -1,0 +1,151 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { definePipeline } from '../../src/compose.ts'
+import type { RunEvent } from '../../src/core/event.ts'
+import { recordSchema } from '../../src/core/record.ts'
+import { RunReader } from '../../src/workers/run-reader.ts'
+import { startRedis, type TestRedis } from '../fixtures/redis.ts'
+import { pause, TestFleet } from './fleet.ts'
+
+const twoStages = (policy: unknown) =>
+  definePipeline({
+    name: 'two',
+    stages: [
+      { id: 'draft', model: 'scripted', prompt: 'draft {{ input }}', policy },
+      { id: 'refine', model: 'scripted', prompt: 'refine {{ draft.output }}|{{ interrupt.input }}' },
+    ],
+  })
+const script = ({ stage }: { stage: string }) =>
+  stage === 'draft'
+    ? { tokens: Array.from({ length: 30 }, (_, index) => `d${index} `), firstTokenMs: 10, tokenMs: 10, abortMs: 2 }
+    : { tokens: ['r0 ', 'r1'], firstTokenMs: 5, tokenMs: 5 }
+
+let redis: TestRedis
+let fleet: TestFleet
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterAll(() => redis.stop())
+beforeEach(() => {
+  fleet = new TestFleet(redis.url)
+})
+afterEach(() => fleet.close())
+
+describe('a run over queues', () => {
+  it('gives the record and the events that a run in one process gives', async () => {
+    await fleet.pipelines()
+    await fleet.node({ name: 'n1', script })
+    const client = await fleet.client()
+    const { runId } = await client.submit(twoStages({ trigger: { tokens: 5 }, response: 'abort', carry: 'all' }), {
+      input: 'i',
+    })
+    const events: RunEvent[] = []
+    for await (const event of client.events(runId)) events.push(event)
+    const { record, status } = await client.read(runId)
+    expect(status).toBe('ended')
+    expect(recordSchema.parse(record)).toEqual(record)
+    expect(record).toMatchObject({ outcome: 'completed', output: 'r0 r1' })
+    expect(record!.stages.map(({ settlement, node }) => [settlement, node])).toEqual([
+      ['aborted', 'n1'],
+      ['completed', 'n1'],
+    ])
+    expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1))
+    const [interrupt] = record!.interrupts
+    expect(interrupt!.phases.map(({ name }) => name)).toEqual(expect.arrayContaining(['settle', 'queue']))
+    const sum = interrupt!.phases.reduce((total, { ms }) => total + Math.round(ms * 1e6), 0)
+    expect(sum).toBe(Math.round(interrupt!.toFirstTokenMs! * 1e6))
+    // The next stage was asked with what had come of the first.
+    const told = events
+      .flatMap((event) => (event.type === 'token' && event.stage === 'draft' ? event.text : []))
+      .join('')
+    expect(fleet.asked[1]!.messages.at(-1)!.content).toBe(`refine ${told}|`)
+  })
+
+  it('takes a signal from any process and answers it with what was decided', async () => {
+    await fleet.pipelines()
+    await fleet.node({ name: 'n1', script })
+    const [client, other] = [await fleet.client(), await fleet.client()]
+    const { runId } = await client.submit(twoStages({ response: 'abort' }), { input: 'i' })
+    for await (const event of client.events(runId)) if (event.type === 'token') break
+    expect(await other.interrupt(runId, { input: 'now' })).toMatchObject({ accepted: true, decision: 'abort' })
+    await client.ended(runId)
+    const { record } = await client.read(runId)
+    expect(record!.interrupts).toMatchObject([{ trigger: 'signal', input: 'now', decision: 'abort' }])
+    expect(fleet.asked[1]!.messages.at(-1)!.content).toMatch(/\|now$/)
+    expect(await other.interrupt(runId)).toMatchObject({ accepted: false, code: 'CAESURA_E_RUN_ENDED' })
+  })
+
+  it('starts once what is submitted twice', async () => {
+    await fleet.pipelines()
+    await fleet.node({ name: 'n1' })
+    const client = await fleet.client()
+    const pipeline = twoStages({ trigger: 'never' })
+    const answers = await Promise.all([1, 2, 3].map(() => client.submit(pipeline, { input: 'i', runId: 'one' })))
+    expect(answers.filter(({ isNew }) => isNew)).toHaveLength(1)
+    await client.ended('one')
+    expect(fleet.asked.map(({ callId }) => callId)).toEqual(['draft.1', 'refine.1'])
+    await expect(client.submit(pipeline, { input: 'i', runId: 'a:b' })).rejects.toMatchObject({
+      code: 'CAESURA_E_USAGE',
+    })
+  })
+
+  it('never starts a call that was cancelled while it waited in a queue', async () => {
+    await fleet.pipelines()
+    await fleet.node({ name: 'n1', script })
+    const client = await fleet.client()
+    const pipeline = twoStages({ trigger: 'never' })
+    const first = await client.submit(pipeline, { input: 'first' })
+    for await (const event of client.events(first.runId)) if (event.type === 'token') break
+    // The one slot is taken: this one waits.
+    const second = await client.submit(pipeline, { input: 'second' })
+    for await (const event of client.events(second.runId)) if (event.type === 'stage-start') break
+    await pause(20)
+    expect(await client.cancel(second.runId, 'enough')).toBe(true)
+    expect(await client.cancel(second.runId, 'twice')).toBe(true)
+    await client.ended(second.runId)
+    expect((await client.read(second.runId)).record).toMatchObject({ outcome: 'cancelled', cancelReason: 'enough' })
+    await client.ended(first.runId)
+    await pause(50)
+    expect(fleet.asked.filter(({ runId }) => runId === second.runId)).toEqual([])
+    expect(await client.cancel(second.runId)).toBe(false)
+  })
+
+  it('is read from any event on, and by a reader that comes after the end', async () => {
+    await fleet.pipelines()
+    await fleet.node({ name: 'n1', script })
+    const client = await fleet.client()
+    const { runId } = await client.submit(twoStages({ trigger: 'never' }), { input: 'i' })
+    const whole: RunEvent[] = []
+    for await (const event of client.events(runId)) whole.push(event)
+    const late: RunEvent[] = []
+    for await (const event of (await fleet.client()).events(runId, 7)) late.push(event)
+    expect(late).toEqual(whole.slice(7))
+    await expect(client.events('unknown').next()).rejects.toMatchObject({ code: 'CAESURA_E_RUN_UNKNOWN' })
+    await expect(client.read('unknown')).rejects.toMatchObject({ code: 'CAESURA_E_RUN_UNKNOWN' })
+  })
+
+  it('waits for a node that has the model, and says so when none comes', async () => {
+    await fleet.pipelines()
+    const client = await fleet.client()
+    const { runId } = await client.submit(twoStages({ trigger: 'never' }), { input: 'i' })
+    for await (const event of client.events(runId)) if (event.type === 'stage-start') break
+    await fleet.node({ name: 'late', script })
+    await client.ended(runId)
+    expect((await client.read(runId)).record).toMatchObject({ outcome: 'completed' })
+  })
+})
+
+describe('a slow reader', () => {
+  it('is cut off at a bound, and may go on after the last event that it saw', async () => {
+    const client = await fleet.client()
+    const slow = new RunReader(client.redis, 'r', 0)
+    const token = { runId: 'r', ms: 0, type: 'token', stage: 's', callId: 's.1', text: 'x' } as const
+    slow.take(Array.from({ length: 20_001 }, (_, index) => ({ seq: index + 1, ...token })))
+    const seen: number[] = []
+    await expect(
+      (async () => {
+        for await (const { seq } of slow.events()) seen.push(seq)
+      })(),
+    ).rejects.toMatchObject({ code: 'CAESURA_E_READER_SLOW' })
+    expect(seen).toHaveLength(20_001)
+  })
+})
