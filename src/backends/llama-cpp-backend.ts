@@ -177,6 +177,21 @@ export function backendOn(settings: LlamaCppSettings, importLibrary?: ImportLibr
       if ((await settledOrAborted(startLoad(), signal)) === 'aborted') throw signal.reason
     },
 
+    async unload(model, signal) {
+      refuse(model)
+      for (;;) {
+        signal.throwIfAborted()
+        const busy = [...calls.keys(), ...(loading === undefined || engine !== undefined ? [] : [loading])]
+        if (busy.length === 0) break
+        await settledOrAborted(Promise.allSettled(busy), signal)
+      }
+      // In the same tick as the look above: a call that comes now loads an engine of its own.
+      const unloaded = engine
+      engine = undefined
+      loading = undefined
+      await unloaded?.dispose()
+    },
+
     async prefill(request, signal) {
       signal.throwIfAborted()
       const controller = new AbortController()

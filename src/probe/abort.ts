@@ -1,7 +1,8 @@
 import { msToNs, nsToMs } from '../core/clock.ts'
+import { CaesuraError } from '../core/errors.ts'
 import { type Findings, idleMs, type Step } from './findings.ts'
 import type { Flight, Prompt } from './line.ts'
-import { patience, wedged } from './patience.ts'
+import { isWedge, patience, wedged } from './patience.ts'
 import { shortPrompt } from './prompts.ts'
 import { medianOf, ttftOf } from './samples.ts'
 
@@ -34,6 +35,7 @@ export async function watchAbort(
 ): Promise<Watched | undefined> {
   const expected = idleMs(findings) + victim.restMs
   let flight: Flight | undefined
+  let slotSeen = false
   try {
     if (findings.witness !== 'server') {
       await fillers.keep(slotsBeside(findings), expected)
@@ -51,7 +53,7 @@ export async function watchAbort(
 
     const after = line.start(shortPrompt())
     if (!(await line.begins(after, patience(expected)))) throw wedged(patience(expected))
-    const missed = fillers.someOver
+    slotSeen = !fillers.someOver
     const ttft = ttftOf(await line.answer(after))
     if (await saysItself(line, flight)) {
       findings.witness = 'server'
@@ -59,10 +61,13 @@ export async function watchAbort(
     }
     findings.witness = 'call'
     const baseline = medianOf(baselines)
-    if (missed || ttft === undefined || baseline === undefined || !countsSlots(findings)) return undefined
+    if (!slotSeen || ttft === undefined || baseline === undefined || !countsSlots(findings)) return undefined
     return { lagMs: ttft - baseline }
   } finally {
-    if (flight !== undefined) await line.clear([flight])
+    if (flight !== undefined) {
+      await line.clear([flight])
+      if (!slotSeen) fillers.abandon(victim.restMs)
+    }
   }
 }
 
@@ -88,34 +93,55 @@ function countsSlots(findings: Findings): findings is Findings & { slots: { coun
   return findings.slots !== undefined && !findings.slots.bounded
 }
 
+/** Whether a sample was taken; `stop` where none can be had, which the sample has noted. */
+type Sampled = boolean | 'stop'
+
 /**
- * Repeats until there are enough samples, none can be had, or the rest of the budget is needed for other steps. `sample`
- * gives true when one was taken.
+ * Repeats until there are enough samples, none can be had, or the rest of the budget is needed for what comes after. A server
+ * that an abort has wedged is brought back where its backend can unload the model; else throws `CAESURA_E_SERVER_WEDGED`.
  */
 export async function repeat(
   step: Step,
-  reserveMs: number,
+  reserveMs: () => number,
   what: string,
-  sample: (at: number) => Promise<boolean>,
+  sample: (at: number) => Promise<Sampled>,
 ): Promise<void> {
   const { line, findings, repetitions, tell } = step
   let taken = 0
   let costMs = 0
   for (let at = 0; taken < repetitions && at < 2 * repetitions; at += 1) {
-    if (findings.witness === 'call' && !countsSlots(findings)) {
-      findings.notes.push(
-        `${what}: not seen; the server has more slots than a probe can keep busy, and does not say which are free.`,
-      )
-      return
-    }
-    if (at > 0 && line.leftMs < costMs + reserveMs) {
+    if (at > 0 && line.leftMs < costMs + reserveMs()) {
       findings.notes.push(`${what}: ${taken} of ${repetitions} repetitions; the budget had no room for more.`)
       return
     }
     tell(taken, repetitions)
     const before = line.leftMs
-    if (await sample(at)) taken += 1
+    const sampled = await sample(at).catch((error: unknown) => bringBack(step, error))
+    if (sampled === 'stop') return
+    if (sampled) taken += 1
     costMs = Math.max(costMs, before - line.leftMs)
   }
   if (taken === 0) findings.notes.push(`${what}: not seen; the calls ended too early.`)
+}
+
+/** `repeat` for what `watchAbort` sees: it has to know the slots, unless the backend watches them. */
+export const repeatAborts: typeof repeat = (step, reserveMs, what, sample) =>
+  repeat(step, reserveMs, what, async (at) => {
+    const { findings } = step
+    if (findings.witness !== 'call' || countsSlots(findings)) return sample(at)
+    findings.notes.push(
+      `${what}: not seen; the server has more slots than a probe can keep busy, and does not say which are free.`,
+    )
+    return 'stop'
+  })
+
+/** Ends a wedge by unloading the model. Throws any other error, and a wedge that cannot be ended. */
+async function bringBack({ findings, fillers, residence }: Step, error: unknown): Promise<false> {
+  if (!isWedge(error) || !residence.canUnload) throw error
+  await residence.renew().catch((failure: unknown) => {
+    throw failure instanceof CaesuraError ? error : failure
+  })
+  findings.wedges += 1
+  fillers.abandon(0)
+  return false
 }

@@ -18,15 +18,17 @@ export function adviceOf(figures: Figures, configuredSlots: number): string[] {
     decode(figures),
     prefill(figures),
     queue(figures),
+    load(figures),
     slots(figures, configuredSlots),
     preparation(figures),
     prefix(figures),
   ].flatMap((sentence) => sentence ?? [])
 }
 
-function wedge({ error }: Figures): string | undefined {
-  return error?.code === 'CAESURA_E_SERVER_WEDGED'
-    ? 'An abort can wedge this server: bound each call with timeout: { firstToken: … }, or prefer drain.'
+function wedge({ error, wedges }: Figures): string | undefined {
+  const mended = wedges === undefined ? '' : ` (seen ${wedges}×; unloading the model ended it)`
+  return wedges !== undefined || error?.code === 'CAESURA_E_SERVER_WEDGED'
+    ? `An abort can wedge this server${mended}: bound each call with timeout: { firstToken: … }, or prefer drain.`
     : undefined
 }
 
@@ -63,6 +65,14 @@ function queue({ slotFreeAfterAbortMs: { queue: lag } }: Figures): string | unde
   return lag.p50 <= NOTICED_MS
     ? 'A call that gives up in the queue of the server costs the next one nothing.'
     : `A call that gives up in the queue of the server still costs the next one ${time(lag.p50)}: keep the queue on our side, with slots as the server has them.`
+}
+
+function load({ slotFreeAfterAbortMs: { load: lag }, abortedLoad, coldFirstTokenMs }: Figures): string | undefined {
+  if (lag === undefined || abortedLoad === undefined || coldFirstTokenMs === undefined) return undefined
+  if (abortedLoad === 'kept')
+    return 'A load goes on when its call is aborted: the next call finds it done, or nearly so.'
+  const more = lag.p50 < 1 ? '' : `, and ${time(lag.p50)} more`
+  return `An abort while the model loads throws the load away: the next call pays all of it again (${time(coldFirstTokenMs.p50)} to its first token${more}). Load it ahead (warm: load).`
 }
 
 function slots({ slots: seen, moreSlots }: Figures, configured: number): string | undefined {

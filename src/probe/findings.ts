@@ -1,12 +1,17 @@
 import type { ProbeResult } from '../core/probe.ts'
 import type { Fillers } from './fillers.ts'
 import type { Line } from './line.ts'
+import type { Residence } from './residence.ts'
 import { medianOf } from './samples.ts'
 
 /** What a probe has measured so far. Samples in ms; each step adds its own, so that a stopped probe keeps them. */
 export interface Findings {
   /** Sent → first token of a short prompt. */
   readonly firstToken: number[]
+  /** Sent → first token of the very first call, which may have loaded the model. */
+  firstCallMs?: number
+  /** Sent → first token of a short prompt where the model had to be loaded. */
+  readonly coldFirstToken: number[]
   readonly shortTokens: number[]
   /** As the server reports or marks it. */
   readonly preparation: number[]
@@ -18,9 +23,12 @@ export interface Findings {
   slots?: { readonly count: number; readonly bounded: boolean }
   prefixReuse?: boolean
   /** Before clipping: less than 0 where the call after the abort was faster than on an idle server. */
-  readonly lags: Record<'decode' | 'prefill' | 'queue', number[]>
+  readonly lags: Record<'decode' | 'prefill' | 'queue' | 'load', number[]>
   prefillStops?: NonNullable<ProbeResult['prefillStops']>
+  abortedLoad?: NonNullable<ProbeResult['abortedLoad']>
   witness?: 'call' | 'server'
+  /** Aborts that lost a slot, which was brought back. */
+  wedges: number
   readonly notes: string[]
 }
 
@@ -36,11 +44,13 @@ export interface LongPrompt {
 
 export const noFindings = (): Findings => ({
   firstToken: [],
+  coldFirstToken: [],
   shortTokens: [],
   preparation: [],
   tokenInterval: [],
   prefillRate: [],
-  lags: { decode: [], prefill: [], queue: [] },
+  lags: { decode: [], prefill: [], queue: [], load: [] },
+  wedges: 0,
   notes: [],
 })
 
@@ -50,6 +60,7 @@ export interface Step {
   readonly findings: Findings
   /** Shared by all steps. */
   readonly fillers: Fillers
+  readonly residence: Residence
   readonly repetitions: number
   /** Tells how far the step is. */
   tell(done: number, of: number): void

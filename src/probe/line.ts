@@ -205,14 +205,23 @@ export class Line {
     return { due, withdraw }
   }
 
+  /** Does what the end of the probe cuts off. Throws `ProbeStopped`, and what the work throws. */
+  async unlessStopped<T>(work: (signal: AbortSignal) => Promise<T>): Promise<T> {
+    this.check()
+    try {
+      return await work(this.#stop.signal)
+    } finally {
+      this.check()
+    }
+  }
+
   /** Makes sure that `count` idle connections are open: a cancelled call takes its own with it. */
   async open(count: number): Promise<void> {
-    this.check()
-    const asked = Array.from({ length: count }, () => this.#settings.backend.server(this.#stop.signal))
-    for (const outcome of await Promise.allSettled(asked)) {
-      this.check()
-      if (outcome.status === 'rejected') throw outcome.reason
-    }
+    const { backend } = this.#settings
+    await this.unlessStopped(async (signal) => {
+      const asked = Array.from({ length: count }, () => backend.server(signal))
+      for (const outcome of await Promise.allSettled(asked)) if (outcome.status === 'rejected') throw outcome.reason
+    })
   }
 
   /** Cancels these calls, or all, and waits until they have ended. */

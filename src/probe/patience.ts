@@ -13,3 +13,6 @@ export const wedged = (waitedMs: number): CaesuraError =>
     `an abort wedged the server: a call sent after it got nothing within ${Math.round(waitedMs)} ms`,
     { hint: 'Unload the model to end it (`ollama stop MODEL`), or restart the server.' },
   )
+
+export const isWedge = (error: unknown): boolean =>
+  error instanceof CaesuraError && error.code === 'CAESURA_E_SERVER_WEDGED'

@@ -13,6 +13,8 @@ export interface PrefillSample {
 const RAN_ON = 0.7
 /** A lag below so much of the prefill means that it did not wait for a batch: it is 20 of 1,000 tokens. */
 const AT_ONCE = 0.02
+/** Fewer may by chance all lie at the end of a batch. */
+export const SAMPLES_OF_AT_ONCE = 3
 
 /**
  * Whether the server stops a prefill, by how long the slot stayed busy: to the end of the prompt, for a part of it, or not at
@@ -30,5 +32,5 @@ export function prefillStops(samples: readonly PrefillSample[], findings: Findin
   const atOnce = Math.max(AT_ONCE * long.prefillMs, Math.min(2 * noise, long.prefillMs / 10))
   const longest = Math.max(...samples.map(({ lagMs }) => lagMs))
   if (longest > atOnce) return 'between-batches'
-  return longest + hiddenMs(findings) <= atOnce ? 'at-once' : undefined
+  return samples.length >= SAMPLES_OF_AT_ONCE && longest + hiddenMs(findings) <= atOnce ? 'at-once' : undefined
 }

@@ -7,7 +7,9 @@ import { adviceOf } from './advice.ts'
 import { Fillers } from './fillers.ts'
 import { type Findings, hiddenMs, idleMs, noFindings, type Step } from './findings.ts'
 import { Line, ProbeStopped } from './line.ts'
+import { measureLoadAbort } from './load-abort.ts'
 import { measureQueueAbort } from './queue.ts'
+import { Residence } from './residence.ts'
 import { medianOf, rounded, spreadOf } from './samples.ts'
 import { measureSlots } from './slots.ts'
 import { measureDecode, measureFirstToken, measurePrefill } from './speed.ts'
@@ -43,11 +45,13 @@ export async function probeNode({ name, backend, slots }: Node, settings: ProbeS
   const measuredAt = new Date(clock.wall()).toISOString()
   const line = new Line({ backend, model, clock, budgetMs, signal })
   const findings = noFindings()
-  const fillers = new Fillers(line)
+  const fillers = new Fillers(line, findings.tokenInterval)
+  const residence = new Residence(backend, model, line)
   const step = (what: string): Step => ({
     line,
     findings,
     fillers,
+    residence,
     repetitions,
     tell: (done, of) => tell?.(what, done, of),
   })
@@ -58,13 +62,16 @@ export async function probeNode({ name, backend, slots }: Node, settings: ProbeS
     ending = endingOf(error, findings, budgetMs)
   } finally {
     await line.close()
+    await residence.restore().catch((error: unknown) => {
+      findings.notes.push(`The model was unloaded and could not be loaded again: ${summarize(error).message}`)
+    })
   }
   const durationMs = rounded(nsToMs(clock.now() - line.startedAt))
   const figures = figuresOf(findings, { node: name, server, model, measuredAt, durationMs }, ending)
   return { ...figures, advice: adviceOf(figures, slots) }
 }
 
-/** Aborts come last, those in decode at the very end: Ollama may lose its slot in one (ollama#17131). */
+/** Aborts come last, those in decode after others: Ollama may lose its slot in one (ollama#17131). Then what takes the model away. */
 async function measure(step: (what: string) => Step, findings: Findings): Promise<void> {
   await measureFirstToken(step('time to first token'))
   await measureDecode(step('decode'))
@@ -73,9 +80,10 @@ async function measure(step: (what: string) => Step, findings: Findings): Promis
   await measurePrefillAbort(step('abort in prefill'), laterMs(findings))
   await measureQueueAbort(step('abort in the queue'))
   await measureDecodeAbort(step('abort in decode'))
+  await measureLoadAbort(step('abort in the load'))
 }
 
-/** What three repetitions of the steps after the aborts in prefill need, ms. */
+/** What three repetitions of the steps after the aborts in prefill need, ms; the aborts in a load take what is left. */
 const laterMs = (findings: Findings): number =>
   3 * (6 * idleMs(findings) + 20 * hiddenMs(findings) + 40 * (medianOf(findings.tokenInterval) ?? 0))
 
@@ -101,8 +109,9 @@ function figuresOf(
   { node, server, model, measuredAt, durationMs }: Subject,
   ending: Pick<ProbeResult, 'stopped' | 'error'>,
 ): Omit<ProbeResult, 'advice'> {
-  const { long, lags, slots, prefillStops, prefixReuse, witness } = findings
+  const { long, lags, slots, prefillStops, abortedLoad, prefixReuse, witness, wedges } = findings
   const firstTokenMs = spreadOf(findings.firstToken)
+  const coldFirstTokenMs = spreadOf(findings.coldFirstToken)
   const preparation = medianOf(findings.preparation)
   const interval = medianOf(findings.tokenInterval)
   const prefill = medianOf(findings.prefillRate)
@@ -115,6 +124,7 @@ function figuresOf(
     measuredAt,
     durationMs,
     ...(firstTokenMs !== undefined && { firstTokenMs }),
+    ...(coldFirstTokenMs !== undefined && { coldFirstTokenMs }),
     tokensPerSecond: {
       ...(prefill !== undefined && { prefill: rounded(prefill) }),
       ...(interval !== undefined && interval > 0 && { decode: rounded(1000 / interval) }),
@@ -131,6 +141,8 @@ function figuresOf(
     ),
     ...(witness !== undefined && { witness }),
     ...(prefillStops !== undefined && { prefillStops }),
+    ...(abortedLoad !== undefined && { abortedLoad }),
+    ...(wedges > 0 && { wedges }),
     ...(slots !== undefined && { slots: slots.count, ...(slots.bounded && { moreSlots: true as const }) }),
     ...(prefixReuse !== undefined && { prefixReuse }),
     notes: [...limits(findings), ...findings.notes],
@@ -140,15 +152,16 @@ function figuresOf(
 
 /** What the figures cannot show. */
 function limits(findings: Findings): string[] {
-  const { lags, witness } = findings
-  const clipped = Object.values(lags)
-    .flat()
-    .filter((lag) => lag < 0).length
-  const count = Object.values(lags).flat().length
+  const { lags, witness, abortedLoad } = findings
+  // A call that finds a load under way is faster by nature.
+  const differences = [...lags.decode, ...lags.prefill, ...lags.queue, ...(abortedLoad === 'kept' ? [] : lags.load)]
+  const clipped = differences.filter((lag) => lag < 0).length
   const hidden = hiddenMs(findings)
   return [
     ...(clipped > 0
-      ? [`${clipped} of ${count} calls after an abort were faster than on an idle server; they count as 0.`]
+      ? [
+          `${clipped} of ${differences.length} calls after an abort were faster than on an idle server; they count as 0.`,
+        ]
       : []),
     ...(witness === 'server' ? ['When a slot was free after an abort, the server itself said.'] : []),
     ...(witness === 'call' && hidden >= 1

@@ -24,14 +24,19 @@ export async function measureQueueAbort(step: Step): Promise<void> {
   const waitMs = 5 + 2 * hiddenMs(findings)
   const tokens = tokensFor(4 * waitMs + idleMs(findings), findings, 16, 256)
   const controls: number[] = []
-  await repeat(step, 0, 'Abort in the queue', async () => {
-    const control = await handover(step, tokens)
-    const waited = await handover(step, tokens, waitMs)
-    if (control === undefined || waited === undefined) return false
-    controls.push(control)
-    findings.lags.queue.push(waited - medianOf(controls)!)
-    return true
-  })
+  await repeat(
+    step,
+    () => 0,
+    'Abort in the queue',
+    async () => {
+      const control = await handover(step, tokens)
+      const waited = await handover(step, tokens, waitMs)
+      if (control === undefined || waited === undefined) return false
+      controls.push(control)
+      findings.lags.queue.push(waited - medianOf(controls)!)
+      return true
+    },
+  )
 }
 
 /** End of the call that holds the slot → first token of the next, ms. Undefined when it had ended too early. */
@@ -56,6 +61,7 @@ async function handover(
   const before = await line.answer(talk)
   if (!(await line.begins(next, bound))) throw wedged(bound)
   const missed = early || fillers.someOver
+  if (missed && waiter !== undefined) fillers.abandon(WAITER_TOKENS * (medianOf(findings.tokenInterval) ?? 0))
   const after = await line.answer(next)
   await waiter?.ended
   const freeAt = talkEnd(before)

@@ -20,7 +20,8 @@ const TALK_TOKENS = 64
 
 /** Time to first token of a short prompt on an idle server, and what comes before the slot. The first call only loads. */
 export async function measureFirstToken({ line, findings, repetitions, tell }: Step): Promise<void> {
-  await line.ask(shortPrompt())
+  const firstCallMs = ttftOf(await line.ask(shortPrompt()))
+  if (firstCallMs !== undefined) findings.firstCallMs = firstCallMs
   for (let done = 0; done < repetitions; done += 1) {
     tell(done, repetitions)
     const answer = await line.ask(shortPrompt())

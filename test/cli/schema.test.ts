@@ -7,7 +7,7 @@ import { capture } from './capture.ts'
 const print = (...args: string[]) => capture(schemaCommand(), ...args)
 
 describe('schema', () => {
-  it.each(['pipeline', 'config', 'record', 'event'])(
+  it.each(['pipeline', 'config', 'record', 'event', 'probe'])(
     'prints the JSON Schema of %s, with title and description',
     async (name) => {
       const { stdout } = await print(name)
@@ -46,7 +46,7 @@ describe('schema', () => {
     expect(error).toBeInstanceOf(CaesuraError)
     expect(error).toMatchObject({
       code: 'CAESURA_E_USAGE',
-      place: { received: name, expected: 'pipeline, config, record or event' },
+      place: { received: name, expected: 'pipeline, config, record, event or probe' },
     })
     expect((error as CaesuraError).place.hint).toBe(hint)
   })

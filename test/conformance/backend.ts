@@ -333,6 +333,41 @@ export function describeBackend(name: string, settings: BackendSettings): void {
       expect(ends.filter((end) => end === 'cancelled').length).toBeGreaterThan(0)
     })
 
+    // Whether a backend can is known only when it is made, so the others skip these.
+    describe('where it can unload its model', () => {
+      const { signal } = new AbortController()
+
+      it('has it gone, twice as once, and the next call loads it again', async ({ skip }) => {
+        const { backend, model } = subject
+        if (backend.unload === undefined) return skip('it cannot')
+        await backend.unload(model, signal)
+        await backend.unload(model, signal)
+        expect((await generate(prompt(0))).text).toBe(whole[0]!.text)
+      })
+
+      it('lets a call under way come to its end', async ({ skip }) => {
+        const { backend, model } = subject
+        if (backend.unload === undefined) return skip('it cannot')
+        let unloaded: Promise<void> | undefined
+        const token = (count: number) => {
+          if (count === 1) unloaded = backend.unload?.(model, signal)
+        }
+        const outcome = await generate(prompt(0), { token })
+        expect(outcome.end.end).toBe('completed')
+        expect(outcome.text).toBe(whole[0]!.text)
+        await unloaded
+        expect((await generate(prompt(0))).text).toBe(whole[0]!.text)
+      })
+
+      it('heeds an aborted signal', async ({ skip }) => {
+        const { backend, model } = subject
+        if (backend.unload === undefined) return skip('it cannot')
+        const reason = new CallCancelled('by the test')
+        await expect(backend.unload(model, AbortSignal.abort(reason))).rejects.toBe(reason)
+        expect((await generate(prompt(0))).text).toBe(whole[0]!.text)
+      })
+    })
+
     it('leaves nothing open when it is closed', async () => {
       const other = await settings.make()
       const before = subject

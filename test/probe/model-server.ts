@@ -22,12 +22,20 @@ export interface ModelServerFigures {
   readonly witness: boolean
   /** The longest prompt, tokens; refused above. */
   readonly contextTokens: number
-  /** The number of the abort that loses a slot for ever. */
+  /** The number of the abort that loses a slot until the model is unloaded. */
   readonly wedgesAtAbort: number
   /** Tokens of an answer that is not cut. */
   readonly answerTokens: number
   /** Tokens that are sent together. */
   readonly burst: number
+  /** Of the model, by the first call; for the nth load (from 0) where it is a function. 0: it is there, and cannot be unloaded. */
+  readonly loadMs: number | ((nth: number) => number)
+  /** Whether a load goes on when the call that began it is aborted. */
+  readonly keepsLoad: boolean
+  /** From such an abort to the moment in which the next load can begin. */
+  readonly lostLoadMs: number
+  /** Of the model's file. */
+  readonly bytes?: number
 }
 
 export const figures: ModelServerFigures = {
@@ -45,6 +53,9 @@ export const figures: ModelServerFigures = {
   wedgesAtAbort: Number.POSITIVE_INFINITY,
   answerTokens: 100_000,
   burst: 1,
+  loadMs: 0,
+  keepsLoad: false,
+  lostLoadMs: 0,
 }
 
 /** Words count as tokens, and the template has none. */
@@ -57,14 +68,35 @@ function shared(known: readonly string[], prompt: readonly string[]): number {
   return same
 }
 
+export interface ModelServer extends Backend {
+  /** Slots in use, or lost. */
+  readonly busy: number
+  readonly unloads: number
+  readonly isLoaded: boolean
+}
+
 /** A model server with slots, a queue, a prefix cache and a way of its own to notice an abort. Exact on a virtual clock. */
-export function modelServer(given: Partial<ModelServerFigures> = {}): Backend & { readonly busy: number } {
+export function modelServer(given: Partial<ModelServerFigures> = {}): ModelServer {
   const server = { ...figures, ...given }
   let busy = 0
   let aborts = 0
+  let loads = 0
+  let unloads = 0
+  let isLoaded = server.loadMs === 0
+  let loading: Promise<void> | undefined
+  const serving = new Set<Promise<CallEnd>>()
   const waiting: (() => void)[] = []
   const caches: (readonly string[])[] = Array.from({ length: server.slots }, () => [])
   const freeCaches = caches.map((_, index) => index)
+  /** By the slots that were lost with them. */
+  const lostCaches: number[] = []
+
+  const release = (cache: number) => {
+    freeCaches.push(cache)
+    const next = waiting.shift()
+    if (next === undefined) busy -= 1
+    else next()
+  }
 
   const generate = (request: CallRequest, context: GenerateContext): Promise<CallEnd> => {
     const { clock, signal } = context
@@ -77,9 +109,25 @@ export function modelServer(given: Partial<ModelServerFigures> = {}): Backend & 
       signal.addEventListener('abort', () => resolve({ end: 'cancelled' }), { once: true })
     })
 
+    const load = async () => {
+      const { loadMs } = server
+      const ms = typeof loadMs === 'function' ? loadMs(loads) : loadMs
+      loads += 1
+      if (server.keepsLoad) await sleep(ms)
+      else if (signal.aborted || (await Promise.race([sleep(ms), aborted])) !== undefined)
+        return sleep(server.lostLoadMs)
+      isLoaded = true
+    }
+
     const serve = async (): Promise<CallEnd> => {
       const { preparationMs } = server
       await sleep(typeof preparationMs === 'function' ? preparationMs(request) : preparationMs)
+      while (!isLoaded && !signal.aborted) {
+        loading ??= load().finally(() => {
+          loading = undefined
+        })
+        await loading
+      }
       const loadNs = clock.now() - startedAt
       if (signal.aborted) return { end: 'cancelled' }
       const prompt = tokensOf(request)
@@ -97,13 +145,10 @@ export function modelServer(given: Partial<ModelServerFigures> = {}): Backend & 
         }
         return await work(prompt, cache, loadNs)
       } finally {
-        const lost = signal.aborted && ++aborts >= server.wedgesAtAbort
-        if (!lost) {
-          freeCaches.push(cache)
+        if (signal.aborted && ++aborts === server.wedgesAtAbort) lostCaches.push(cache)
+        else {
           if (signal.aborted && server.witness) context.mark('slot-free')
-          const next = waiting.shift()
-          if (next === undefined) busy -= 1
-          else next()
+          release(cache)
         }
       }
     }
@@ -147,8 +192,19 @@ export function modelServer(given: Partial<ModelServerFigures> = {}): Backend & 
       }
     }
     const served = serve()
+    serving.add(served)
+    void served.then(() => serving.delete(served))
     // A client that leaves is gone at once, whatever its server goes on with.
     return server.witness ? served : Promise.race([served, aborted])
+  }
+
+  const unload = async () => {
+    unloads += 1
+    for (const cache of lostCaches.splice(0)) release(cache)
+    await Promise.all(serving)
+    await loading
+    caches.fill([])
+    isLoaded = false
   }
 
   return {
@@ -157,9 +213,19 @@ export function modelServer(given: Partial<ModelServerFigures> = {}): Backend & 
     get busy() {
       return busy
     },
+    get unloads() {
+      return unloads
+    },
+    get isLoaded() {
+      return isLoaded
+    },
     generate,
     server: async () => ({ kind: 'model-server', version: '1', address: 'test' }),
-    models: async () => [{ name: 'm' }],
+    models: async () => [{ name: 'm', ...(server.bytes !== undefined && { bytes: server.bytes }) }],
+    ...(server.loadMs !== 0 && { unload }),
+    load: async () => {
+      isLoaded = true
+    },
     close: async () => undefined,
   }
 }

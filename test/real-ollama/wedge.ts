@@ -31,13 +31,15 @@ export function mend(url: string): Promise<void> {
 
 const loaded = z.object({ models: z.array(z.object({ name: z.string() })) })
 
+/** Whether the server has a model in memory. */
+export async function isLoaded(url: string): Promise<boolean> {
+  const { models } = loaded.parse(await fetch(`${url}/api/ps`).then((response) => response.json()))
+  return models.length > 0
+}
+
 async function unload(url: string): Promise<void> {
   wedges += 1
   await fetch(`${url}/api/generate`, { method: 'POST', body: JSON.stringify({ model: DEMO_MODEL, keep_alive: 0 }) })
   // It goes when the last call that waits for it has given up.
-  for (;;) {
-    const { models } = loaded.parse(await fetch(`${url}/api/ps`).then((response) => response.json()))
-    if (models.length === 0) return
-    await sleep(50)
-  }
+  while (await isLoaded(url)) await sleep(50)
 }

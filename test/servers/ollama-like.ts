@@ -136,6 +136,9 @@ export async function startOllamaLike(options: OllamaLikeOptions = {}): Promise<
         return json(response, 200, { version: options.version ?? '0.0.0-like' })
       case '/api/tags':
         return json(response, 200, { models: (options.models ?? []).map((name) => ({ name, model: name, size: 1 })) })
+      case '/api/ps':
+        // It has no memory to keep a model in.
+        return json(response, 200, { models: [] })
       case '/api/chat':
       case '/api/generate':
         break
