@@ -1,4 +1,5 @@
 import { statSync } from 'node:fs'
+import type { Script } from './backends/scripted.ts'
 import { CaesuraError } from './core/errors.ts'
 import { modelNameOf } from './model-names.ts'
 import { llamaCpp, scripted } from './nodes.ts'
@@ -62,13 +63,15 @@ function embeddedModel(model: string | undefined, slots = 1): What {
   }
 }
 
-function scriptedModel(name = 'scripted', { tokens = DEFAULT_TOKENS, ...times }: ScriptTimes): What {
-  const node = scripted({
-    name,
-    script: ({ messages, options }) => ({
-      ...times,
-      tokens: scriptedPieces(messages, Math.min(tokens, options.maxTokens ?? tokens)),
-    }),
-  })
+function scriptedModel(name = 'scripted', times: ScriptTimes): What {
+  const node = scripted({ name, script: timedScript(times) })
   return { backend: () => node.backend, names: [name], info: { name } }
 }
+
+/** `scriptedPieces` of each call, when `times` say. */
+export const timedScript =
+  ({ tokens = DEFAULT_TOKENS, ...times }: ScriptTimes): Script =>
+  ({ messages, options }) => ({
+    ...times,
+    tokens: scriptedPieces(messages, Math.min(tokens, options.maxTokens ?? tokens)),
+  })

@@ -1,19 +1,16 @@
 import { Command, Option } from 'commander'
-import { CaesuraError } from '../core/errors.ts'
-import { type ScriptTimes, serveModel } from '../model-serving.ts'
+import { serveModel } from '../model-serving.ts'
 import { printJson, printLines } from './output.ts'
+import { type ScriptFlags, scriptOf, whole, withScriptFlags } from './script-flags.ts'
 import { stopOnSignals } from './stop-on-signals.ts'
 
-interface ModelServerFlags {
+interface ModelServerFlags extends ScriptFlags {
   readonly host: string
   readonly port: number
   readonly slots: number
   readonly queue: number
   readonly backend: 'embedded' | 'scripted'
   readonly model?: string
-  readonly tokens?: number
-  readonly firstTokenMs?: number
-  readonly tokenMs?: number
   readonly json?: boolean
 }
 
@@ -25,7 +22,7 @@ const LARGEST = 1_000_000
 /** `model-server`: serves a model until it is told to stop by SIGINT or SIGTERM, and exits 0 then. */
 export function modelServerCommand(): Command {
   const port = whole('--port', 0, HIGHEST_PORT)
-  return new Command('model-server')
+  const command = new Command('model-server')
     .description("serve the embedded model over Ollama's HTTP interface")
     .option('--host <address>', 'where it listens', '127.0.0.1')
     .option('--port <n>', '0 takes a free one', port, DEFAULT_PORT)
@@ -33,20 +30,7 @@ export function modelServerCommand(): Command {
     .option('--slots <n>', 'calls at once', whole('--slots', 1, MOST_SLOTS), 1)
     .option('--queue <n>', 'calls that may wait; one more is answered 503', whole('--queue', 0, LARGEST), 512)
     .addOption(new Option('--backend <name>', 'what answers').choices(['embedded', 'scripted']).default('embedded'))
-    .option('--tokens <n>', 'with --backend scripted: pieces of an answer', whole('--tokens', 1, LARGEST))
-    .option('--first-token-ms <n>', '… from a request to the first piece', whole('--first-token-ms', 0, LARGEST))
-    .option('--token-ms <n>', '… between two pieces', whole('--token-ms', 0, LARGEST))
-    .option('--json', 'one JSON document on stdout when it listens')
-    .action(modelServer)
-}
-
-const whole = (flag: string, min: number, max: number) => (value: string) => {
-  const count = Number(value)
-  if (/^\d+$/.test(value) && count >= min && count <= max) return count
-  throw new CaesuraError('CAESURA_E_USAGE', `${flag} cannot be read`, {
-    received: value,
-    expected: `a whole number from ${min} to ${max}`,
-  })
+  return withScriptFlags(command).option('--json', 'one JSON document on stdout when it listens').action(modelServer)
 }
 
 async function modelServer(flags: ModelServerFlags): Promise<void> {
@@ -67,14 +51,4 @@ async function modelServer(flags: ModelServerFlags): Promise<void> {
   } finally {
     stop.dispose()
   }
-}
-
-function scriptOf({ backend, tokens, firstTokenMs, tokenMs }: ModelServerFlags): ScriptTimes | undefined {
-  const times = Object.entries({ tokens, firstTokenMs, tokenMs }).filter(([, value]) => value !== undefined)
-  if (backend === 'scripted') return Object.fromEntries(times)
-  if (times.length === 0) return undefined
-  throw new CaesuraError(
-    'CAESURA_E_USAGE',
-    '--tokens, --first-token-ms and --token-ms are of use with --backend scripted only',
-  )
 }

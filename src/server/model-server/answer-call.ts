@@ -1,15 +1,26 @@
 import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
-import type { CallRequest } from '../../core/call.ts'
-import { type Nanoseconds, systemClock } from '../../core/clock.ts'
+import type { CallEnd, CallRequest } from '../../core/call.ts'
+import { type Clock, type Nanoseconds, systemClock } from '../../core/clock.ts'
 import { CallCancelled } from '../../core/errors.ts'
 import type { MarkName } from '../../core/ledger.ts'
-import { answerLine, lastFields, loadLine, type Route } from './answer-lines.ts'
+import type { Backend } from '../../core/ports.ts'
+import { answerLine, type CallTimes, lastFields, loadLine, type Route } from './answer-lines.ts'
 import { sendJson, writeLine } from './answer-stream.ts'
 import type { CallSlots } from './call-slots.ts'
 import { refusalOf } from './refusal.ts'
 import type { AnswerRequest } from './requests.ts'
 import type { ServedModel } from './served-model.ts'
+
+/** The system's clock, but what is due already comes in the next turn of the event loop: a timer would take 1 ms. */
+const clock: Clock = {
+  ...systemClock,
+  schedule(at, wake) {
+    if (at > systemClock.now()) return systemClock.schedule(at, wake)
+    const turn = setImmediate(wake)
+    return () => clearImmediate(turn)
+  },
+}
 
 /** What calls are made on. */
 export interface Serving {
@@ -30,7 +41,7 @@ export async function answerCall(
   response: ServerResponse,
   { model, slots, signal: closing }: Serving,
 ): Promise<void> {
-  const start = systemClock.now()
+  const start = clock.now()
   const options = request.options()
   const controller = new AbortController()
   const leave = () => controller.abort(new CallCancelled('the client left'))
@@ -45,35 +56,16 @@ export async function answerCall(
     }
     const backend = await model.acquire(signal)
     try {
-      const loaded = systemClock.now()
+      const loaded = clock.now()
       if (request.messages.length === 0) return sendJson(response, 200, loadLine(route, request.model, false))
       if (!(await slots.take(signal))) return
-      const marks = new Map<MarkName, Nanoseconds>()
-      let text = ''
-      let firstToken: Nanoseconds | undefined
-      const end = await backend
-        .generate(callOf(model.name, request, options), {
-          clock: systemClock,
-          signal,
-          mark: (name, at = systemClock.now()) => void marks.set(name, at),
-          token(piece) {
-            firstToken ??= systemClock.now()
-            if (request.stream) writeLine(response, answerLine(route, request.model, piece))
-            else text += piece
-          },
-        })
-        .finally(() => slots.release())
-      if (end.end === 'cancelled' || signal.aborted) return
-      if (end.error !== undefined) {
-        if (!response.headersSent) throw refusalOf(end.error)
-        writeLine(response, { error: end.error.message })
-        return void response.end()
+      const tell = (piece: string) => {
+        if (request.stream) writeLine(response, answerLine(route, request.model, piece))
       }
-      const times = { start, loaded, marks, ...(firstToken !== undefined && { firstToken }), end: systemClock.now() }
-      const last = answerLine(route, request.model, text, lastFields(end, times))
-      if (!request.stream) return sendJson(response, 200, last)
-      writeLine(response, last)
-      response.end()
+      const spoken = await speak(backend, callOf(model.name, request, options), signal, tell).finally(() =>
+        slots.release(),
+      )
+      if (!signal.aborted) finish(route, request, response, spoken, { start, loaded, end: clock.now() })
     } finally {
       model.release()
       if (request.unload) model.unload()
@@ -85,6 +77,50 @@ export async function answerCall(
     closing.removeEventListener('abort', leave)
     // A call that was cut off by the server itself leaves a client behind.
     if (signal.aborted) response.destroy()
+  }
+}
+
+interface Spoken extends Pick<CallTimes, 'marks' | 'firstToken'> {
+  readonly end: CallEnd
+  readonly text: string
+}
+
+async function speak(
+  backend: Backend,
+  call: CallRequest,
+  signal: AbortSignal,
+  tell: (piece: string) => void,
+): Promise<Spoken> {
+  const marks = new Map<MarkName, Nanoseconds>()
+  let text = ''
+  let firstToken: Nanoseconds | undefined
+  const end = await backend.generate(call, {
+    clock,
+    signal,
+    mark: (name, at = clock.now()) => void marks.set(name, at),
+    token(piece) {
+      firstToken ??= clock.now()
+      text += piece
+      tell(piece)
+    },
+  })
+  return { end, text, marks, ...(firstToken !== undefined && { firstToken }) }
+}
+
+/** Writes what comes after the tokens. Throws a `Refusal` for a call that failed before the first. */
+function finish(
+  route: Route,
+  { model, stream }: AnswerRequest,
+  response: ServerResponse,
+  { end, text, ...observed }: Spoken,
+  times: Pick<CallTimes, 'start' | 'loaded' | 'end'>,
+): void {
+  if (end.error !== undefined && !response.headersSent) throw refusalOf(end.error)
+  const last = () => answerLine(route, model, stream ? '' : text, lastFields(end, { ...observed, ...times }))
+  if (!stream) sendJson(response, 200, last())
+  else {
+    writeLine(response, end.error === undefined ? last() : { error: end.error.message })
+    response.end()
   }
 }
 

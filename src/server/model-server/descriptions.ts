@@ -51,7 +51,7 @@ export const tagsOf = (description: Description) => ({
 
 /** `GET /api/ps`. */
 export const loadedOf = (description: Description, isLoaded: boolean) => ({
-  models: description.names.slice(0, isLoaded ? 1 : 0).map((name) => ({
+  models: (isLoaded ? description.names : []).map((name) => ({
     name,
     model: name,
     size: description.info.bytes ?? 0,

@@ -1,6 +1,9 @@
 import type { Backend } from '../../core/ports.ts'
 
-/** The model of a server: in memory or not, and who uses it. A backend cannot unload, so it is closed and made anew. */
+/**
+ * The model of a server: in memory or not, and who uses it. To unload it, its backend is closed and made anew: a request that
+ * comes before the last user has left keeps it, as with Ollama.
+ */
 export class ServedModel {
   readonly name: string
   readonly #make: () => Backend
