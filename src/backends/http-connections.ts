@@ -49,6 +49,12 @@ export class Connections extends Dispatcher {
     return false
   }
 
+  /** Whether a request waits for the turn of the event loop that undici lets pass before it writes to a used connection. */
+  get isSending(): boolean {
+    for (const { stats } of this.#clients) if (stats.connected && stats.pending > 0) return true
+    return false
+  }
+
   /** Opens a connection soon, unless one is idle by then. Returns what withdraws the plan. */
   planSpare(): () => void {
     if (!this.#keepsSpare) return () => {}

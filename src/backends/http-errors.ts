@@ -32,12 +32,14 @@ class TryLater extends CaesuraError {
  * The same fault with the `Retry-After` of its answer, so that `failed` can tell it: seconds, or a date, which counts from the
  * answer's own `Date` where there is one, for our clocks may differ. Left out where it is neither.
  */
-export function withRetryAfter(error: CaesuraError, headers: { get(name: string): string | null }): CaesuraError {
-  const value = headers.get('retry-after')?.trim() ?? ''
-  const date = headers.get('date')
+export function withRetryAfter(
+  error: CaesuraError,
+  { 'retry-after': retryAfter = '', date }: Readonly<Record<string, string | string[] | undefined>>,
+): CaesuraError {
+  const value = String(retryAfter).trim()
   const ms = /^\d+$/.test(value)
     ? Number(value) * 1000
-    : Date.parse(value) - (date === null ? Date.now() : Date.parse(date))
+    : Date.parse(value) - (date === undefined ? Date.now() : Date.parse(String(date)))
   if (error.code !== 'CAESURA_E_SERVER_BUSY' || !Number.isFinite(ms)) return error
   return new TryLater(error, Math.max(0, ms))
 }

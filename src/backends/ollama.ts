@@ -1,6 +1,6 @@
 import { type ChatRequest, Ollama } from 'ollama'
 import { z } from 'zod'
-import type { CallEnd, CallRequest, GenerateContext, GenerationOptions } from '../core/call.ts'
+import type { CallRequest, GenerationOptions } from '../core/call.ts'
 import { systemClock } from '../core/clock.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Backend, ModelInfo, ServerInfo } from '../core/ports.ts'
@@ -9,9 +9,11 @@ import { Connections } from './http-connections.ts'
 import { type Unreachable, unreachable } from './http-errors.ts'
 import type { HttpLimits } from './http-limits.ts'
 import { Exchange } from './http-marks.ts'
+import { isGood, send } from './http-send.ts'
+import { streamedAnswer } from './ollama-answer.ts'
 import { noServer, pullCommand } from './ollama-errors.ts'
-import { type CallFetch, fetchFor } from './ollama-fetch.ts'
-import type { AnswerLine } from './ollama-lines.ts'
+import { fetchFor, type OllamaCall, refused } from './ollama-fetch.ts'
+import { unloadWith } from './ollama-unload.ts'
 import { ollamaUrl } from './ollama-url.ts'
 
 export interface OllamaSettings extends HttpLimits {
@@ -20,16 +22,21 @@ export interface OllamaSettings extends HttpLimits {
 }
 
 /**
- * A server that speaks Ollama's HTTP interface. One `ollama` client a call, because that client's abort ends every stream of
- * an instance; the connections are shared and kept. The only time limits are those of the settings and the request's signal.
- * Throws `CAESURA_E_CONFIG` for a URL that is none.
+ * A server that speaks Ollama's HTTP interface. Answers are streamed without the `ollama` client, which cannot be aborted before
+ * the headers, drops broken lines with a warning and knows no limit on a line's length. The connections are shared and kept. The
+ * only time limits are those of the settings and the request's signal. Throws `CAESURA_E_CONFIG` for a URL that is none.
  */
 export function ollamaBackend(settings: OllamaSettings): Backend {
   const url = ollamaUrl(settings.url)
   const address = new URL(url).host
+  const chat = {
+    method: 'POST',
+    path: new URL(`${url}/api/chat`).pathname,
+    headers: { 'content-type': 'application/json' },
+  }
   const loadDeadlineMs = settings.loadDeadlineMs ?? LOAD_DEADLINE_MS
   const agent = new Connections(url, '/', settings)
-  const clientFor = (call: Omit<CallFetch, 'agent' | 'address'>) =>
+  const clientFor = (call: Omit<OllamaCall, 'agent' | 'address'>) =>
     new Ollama({ host: url, fetch: fetchFor({ ...call, agent, address }) })
   const notThere = (signal: AbortSignal, any = false): Unreachable => ({
     signal,
@@ -45,7 +52,7 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
     schema: z.ZodType<T>,
     request: (client: Ollama) => Promise<unknown>,
   ): Promise<T> {
-    const { signal: own, dispose } = follow(signal)
+    const { signal: own, dispose } = follow(signal, agent)
     const client = clientFor({
       ...(model !== undefined && { model }),
       signal: own,
@@ -67,7 +74,7 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
 
   /** A chat that nobody reads: it loads the model, and reads the prompt into the runner's cache. Throws. */
   async function ahead(request: ChatRequest, signal: AbortSignal): Promise<void> {
-    const { controller, dispose } = follow(signal)
+    const { controller, dispose } = follow(signal, agent)
     const timer = setTimeout(() => controller.abort(loadTimeout(address, loadDeadlineMs)), loadDeadlineMs)
     try {
       await ask(controller.signal, request.model, z.object({ done: z.literal(true) }), (client) =>
@@ -87,9 +94,13 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
     pullCommand,
 
     generate: (request, context) =>
-      callOverHttp(context, { agent, address, loadDeadlineMs }, ({ begun, ...wire }) =>
-        readAnswer(clientFor({ ...wire, model: request.model, line: begun }), request, context),
-      ),
+      callOverHttp(context, { agent, address, loadDeadlineMs }, ({ begun, signal, openExchange }) => {
+        const call: OllamaCall = { agent, address, signal, openExchange, model: request.model }
+        const body = JSON.stringify(chatRequest(request))
+        return send(call, { ...chat, body }, (status, headers) =>
+          isGood(status) ? streamedAnswer(address, context, begun) : refused(call, status, headers),
+        )
+      }),
 
     async server(signal) {
       try {
@@ -116,28 +127,17 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
 
     load: (model, signal) => ahead({ model, messages: [] }, signal),
 
+    unload: (model, signal) =>
+      unloadWith(ask, model, signal).catch((error: unknown) => {
+        throw unreachable(error, notThere(signal))
+      }),
+
     // A token is the least that it makes: `num_predict: 0` means no limit to some versions.
     prefill: ({ model, messages, options }, signal) =>
       ahead(chatRequest({ model, messages, options: { ...options, maxTokens: 1 } }), signal),
 
     close: () => agent.destroy(),
   }
-}
-
-/** Reads one streamed answer to its last line, unless the call is cancelled before that line is read. Throws. */
-async function readAnswer(client: Ollama, request: CallRequest, context: GenerateContext): Promise<CallEnd> {
-  const { signal } = context
-  const answer = await client.chat(chatRequest(request))
-  for await (const line of answer) {
-    signal.throwIfAborted()
-    // `message.thinking` is no text of the answer. The last line has no text, and some lines are empty.
-    if (line.message.content) context.token(line.message.content)
-    if (!line.done) continue
-    signal.throwIfAborted()
-    context.mark('done')
-    return completed(line)
-  }
-  throw new CaesuraError('CAESURA_E_INTERNAL', 'the client ended an answer without its last line')
 }
 
 function chatRequest({
@@ -162,23 +162,5 @@ function ollamaOptions(options: GenerationOptions): NonNullable<ChatRequest['opt
     ...(options.topP !== undefined && { top_p: options.topP }),
     ...(options.stop !== undefined && { stop: [...options.stop] }),
     ...(options.contextTokens !== undefined && { num_ctx: options.contextTokens }),
-  }
-}
-
-/** Go leaves zeros out and 0.24 reports no decode time for a single token: what is absent stays absent. */
-function completed(last: AnswerLine): CallEnd {
-  const { done_reason: reason } = last
-  const server = {
-    ...(last.total_duration !== undefined && { totalNs: last.total_duration }),
-    ...(last.load_duration !== undefined && { loadNs: last.load_duration }),
-    ...(last.prompt_eval_duration !== undefined && { prefillNs: last.prompt_eval_duration }),
-    ...(last.eval_duration !== undefined && { decodeNs: last.eval_duration }),
-  }
-  return {
-    end: 'completed',
-    ...((reason === 'stop' || reason === 'length') && { finishReason: reason }),
-    ...(last.prompt_eval_count !== undefined && { promptTokens: last.prompt_eval_count }),
-    ...(last.eval_count !== undefined && { generatedTokens: last.eval_count }),
-    ...(Object.keys(server).length > 0 && { server }),
   }
 }

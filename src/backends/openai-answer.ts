@@ -1,9 +1,7 @@
-import type { Response } from 'undici'
 import type { CallEnd, GenerateContext, ServerDurations } from '../core/call.ts'
 import { msToNs } from '../core/clock.ts'
 import { CaesuraError } from '../core/errors.ts'
-import type { HttpCall } from './http-call.ts'
-import { streamError } from './http-errors.ts'
+import type { AnswerReader } from './http-send.ts'
 import { type AnswerChunk, type Arrival, ChunkReader } from './openai-chunks.ts'
 
 /**
@@ -12,63 +10,38 @@ import { type AnswerChunk, type Arrival, ChunkReader } from './openai-chunks.ts'
  */
 const FINISH_MS = 2_000
 
-interface Reading {
-  readonly call: HttpCall
-  readonly context: GenerateContext
-  /** Told at the first event. */
-  begun(): void
-}
-
-/** Reads one streamed answer to its end, unless the call is cancelled before. Throws. */
-export async function readAnswer(response: Response, { call, context, begun }: Reading): Promise<CallEnd> {
-  if (response.body === null) throw new CaesuraError('CAESURA_E_PROTOCOL', `${call.address} sent an empty answer`)
-  const reader = response.body.getReader()
+/** Reads a streamed answer to its end. `begun` is told at each event. */
+export function streamedAnswer(address: string, context: GenerateContext, begun: () => void): AnswerReader<CallEnd> {
   const chunks = new ChunkReader()
   const answer = new Answer(context)
-  let rest: ReturnType<typeof timer> | undefined
-  try {
-    for (let over = false; !over; ) {
-      const piece = await next(reader, rest?.passed, answer, call)
-      over = piece === undefined
-      for (const arrival of piece === undefined ? chunks.end() : chunks.push(piece)) {
-        context.signal.throwIfAborted()
-        begun()
-        if (answer.take(arrival)) return answer.end()
-      }
-      if (answer.finished) rest ??= timer(FINISH_MS)
+  const late = Promise.withResolvers<void>()
+  let rest: NodeJS.Timeout | undefined
+  const over = (): CallEnd => {
+    clearTimeout(rest)
+    return answer.end()
+  }
+  const take = (arrivals: readonly Arrival[]): CallEnd | undefined => {
+    for (const arrival of arrivals) {
+      context.signal.throwIfAborted()
+      begun()
+      if (answer.take(arrival)) return over()
     }
-    context.signal.throwIfAborted()
-    if (answer.finished) return answer.end()
-    throw new CaesuraError('CAESURA_E_STREAM_CUT', `the answer of ${call.address} ended without its last event`)
-  } finally {
-    rest?.stop()
+    return undefined
   }
-}
-
-/** The next bytes; undefined at the end, and at whatever comes in their place once the text is whole. */
-async function next(
-  reader: ReadableStreamDefaultReader<Uint8Array>,
-  passed: Promise<undefined> | undefined,
-  answer: Answer,
-  { signal, address }: HttpCall,
-): Promise<Uint8Array | undefined> {
-  try {
-    const piece = await (passed === undefined ? reader.read() : Promise.race([reader.read(), passed]))
-    return piece === undefined || piece.done ? undefined : piece.value
-  } catch (error) {
-    signal.throwIfAborted()
-    if (answer.finished) return undefined
-    throw streamError(error, address)
+  return {
+    late: late.promise,
+    push(bytes) {
+      const end = take(chunks.push(bytes))
+      if (end === undefined && answer.finished) rest ??= setTimeout(late.resolve, FINISH_MS).unref()
+      return end
+    },
+    end(fault) {
+      const end = fault === undefined ? take(chunks.end()) : undefined
+      if (end !== undefined) return end
+      if (answer.finished) return over()
+      throw fault ?? new CaesuraError('CAESURA_E_STREAM_CUT', `the answer of ${address} ended without its last event`)
+    },
   }
-}
-
-function timer(ms: number): { readonly passed: Promise<undefined>; stop(): void } {
-  let stop = () => {}
-  const passed = new Promise<undefined>((resolve) => {
-    const handle = setTimeout(() => resolve(undefined), ms)
-    stop = () => clearTimeout(handle)
-  })
-  return { passed, stop }
 }
 
 /** What was said of an answer so far. */

@@ -1,23 +1,15 @@
-import type { Response } from 'undici'
 import { z } from 'zod'
 import type { ChatMessage, GenerateContext, GenerationOptions } from '../core/call.ts'
 import { systemClock } from '../core/clock.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Backend, ModelInfo, ServerInfo } from '../core/ports.ts'
-import {
-  callOverHttp,
-  follow,
-  type HttpCall,
-  type HttpRequest,
-  LOAD_DEADLINE_MS,
-  send,
-  wholeBody,
-} from './http-call.ts'
+import { callOverHttp, follow, LOAD_DEADLINE_MS } from './http-call.ts'
 import { Connections } from './http-connections.ts'
 import { unreachable, withRetryAfter } from './http-errors.ts'
 import type { HttpLimits } from './http-limits.ts'
 import { Exchange } from './http-marks.ts'
-import { readAnswer } from './openai-answer.ts'
+import { type AnswerHeaders, type HttpCall, type HttpRequest, isGood, send, wholeText } from './http-send.ts'
+import { streamedAnswer } from './openai-answer.ts'
 import { noServer, statusError, withoutKey } from './openai-errors.ts'
 import { busySlots, untilSlotFree } from './openai-slots.ts'
 import { openaiUrl, serverRoot } from './openai-url.ts'
@@ -47,6 +39,7 @@ const WITNESS_DEADLINE_MS = 10_000
 export function openaiBackend(settings: OpenAiSettings): Backend {
   const url = openaiUrl(settings.url)
   const address = new URL(url).host
+  const pathOf = (base: string, route: string) => new URL(`${base}${route}`).pathname
   const { loadDeadlineMs = LOAD_DEADLINE_MS, witnessDeadlineMs = WITNESS_DEADLINE_MS } = settings
   const apiKey = readKey(settings.apiKey)
   const agent = new Connections(url, '/health', settings)
@@ -54,31 +47,31 @@ export function openaiBackend(settings: OpenAiSettings): Backend {
     ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
     ...(body !== undefined && { 'content-type': 'application/json' }),
   })
-  const chat = { url: `${url}/chat/completions`, method: 'POST' }
+  const chat = { path: pathOf(url, '/chat/completions'), method: 'POST' }
   /** Calls that should hold a slot now: made, and neither ended nor aborted. */
   const wanted = new Set<GenerateContext>()
 
-  async function refusal(response: Response, call: HttpCall, model?: string): Promise<CaesuraError> {
-    const error = statusError(response.status, await wholeBody(response, call), address, model)
-    return withRetryAfter(withoutKey(error, apiKey), response.headers)
-  }
+  const refused = (status: number, headers: AnswerHeaders, model?: string) =>
+    wholeText(address, (text): never => {
+      throw withRetryAfter(withoutKey(statusError(status, text, address, model), apiKey), headers)
+    })
 
   /** A request beside the calls, with an answer in one piece. Throws. */
   async function ask(request: Omit<HttpRequest, 'headers'>, signal: AbortSignal, model?: string): Promise<string> {
-    const { signal: own, dispose } = follow(signal)
+    const { signal: own, dispose } = follow(signal, agent)
     const openExchange = () => new Exchange(systemClock, () => {})
     const call: HttpCall = { agent, address, signal: own, openExchange }
     try {
-      const response = await send(call, { ...request, headers: headersFor(request.body) })
-      if (response.ok) return await wholeBody(response, call)
-      throw await refusal(response, call, model)
+      return await send(call, { ...request, headers: headersFor(request.body) }, (status, headers) =>
+        isGood(status) ? wholeText(address, (text) => text) : refused(status, headers, model),
+      )
     } finally {
       dispose()
     }
   }
 
   const slotsBusy = async (signal: AbortSignal) =>
-    busySlots(await ask({ url: `${serverRoot(url)}/slots`, method: 'GET' }, signal))
+    busySlots(await ask({ path: pathOf(serverRoot(url), '/slots'), method: 'GET' }, signal))
 
   /** A connection that is closed is not yet a slot that is free: the server notices between two tokens, or two batches. */
   async function witness(context: GenerateContext): Promise<void> {
@@ -92,7 +85,7 @@ export function openaiBackend(settings: OpenAiSettings): Backend {
   }
 
   async function listModels(signal: AbortSignal): Promise<ModelInfo[]> {
-    const body = await ask({ url: `${url}/models`, method: 'GET' }, signal)
+    const body = await ask({ path: pathOf(url, '/models'), method: 'GET' }, signal)
     const parsed = modelsSchema.safeParse(readJson(body))
     if (parsed.success) return parsed.data.data.map(({ id }) => ({ name: id }))
     throw new CaesuraError('CAESURA_E_PROTOCOL', `${address} does not answer like an OpenAI-compatible server`)
@@ -122,9 +115,9 @@ export function openaiBackend(settings: OpenAiSettings): Backend {
           try {
             const call: HttpCall = { ...wire, agent, address }
             const body = JSON.stringify({ ...chatBody(request), stream: true, stream_options: { include_usage: true } })
-            const response = await send(call, { ...chat, headers: headersFor(body), body })
-            if (!response.ok) throw await refusal(response, call, request.model)
-            return await readAnswer(response, { call, context, begun })
+            return await send(call, { ...chat, headers: headersFor(body), body }, (status, headers) =>
+              isGood(status) ? streamedAnswer(address, context, begun) : refused(status, headers, request.model),
+            )
           } catch (error) {
             throw withoutKey(error, apiKey)
           }
