@@ -30,6 +30,8 @@ export class StageCalls {
   readonly #worker: string
   readonly #ended: (end: CallEnd) => void
   readonly #live = new Map<string, LiveCall>()
+  /** When something came for any call, ms. */
+  #newsAt = 0
 
   /** `ended` hears how each call ended. */
   constructor(redis: FleetRedis, clock: FleetClock, node: Node, worker: string, ended: (end: CallEnd) => void) {
@@ -94,17 +96,20 @@ export class StageCalls {
   /** Names the calls that have had nothing from the server for so long while others had; '' where there is none. */
   stuck(afterMs: number): string {
     const now = performance.now()
-    const calls = [...this.#live].map(([key, { newsAt }]) => ({ key, silentMs: now - newsAt }))
-    if (!calls.some(({ silentMs }) => silentMs < afterMs)) return ''
-    const stuck = calls.filter(({ silentMs }) => silentMs >= afterMs)
+    if (now - this.#newsAt >= afterMs) return ''
+    const stuck = [...this.#live].filter(([, { newsAt }]) => now - newsAt >= afterMs)
     return stuck
-      .map(({ key, silentMs }) => `call ${key} has had nothing for ${Math.round(silentMs / 1000)} s`)
+      .map(([key, { newsAt }]) => `call ${key} has had nothing for ${Math.round((now - newsAt) / 1000)} s`)
       .join('; ')
   }
 
   /** Ends every call as failed, so that its run may have it made elsewhere. */
   stop(): void {
     for (const { controller } of this.#live.values()) controller.abort(new WorkerLeaves('the worker is being stopped'))
+  }
+
+  #note(live: LiveCall): void {
+    this.#newsAt = live.newsAt = performance.now()
   }
 
   async #generate(request: CallRequest, live: LiveCall, writer: NewsWriter): Promise<CallEnd> {
@@ -119,11 +124,11 @@ export class StageCalls {
         clock,
         signal: live.controller.signal,
         mark: (mark, ns) => {
-          live.newsAt = performance.now()
+          this.#note(live)
           writer.tell(['mark', mark, at(ns)])
         },
         token: (text, ns) => {
-          live.newsAt = performance.now()
+          this.#note(live)
           writer.tell(['token', at(ns), text])
         },
       })

@@ -150,6 +150,7 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
     beats += 1
     if (beats % 3 === 0 || faults.server !== '') await look()
     await calls.recheck()
+    review()
     const isOurs = await registration.announce(state, reason)
     faults.name = isOurs ? '' : 'another worker has taken its name'
     review()
