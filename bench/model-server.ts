@@ -18,8 +18,9 @@ export const monotonicMs = (): number => Number(process.hrtime.bigint()) / 1e6
 function serve(): void {
   const server = createServer(async (request, response) => {
     const arrivedAt = monotonicMs()
-    if (request.method !== 'POST') return void response.end('{"version":"0.0.0"}')
+    if (request.method !== 'POST') return void response.end('{"version":"0.0.0","models":[]}')
     tell({ type: 'arrived', arrivedAt })
+    response.on('close', () => response.writableFinished || tell({ type: 'left', leftAt: monotonicMs() }))
     const { model } = JSON.parse((await request.toArray()).join('')) as { model: string }
     const [firstMs = 0, everyMs = 0, tokens = 1] = model.split('/').map(Number)
     let next = 0
@@ -52,6 +53,7 @@ type Told =
   | { readonly type: 'ready'; readonly port: number }
   | { readonly type: 'arrived'; readonly arrivedAt: number }
   | { readonly type: 'served'; readonly arrivedAt: number; readonly servedMs: number }
+  | { readonly type: 'left'; readonly leftAt: number }
 
 const tell = (told: Told): void => void process.send?.(told)
 
@@ -61,6 +63,7 @@ export class ModelServer implements Disposable {
   readonly #process: ChildProcess
   readonly #arrived: number[] = []
   readonly #served: number[] = []
+  readonly #left: number[] = []
   #wake: () => void = () => undefined
 
   private constructor(process: ChildProcess, port: number) {
@@ -69,6 +72,7 @@ export class ModelServer implements Disposable {
     process.on('message', (told: Told) => {
       if (told.type === 'arrived') this.#arrived.push(told.arrivedAt)
       if (told.type === 'served') this.#served.push(told.servedMs)
+      if (told.type === 'left') this.#left.push(told.leftAt)
       this.#wake()
     })
   }
@@ -87,6 +91,11 @@ export class ModelServer implements Disposable {
   /** How long the next `count` answers took inside the server, ms. */
   servedMs(count: number): Promise<number[]> {
     return this.#take(this.#served, count)
+  }
+
+  /** When the next `count` clients were seen to leave before their answer had ended. */
+  leavings(count: number): Promise<number[]> {
+    return this.#take(this.#left, count)
   }
 
   async #take(from: number[], count: number): Promise<number[]> {

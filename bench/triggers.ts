@@ -5,6 +5,7 @@
 import type { Factor, TriggerDefinition } from '../src/core/policy.ts'
 import { SentenceScanner } from '../src/core/sentence.ts'
 import { catalogue, systemClock } from '../src/index.ts'
+import { Alarm } from '../src/machines/alarm.ts'
 import { fixed, judge, machine, printTable, setting, spread } from './figures.ts'
 
 const TRIGGER_LIMIT_US = 1
@@ -43,18 +44,16 @@ const all: Factor = { name: 'any', parameter: factors.slice(1) }
 function evaluate({ name, parameter }: Factor, withTimers: boolean): void {
   const { initial, step } = catalogue.triggers.find((trigger) => trigger.name === name) as TriggerDefinition
   let state = initial(parameter)
-  let withdraw: (() => void) | undefined
+  const alarm = new Alarm(systemClock, () => undefined)
   for (let count = 0; count < TOKENS; count++) {
     const at = count * 1_000
     const event = count === 0 ? ({ type: 'started', at } as const) : ({ type: 'token', at, count, text: 'a' } as const)
     const { state: next, interrupt, wakeAt } = step(state, event, parameter)
     if (interrupt !== undefined) throw new Error(`${name} fired`)
     state = next
-    if (!withTimers || wakeAt === undefined) continue
-    withdraw?.()
-    withdraw = systemClock.schedule(systemClock.now() + wakeAt, () => undefined)
+    if (withTimers && wakeAt !== undefined) alarm.set(systemClock.now() + wakeAt)
   }
-  withdraw?.()
+  alarm.clear()
 }
 
 console.log(`What is evaluated at each token, ${rounds} rounds a figure. ${machine()}\n`)

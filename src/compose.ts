@@ -15,6 +15,8 @@ import { renderKnownStart, renderTemplate } from './core/template.ts'
 import { inProcessExecutor } from './executors/in-process.ts'
 import { startRun } from './machines/start-run.ts'
 import { catalogue } from './policies/catalogue.ts'
+import { fleetEngine } from './workers/fleet-engine.ts'
+import type { FleetAddress } from './workers/redis.ts'
 
 export { catalogue }
 
@@ -36,13 +38,52 @@ export interface EngineSettings {
   readonly clock?: Clock
   /** Numbers from 0 to below 1, for the pauses before retries; `Math.random` by default. */
   readonly random?: () => number
+  readonly redis?: never
+}
+
+/** What an engine works with whose runs are hosted by the workers of a fleet. */
+export interface FleetEngineSettings extends Pick<EngineSettings, 'models' | 'store' | 'keepText'> {
+  /** The fleet's Redis: `redis://host:port`, or `rediss://`. */
+  readonly redis: string | FleetAddress
+  readonly nodes?: never
 }
 
 /** Checks a pipeline and fills its defaults in. Throws `CaesuraErrors` with every problem (`CAESURA_E_PIPELINE`, `CAESURA_E_TEMPLATE`, …). */
 export const definePipeline = (value: unknown): Pipeline => definePipelineWith(catalogue, value)
 
-/** An engine that runs pipelines in this process. Throws `CAESURA_E_CONFIG` without a node or with a name twice. */
-export function createEngine(settings: EngineSettings): Engine {
+/**
+ * An engine that runs pipelines in this process, on `nodes`; or on a fleet, whose workers host the runs: those go on when this
+ * process ends without `close`. Throws `CAESURA_E_CONFIG` without a node, with a name twice, for an address of no Redis. A Redis that
+ * cannot be used rejects a run's `result`, `events` and `interrupt` with `CAESURA_E_REDIS`.
+ */
+export const createEngine = (settings: EngineSettings | FleetEngineSettings): Engine =>
+  settings.redis === undefined ? inThisProcess(settings) : onFleet(settings)
+
+function onFleet({ redis, models = {}, store, keepText = false, nodes }: FleetEngineSettings): Engine {
+  const address = typeof redis === 'string' ? { url: redis } : redis
+  if (nodes !== undefined)
+    throw new CaesuraError(
+      'CAESURA_E_CONFIG',
+      'an engine has nodes or a Redis: the nodes of a fleet are its workers’',
+      {
+        path: 'nodes',
+      },
+    )
+  if (!/^rediss?:\/\/[^/]/.test(address.url) || !URL.canParse(address.url))
+    throw new CaesuraError('CAESURA_E_CONFIG', 'redis is no address of a Redis', {
+      path: 'redis',
+      expected: 'a redis or rediss URL, such as redis://127.0.0.1:6379',
+    })
+  const keep = (record: RunRecord) => store?.write(keepText ? record : withoutText(record))
+  const engine = fleetEngine({ redis: address, models, keep })
+  async function close(): Promise<void> {
+    await engine.close()
+    store?.close()
+  }
+  return { start: engine.start, close, [Symbol.asyncDispose]: close }
+}
+
+function inThisProcess(settings: EngineSettings): Engine {
   const { nodes, models = {}, store, keepText = false, clock = systemClock, random = Math.random } = settings
   checkNodes(nodes)
   const executor = inProcessExecutor(nodes)

@@ -1,4 +1,5 @@
 import { isAbsolute, join } from 'node:path'
+import type { HttpLimits } from './backends/http-limits.ts'
 import type { NodeConfig } from './core/config-schema.ts'
 import { CaesuraError } from './core/errors.ts'
 import type { ModelInfo, Node } from './core/ports.ts'
@@ -122,12 +123,13 @@ async function look(config: NodeConfig, place: Place, several: boolean): Promise
 function nodeOf(config: NodeConfig, { folder, keys }: Place): Node {
   const { name, slots, pool, models } = config
   const shared = { name, slots, pool, ...(models !== undefined && { models }) }
-  if (config.backend === 'ollama') return ollama({ ...shared, url: config.url })
+  if (config.backend === 'ollama') return ollama({ ...shared, ...limitsOf(config), url: config.url })
   if (config.backend === 'openai') {
     const { url, witness } = config
     const apiKey = keys.get(name)
     return openai({
       ...shared,
+      ...limitsOf(config),
       url,
       ...(apiKey !== undefined && { apiKey }),
       ...(witness !== undefined && { witness }),
@@ -143,3 +145,18 @@ function nodeOf(config: NodeConfig, { folder, keys }: Place): Node {
   const { threads } = config
   return llamaCpp({ ...shared, model: file, names: [modelNameOf(file)], ...(threads !== undefined && { threads }) })
 }
+
+const limitsOf = ({
+  loadDeadline,
+  idleDeadline,
+}: Extract<NodeConfig, { backend: 'ollama' | 'openai' }>): HttpLimits => ({
+  ...(loadDeadline !== undefined && { loadDeadlineMs: loadDeadline }),
+  ...(idleDeadline !== undefined && { idleDeadlineMs: idleDeadline }),
+})
+
+/** One node of a configuration, whether its server answers or not. Throws `CAESURA_E_CONFIG` for a key that is not in the environment. */
+export const configuredNode = (
+  config: NodeConfig,
+  folder: string,
+  environment: NonNullable<Wishes['environment']>,
+): Node => nodeOf(config, { folder, keys: keysOf([config], environment) })

@@ -2,9 +2,11 @@ import { accessSync, constants, existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { Command } from 'commander'
 import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
+import { inspectFleet, withoutPassword } from '../fleet-running.ts'
 import { type Inspected, inspectEmbedded, inspectOllama } from '../inspection.ts'
 import { sqliteStore } from '../stores.ts'
 import { chooseSurroundings } from '../surroundings.ts'
+import { configuredFleet } from './fleet-address.ts'
 import { printJson, printLines } from './output.ts'
 import { paragraph, type Screen, screenOn } from './screen.ts'
 import { readSettings, type Settings, wishesOf } from './settings.ts'
@@ -18,27 +20,29 @@ export interface Finding {
   readonly next?: string
 }
 
+const REDIS = 'Redis'
 const OLDEST_NODE = [22, 15] as const
 
-/** `doctor`: what this machine can run. Exit 0 when a pipeline can run at all, else 3. */
+/** `doctor`: what this machine can run. Exit 0 when a pipeline can run at all, and on the fleet where one is configured; else 3. */
 export function doctorCommand(): Command {
   return new Command('doctor')
     .description('what this machine can run, and the next step where something is missing')
     .option('--config <file>', 'the configuration; caesura.config.yaml by default')
     .option('--json', 'one JSON document on stdout')
     .action(async (flags: { config?: string; json?: boolean }) => {
-      const { findings, usable } = await examine(flags.config)
-      if (flags.json) printJson({ ok: usable, checks: findings })
+      const { findings, usable, fleet } = await examine(flags.config)
+      if (flags.json) printJson({ ok: usable && fleet, checks: findings })
       else printLines(findingLines(findings, usable, screenOn(process.stdout)))
-      if (!usable) process.exitCode = 3
+      if (!usable || !fleet) process.exitCode = 3
     })
 }
 
-async function examine(config: string | undefined): Promise<{ findings: Finding[]; usable: boolean }> {
+async function examine(config: string | undefined): Promise<{ findings: Finding[]; usable: boolean; fleet: boolean }> {
   const settings = await readSettings(config === undefined ? {} : { config }).catch(asFault)
   const [embedded, ollama] = await Promise.all([inspectEmbedded(), inspectOllama(process.env.OLLAMA_HOST)])
   const known = settings instanceof CaesuraError ? undefined : settings
   const configured = await configurationFinding(settings)
+  const redis = await redisFindings(known)
   const findings = [
     nodeFinding(process.versions.node),
     embeddedFinding(embedded),
@@ -46,13 +50,14 @@ async function examine(config: string | undefined): Promise<{ findings: Finding[
     ollamaFinding(ollama),
     configured,
     recordsFinding(known?.recordsFile ?? (process.env.CAESURA_RECORDS || '.caesura/runs.sqlite')),
+    ...redis,
   ]
   const withNodes = (known?.config?.nodes.length ?? 0) > 0
   const embeddedRuns = 'models' in embedded && embedded.models.length > 0
   const ollamaRuns = 'models' in ollama && ollama.models.length > 0
   // With nodes configured a run goes to them and nowhere else.
   const usable = configured.ok && (withNodes || embeddedRuns || ollamaRuns)
-  return { findings, usable }
+  return { findings, usable, fleet: redis.every(({ ok }) => ok) }
 }
 
 /** An error of the input as a value; anything else is a fault of ours. */
@@ -122,6 +127,23 @@ async function configurationFinding(settings: Settings | CaesuraError): Promise<
   }
 }
 
+/** The Redis that is configured, and the nodes that are there. */
+async function redisFindings(settings: Settings | undefined): Promise<Finding[]> {
+  const name = REDIS
+  try {
+    const address = configuredFleet(settings?.config, process.env)
+    if (address === undefined) return [{ name, ok: true, detail: 'none configured; runs stay on this machine' }]
+    const { redisVersion, nodes } = await inspectFleet(address)
+    const there = nodes.map((node) => (node.state === 'up' ? node.name : `${node.name} (${node.state})`))
+    return [
+      { name, ok: true, detail: `${redisVersion} at ${withoutPassword(address.url)}, keeps all keys (noeviction)` },
+      { name: 'fleet', ok: true, detail: there.length === 0 ? 'no nodes now' : `nodes: ${there.join(', ')}` },
+    ]
+  } catch (error) {
+    return [fromFault(name, asFault(error))]
+  }
+}
+
 function recordsFinding(file: string): Finding {
   const name = 'records'
   try {
@@ -159,5 +181,7 @@ export function findingLines(
       ...steps,
     ]
   })
-  return [...lines, '', usable ? 'A pipeline can run here.' : paint('bad', 'No pipeline can run here yet.')]
+  const fleetIsUsable = findings.every(({ name, ok }) => ok || name !== REDIS)
+  const verdict = fleetIsUsable ? 'A pipeline can run here.' : 'A pipeline can run here, but not on the fleet.'
+  return [...lines, '', usable ? verdict : paint('bad', 'No pipeline can run here yet.')]
 }

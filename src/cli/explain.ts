@@ -1,9 +1,11 @@
 import { Command } from 'commander'
 import type { RunRecord } from '../core/record.ts'
 import { milliseconds } from './figures.ts'
+import { fleetOption } from './fleet-address.ts'
+import type { FleetFlags } from './on-fleet.ts'
 import { printJson, printLines } from './output.ts'
 import { endReport, interruptReport } from './report.ts'
-import { withRecords } from './runs.ts'
+import { readRecord } from './runs.ts'
 import { oneLine, paragraph, type Screen, screenOn } from './screen.ts'
 import { runWaterfall } from './waterfall.ts'
 import { costInWords, interruptInWords } from './words.ts'
@@ -15,8 +17,9 @@ export function explainCommand(): Command {
     .argument('[run]', 'an id, the beginning of one, or `last`', 'last')
     .option('--json', 'one JSON document on stdout')
     .option('--config <file>', 'the configuration')
-    .action(async (run: string, { json, config }: { json?: boolean; config?: string }) => {
-      const record = await withRecords(config, (store) => store.read(run))
+    .addOption(fleetOption('a run of a fleet'))
+    .action(async (run: string, { json, ...from }: FleetFlags & { json?: boolean }) => {
+      const record = await readRecord(run, from)
       if (json) printJson(explanation(record))
       else printLines(explanationLines(record, screenOn(process.stdout)))
     })

@@ -16,6 +16,12 @@ const verbs: Record<string, () => Promise<Command>> = {
   probe: async () => (await import('./probe.ts')).probeCommand(),
   runs: async () => (await import('./runs.ts')).runsCommand(),
   explain: async () => (await import('./explain.ts')).explainCommand(),
+  'model-server': async () => (await import('./model-server.ts')).modelServerCommand(),
+  worker: async () => (await import('./worker.ts')).workerCommand(),
+  nodes: async () => (await import('./nodes.ts')).nodesCommand(),
+  cancel: async () => (await import('./cancel.ts')).cancelCommand(),
+  interrupt: async () => (await import('./interrupt.ts')).interruptCommand(),
+  serve: async () => (await import('./serve.ts')).serveCommand(),
 }
 
 const packageFile = new URL('../../package.json', import.meta.url)
@@ -43,12 +49,19 @@ async function main(words: readonly string[]): Promise<void> {
   const load = verb !== undefined && Object.hasOwn(verbs, verb) ? verbs[verb] : undefined
   const onlyVersion = words[0] === '--version'
   for (const make of load !== undefined ? [load] : onlyVersion ? [] : Object.values(verbs))
-    program.addCommand((await make()).copyInheritedSettings(program))
+    program.addCommand(inherited(await make(), program))
   if (words.length === 0) {
     program.outputHelp()
     return
   }
   await program.parseAsync(words, { from: 'user' })
+}
+
+/** A verb, and the verbs below it, with the program's way to tell of errors. */
+function inherited(command: Command, from: Command): Command {
+  command.copyInheritedSettings(from)
+  for (const below of command.commands) inherited(below, command)
+  return command
 }
 
 /** Whether stdout holds JSON only. Until the verb has read its flags, the line itself says so. */

@@ -1,30 +1,31 @@
 import { text } from 'node:stream/consumers'
 import { Command } from 'commander'
 import { createEngine } from '../compose.ts'
-import type { PlannedSignal } from '../core/engine.ts'
+import type { PlannedSignal, StartOptions } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { RunEvent } from '../core/event.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { didYouMean } from '../core/problems.ts'
 import type { RunRecord } from '../core/record.ts'
+import { fleetSurroundings } from '../fleet-running.ts'
 import { sqliteStore } from '../stores.ts'
 import { chooseSurroundings } from '../surroundings.ts'
+import { fleetOption } from './fleet-address.ts'
 import { followRun } from './follow-run.ts'
 import { parseInterruptSpec } from './interrupt-spec.ts'
 import { LiveText } from './live-text.ts'
 import { loadPipeline } from './load-pipeline.ts'
 import { print, printJson, printLines, remark, stdoutClosed } from './output.ts'
 import { endReport, interruptReport, shortId } from './report.ts'
+import { type FleetRunFlags, fleetOf, submitRun } from './run-on-fleet.ts'
 import { screenOn } from './screen.ts'
 import { type NodeFlags, readSettings, wishesOf, withNodeFlags } from './settings.ts'
 
-interface RunFlags extends NodeFlags {
+interface RunFlags extends NodeFlags, FleetRunFlags {
   readonly input?: string
   readonly interrupt?: readonly string[]
   readonly policy?: string
   readonly var?: Readonly<Record<string, string>>
-  readonly json?: boolean
-  readonly events?: boolean
   readonly record: boolean
   readonly keepText?: boolean
 }
@@ -48,6 +49,8 @@ export function runCommand(): Command {
     .option('--events', 'print the events of the run, one JSON object a line')
     .option('--no-record', 'keep no record')
     .option('--keep-text', 'keep prompts and outputs in the record')
+    .addOption(fleetOption('run it on a fleet'))
+    .option('--detach', 'with --redis: start the run, print its id, and leave')
   return withNodeFlags(command).action(run)
 }
 
@@ -69,16 +72,22 @@ async function run(file: string, flags: RunFlags): Promise<void> {
   const input = await readInput(flags.input)
 
   const wanted = pipeline.stages.map(({ model, fallback }) => [model, ...fallback])
-  const { nodes, models, notices } = await chooseSurroundings(wanted, wishesOf(flags, settings))
+  const start: StartOptions = { input, vars: flags.var ?? {}, signals }
+  const redis = fleetOf(flags, settings)
+  const wishes = wishesOf(flags, settings)
+  const { notices, ...where } =
+    redis === undefined
+      ? await chooseSurroundings(wanted, wishes)
+      : { redis, ...(await fleetSurroundings(redis, wanted, wishes)) }
   for (const notice of notices) remark(notice)
-  const keepText = flags.keepText ?? settings.keepText
+  if (flags.detach && redis !== undefined) return submitRun(redis, pipeline, { ...start, models: where.models }, flags)
   await using engine = createEngine({
-    nodes,
-    models,
-    keepText,
+    ...where,
+    keepText: flags.keepText ?? settings.keepText,
     ...(flags.record && { store: sqliteStore(settings.recordsFile) }),
   })
-  const handle = engine.start(pipeline, { input, vars: flags.var ?? {}, signals })
+  const handle = engine.start(pipeline, start)
+  if (redis !== undefined) remark(`Run ${handle.runId}`)
   const { record, stoppedBy } = await followRun(handle, viewOf(flags), stdoutClosed)
 
   if (flags.json) printJson(record)

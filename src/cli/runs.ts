@@ -3,25 +3,30 @@ import { Command, InvalidArgumentError } from 'commander'
 import stringWidth from 'string-width'
 import { CaesuraError } from '../core/errors.ts'
 import type { RunStore, RunSummary } from '../core/ports.ts'
+import type { RunRecord } from '../core/record.ts'
 import { sqliteStore } from '../stores.ts'
 import { milliseconds } from './figures.ts'
+import { fleetOption } from './fleet-address.ts'
+import { fleetRecord, fleetRuns } from './fleet-runs.ts'
+import type { FleetFlags } from './on-fleet.ts'
 import { print, printJson, printLines } from './output.ts'
 import { endReport, interruptReport, shortId } from './report.ts'
 import { oneLine, type Screen, screenOn } from './screen.ts'
 import { readSettings } from './settings.ts'
 import { runWaterfall } from './waterfall.ts'
 
-/** `runs`: lists what was recorded, newest first. `runs show RUN`: one record. */
+/** `runs`: lists what was recorded, newest first. `runs show RUN`: one record. With `--redis`: those of a fleet. */
 export function runsCommand(): Command {
   const show = new Command('show')
     .description('one record; --json prints it as `run --json` did')
     .argument('<run>', 'an id, the beginning of one, or `last`')
     .option('--json', 'one JSON document on stdout')
     .option('--config <file>', 'the configuration')
+    .addOption(fleetOption('a run of a fleet'))
     .action(async (run: string, _flags: unknown, command: Command) => {
       // `runs` has flags of the same names, and takes those that it finds.
-      const { json, config } = command.optsWithGlobals<{ json?: boolean; config?: string }>()
-      const record = await withRecords(config, (store) => store.read(run))
+      const { json, ...from } = command.optsWithGlobals<FleetFlags & { json?: boolean }>()
+      const record = await readRecord(run, from)
       if (json) return printJson(record)
       const screen = screenOn(process.stdout)
       printLines([...runWaterfall(record, screen), ...interruptReport(record, screen), ...endReport(record, screen)])
@@ -32,17 +37,27 @@ export function runsCommand(): Command {
     .option('--pipeline <name>', 'only of this pipeline')
     .option('--json', 'one JSON document on stdout')
     .option('--config <file>', 'the configuration')
-    .action(async (flags: { limit: number; pipeline?: string; json?: boolean; config?: string }) => {
+    .addOption(fleetOption('the runs of a fleet'))
+    .action(async (flags: FleetFlags & { limit: number; pipeline?: string; json?: boolean }) => {
       const { limit, pipeline } = flags
-      const { recordsFile } = await readSettings(flags)
       const filter = { limit, ...(pipeline !== undefined && { pipeline }) }
-      const runs = existsSync(recordsFile) ? await withRecords(flags.config, (store) => store.list(filter)) : []
+      const { runs, where } =
+        flags.redis === undefined ? await recordedRuns(flags, filter) : await fleetRuns(flags, filter)
       if (flags.json) return printJson({ runs })
-      if (runs.length === 0) return print(`No runs are recorded in ${recordsFile}.\n`)
+      if (runs.length === 0) return print(`No runs are recorded in ${where}.\n`)
       printLines(runsTable(runs, screenOn(process.stdout)))
     })
     .addCommand(show)
 }
+
+async function recordedRuns(flags: FleetFlags, filter: { limit: number; pipeline?: string }) {
+  const { recordsFile: where } = await readSettings(flags)
+  return { where, runs: existsSync(where) ? await withRecords(flags, (store) => store.list(filter)) : [] }
+}
+
+/** The record of a run: from the records file, or with `--redis` from the fleet. Throws `CAESURA_E_RUN_UNKNOWN`. */
+export const readRecord = (run: string, flags: FleetFlags): Promise<RunRecord> =>
+  flags.redis === undefined ? withRecords(flags, (store) => store.read(run)) : fleetRecord(run, flags)
 
 function wholeNumber(text: string): number {
   if (!/^[1-9]\d{0,8}$/.test(text)) throw new InvalidArgumentError('It is a whole number above 0.')
@@ -50,8 +65,8 @@ function wholeNumber(text: string): number {
 }
 
 /** Opens the records for reading; nothing is made where there are none. */
-export async function withRecords<T>(config: string | undefined, work: (store: RunStore) => T): Promise<T> {
-  const { recordsFile } = await readSettings(config === undefined ? {} : { config })
+async function withRecords<T>(flags: FleetFlags, work: (store: RunStore) => T): Promise<T> {
+  const { recordsFile } = await readSettings(flags)
   if (!existsSync(recordsFile))
     throw new CaesuraError('CAESURA_E_RUN_UNKNOWN', 'no run is recorded yet', {
       file: recordsFile,
@@ -65,15 +80,19 @@ export async function withRecords<T>(config: string | undefined, work: (store: R
   }
 }
 
+/** A run in a list; of one that has not ended not all is known. */
+type RunRow = Pick<RunSummary, 'runId' | 'pipeline' | 'startedAt' | 'toFirstTokenMs'> &
+  Partial<Pick<RunSummary, 'outcome' | 'durationMs' | 'wastedTokens'>> & { readonly status?: string }
+
 /** Columns: id, when, outcome, duration, interrupt → first token, wasted tokens, pipeline. Lines, unended. */
-export function runsTable(runs: readonly RunSummary[], { width, paint }: Pick<Screen, 'width' | 'paint'>): string[] {
+export function runsTable(runs: readonly RunRow[], { width, paint }: Pick<Screen, 'width' | 'paint'>): string[] {
   const rows = runs.map((run) => [
     shortId(run.runId),
     run.startedAt.slice(0, 19).replace('T', ' '),
-    run.outcome,
-    milliseconds(run.durationMs),
+    run.outcome ?? run.status ?? '',
+    run.durationMs === undefined ? '' : milliseconds(run.durationMs),
     run.toFirstTokenMs === undefined ? '' : milliseconds(run.toFirstTokenMs),
-    String(run.wastedTokens),
+    run.wastedTokens === undefined ? '' : String(run.wastedTokens),
   ])
   const heads = ['run', 'started (UTC)', 'outcome', 'took', 'to token', 'wasted']
   const widths = heads.map((head, column) =>

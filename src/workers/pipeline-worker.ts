@@ -114,8 +114,10 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
   /** What can't be read is put aside, with the reason, and never tried again. */
   async function bury(runId: string, error: CaesuraError): Promise<void> {
     const { client, keys } = redis
+    const tenant = (await client.hget(keys.run(runId), 'tenant')) ?? ''
     await client
       .multi()
+      .hincrby(keys.tenants, tenant, -1)
       .lpush(keys.dead, JSON.stringify({ runId, at: new Date(clock.wall()).toISOString(), error: summarize(error) }))
       .ltrim(keys.dead, 0, 999)
       .hset(keys.run(runId), 'status', 'ended', 'dead', error.message)

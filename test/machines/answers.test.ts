@@ -158,9 +158,11 @@ describe('a limit', () => {
 })
 
 describe('a call that is stopped is told why', () => {
-  const reasonsOf = async (policy: object, act?: 'cancel' | 'signal') => {
+  const reasonsOf = async (policy: object, act?: 'cancel' | 'signal', tokens = long.tokens) => {
     const reasons: string[] = []
-    const scripted = scriptedBackend(({ stage }) => (stage === 'draft' ? long : { ...long, firstTokenMs: 5 }))
+    const scripted = scriptedBackend(({ stage }) =>
+      stage === 'draft' ? { ...long, tokens } : { ...long, firstTokenMs: 12 },
+    )
     const backend: Node['backend'] = {
       ...scripted,
       generate: (request, context) => {
@@ -195,6 +197,11 @@ describe('a call that is stopped is told why', () => {
     [{ response: 'overlap', then: 'end' }, undefined, ['draft.1: interrupted by signal']],
     [{ response: 'race', then: 'end' }, undefined, ['draft.1: the run is ending']],
   ])('%j, %s', async (policy, act, reasons) => expect(await reasonsOf(policy, act)).toEqual(reasons))
+  it('race, lost by the next call', async () => {
+    expect(await reasonsOf({ response: 'race' }, undefined, ['w', 'w', 'w', 'w'])).toEqual([
+      'refine.1: its answer is not wanted any more',
+    ])
+  })
 })
 
 describe('the signal that cancels a run', () => {

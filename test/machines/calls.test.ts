@@ -143,7 +143,12 @@ describe('a run', () => {
     run.signal(8)
     const record = await clock.until(run.result)
     expect(record.interrupts.map(({ input }) => input)).toEqual(['x', undefined])
-    expect(environment.journal.interrupts.map(({ ticket }) => ticket)).toEqual([7, 8])
+    const { interrupts } = environment.journal
+    expect(interrupts.map(({ ticket, cancelsAtOnce }) => [ticket, cancelsAtOnce])).toEqual([
+      [7, true],
+      [8, undefined],
+    ])
+    expect(record.stages[0]!.marks).toContainEqual({ name: 'interrupt', ms: 15 })
     expect(environment.tickets.size).toBe(0)
     expect(answers).toHaveLength(2)
   })

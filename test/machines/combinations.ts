@@ -29,8 +29,9 @@ export const nameOf = (combination: Combination): string => Object.values(combin
 export const isEndless = ({ trigger, then }: Combination, index: number, target: number): boolean =>
   trigger !== 'signal' && trigger !== 'never' && (then === 'again' || (then === 'stage' && target <= index))
 
-/** Whether signals may be ignored: something else must interrupt, and `hold` waits for a second one. */
-export const mayIgnore = ({ trigger, response }: Combination): boolean => trigger !== 'signal' && response !== 'hold'
+/** Whether signals may be ignored: `signal` and, without a trigger that fires by itself, `hold` wait for nothing else. */
+export const mayIgnore = ({ trigger, response }: Combination): boolean =>
+  trigger !== 'signal' && (trigger !== 'never' || response !== 'hold')
 
 /** A policy as a file writes it. */
 export interface WrittenPolicy {

@@ -78,7 +78,9 @@ describe('a planned signal', () => {
 describe('a trigger', () => {
   const text = ['One. ', 'Two. ', 'Three. ', 'Four']
   const trigger = async (policy: object) =>
-    (await interruptsOf([], { policy, calls: () => ({ tokens: text, firstTokenMs: 50, tokenMs: 10 }) })).slice(0, 1)
+    (await interruptsOf([], { policy, calls: () => ({ tokens: text, firstTokenMs: 50, tokenMs: 10 }) })).filter(
+      ([, from]) => from === 'a.1',
+    )
   it('sentence: fires when the sentence after the N-th begins', async () => {
     expect(await trigger({ trigger: { sentence: 2 } })).toEqual([[70, 'a.1', 'sentence', undefined]])
   })
@@ -88,5 +90,9 @@ describe('a trigger', () => {
     expect(await trigger({ trigger: { any: [{ stall: 60 }, { after: 75 }] } })).toEqual([
       [75, 'a.1', 'after', undefined],
     ])
+  })
+  it('fires at most once, also when its interrupt was a false one', async () => {
+    const policy = { trigger: { tokens: 1 }, response: { hold: { confirm: 5 } } }
+    expect(await trigger(policy)).toEqual([[50, 'a.1', 'tokens', undefined]])
   })
 })

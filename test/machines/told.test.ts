@@ -170,6 +170,18 @@ describe('the readers of a run are told, once and in order', () => {
     ])
   })
 
+  it('of a call that ended while it was held: what was held back does not stand', async () => {
+    const { lines } = await told({ response: { hold: { confirm: 50 } }, carry: 'delivered' }, [at(75), at(100, 'y')])
+    expect(lines).toEqual([
+      '75 interrupt-signal callId=a.1 interrupt=1 trigger=signal input=x',
+      '90 stage-settle callId=a.1 settlement=drained',
+      '100 interrupt-signal callId=a.1 interrupt=2 trigger=signal input=y',
+      `100 ${decided('hold', 'abort', 'a second signal confirmed the interrupt', 2)}`,
+      '100 output-commit callId=a.1 characters=14',
+      ...goesOn(100),
+    ])
+  })
+
   it('of an empty answer: the old call has lost against it all the same', async () => {
     const empty = { tokens: [], firstTokenMs: 10 }
     const { lines, record } = await told({ response: 'race', carry: 'none' }, [at(65)], empty)

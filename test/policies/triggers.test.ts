@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { msToNs } from '../../src/core/clock.ts'
-import type { CallEvent } from '../../src/core/policy.ts'
+import type { CallEvent, TriggerDefinition } from '../../src/core/policy.ts'
 import { catalogue } from '../../src/policies/catalogue.ts'
+import { anyOf } from '../../src/policies/triggers/any.ts'
 
 const started: CallEvent = { type: 'started', at: 0 }
 const token = (count: number, ms = count): CallEvent => ({ type: 'token', at: msToNs(ms), count, text: 'x' })
+const sentenceEnd = (count: number): CallEvent => ({ type: 'sentence-end', at: msToNs(count), count })
 const wake = (ms: number): CallEvent => ({ type: 'wake', at: msToNs(ms) })
 
 /** What a trigger answers to each event, until it fires. */
@@ -30,6 +32,20 @@ describe('triggers', () => {
     ['after', 50, [started, token(1), wake(49), wake(50)], [msToNs(50), null, null, 'after']],
     ['after', 50, [started, token(1), token(2, 60)], [msToNs(50), null, 'after']],
     ['after', 0, [started, wake(0)], [0, 'after']],
+    // Before the call has started there is nothing to count from.
+    ['after', 50, [wake(60), started], [null, msToNs(50)]],
+    ['tokens', 2, [started, sentenceEnd(2), token(2)], [null, null, 'tokens']],
+    ['sentence', 2, [started, token(2), sentenceEnd(1), sentenceEnd(2)], [null, null, null, 'sentence']],
+    ['sentence', 2, [sentenceEnd(3)], ['sentence']],
+    ['stall', 20, [started, wake(19), wake(20)], [msToNs(20), null, 'stall']],
+    // Each token puts it off, whatever was due.
+    [
+      'stall',
+      20,
+      [started, token(1, 30), sentenceEnd(1), wake(49), wake(50)],
+      [msToNs(20), msToNs(50), null, null, 'stall'],
+    ],
+    ['stall', 20, [wake(60), token(1, 70)], [null, msToNs(90)]],
   ])('%s %s', (name, parameter, events, answers) => expect(play(name, parameter, events)).toEqual(answers))
 
   it('any fires with the name of the first that does, and asks for the earliest wake', () => {
@@ -45,5 +61,46 @@ describe('triggers', () => {
       null,
       'tokens',
     ])
+  })
+
+  it('any keeps a member’s wish until its instant has come or a newer one replaces it', () => {
+    const parameter = [
+      { name: 'stall', parameter: 20 },
+      { name: 'after', parameter: 50 },
+    ]
+    expect(play('any', parameter, [started, token(1, 15), token(2, 40), wake(50)])).toEqual([
+      msToNs(20),
+      msToNs(35),
+      msToNs(50),
+      'after',
+    ])
+    expect(play('any', parameter, [started, token(1, 15), wake(35)])).toEqual([msToNs(20), msToNs(35), 'stall'])
+    const stale = { name: 'any', parameter: [{ name: 'after', parameter: 5 }] }
+    expect(play('any', [stale, { name: 'after', parameter: 9 }], [started, wake(4), wake(5)])).toEqual([
+      msToNs(5),
+      msToNs(5),
+      'after',
+    ])
+  })
+
+  it('any forgets a wish whose instant has come, also where its trigger does not fire', () => {
+    const dull: TriggerDefinition = {
+      name: 'dull',
+      summary: 's',
+      initial: () => null,
+      step: (state, { type }) => (type === 'started' ? { state, wakeAt: 7 } : { state }),
+    }
+    const any = anyOf(() => dull)
+    const factors = [{ name: 'dull' }]
+    const first = any.step(any.initial(factors), started, factors)
+    expect(first).toStrictEqual({ state: [{ state: null, wakeAt: 7 }], wakeAt: 7 })
+    const early = any.step(first.state, { type: 'wake', at: 6 }, factors)
+    expect(early).toStrictEqual(first)
+    expect(any.step(early.state, { type: 'wake', at: 7 }, factors)).toStrictEqual({ state: [{ state: null }] })
+  })
+
+  it('any tells the first of two that fire at once', () => {
+    const parameter = [{ name: 'signal' }, { name: 'tokens', parameter: 1 }, { name: 'first-token' }]
+    expect(play('any', parameter, [started, token(1)])).toEqual([null, 'tokens'])
   })
 })

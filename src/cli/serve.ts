@@ -1,0 +1,129 @@
+import { readdir, readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Command } from 'commander'
+import { CaesuraError } from '../core/errors.ts'
+import type { Pipeline } from '../core/pipeline.ts'
+import { readTokens, serveFleet } from '../fleet-serving.ts'
+import { counted } from './figures.ts'
+import { fleetAddress, type RedisFlag, redisOption } from './fleet-address.ts'
+import { loadPipeline } from './load-pipeline.ts'
+import { printJson, printLines, remark } from './output.ts'
+import { whole } from './script-flags.ts'
+import { readSettings } from './settings.ts'
+import { stopOnSignals } from './stop-on-signals.ts'
+
+interface ServeFlags extends RedisFlag {
+  readonly host: string
+  readonly port: number
+  readonly pipelines?: string
+  readonly allowInline?: boolean
+  readonly tokens?: string
+  readonly rate: number
+  readonly bodyLimit: number
+  readonly cors?: readonly string[]
+  readonly config?: string
+  readonly json?: boolean
+}
+
+const DEFAULT_PORT = 8080
+const HIGHEST_PORT = 65_535
+const DEFAULT_RATE = 100
+const MOST = 1_000_000
+const MIB = 1024 * 1024
+const LARGEST_BODY = 64 * MIB
+
+/** `serve`: the HTTP API, until it is told to stop by SIGINT or SIGTERM; it exits 0 then. */
+export function serveCommand(): Command {
+  return new Command('serve')
+    .description('serve the fleet over HTTP: runs, their events, interrupts, nodes')
+    .option('--host <address>', 'where it listens; another than loopback needs --tokens', '127.0.0.1')
+    .option('--port <n>', '0 takes a free one', whole('--port', 0, HIGHEST_PORT), DEFAULT_PORT)
+    .option('--pipelines <folder>', 'the pipelines that requests may name: its .yaml, .yml and .json files')
+    .option('--allow-inline', 'requests may bring a pipeline along')
+    .option('--tokens <file>', 'who may ask: one bearer token a line')
+    .option(
+      '--rate <n>',
+      'requests a second of one token or address; 0 for any',
+      whole('--rate', 0, MOST),
+      DEFAULT_RATE,
+    )
+    .option('--body-limit <bytes>', 'the largest body', whole('--body-limit', 1, LARGEST_BODY), MIB)
+    .option('--cors <origin>', 'pages of this origin may read answers (repeatable)', origins)
+    .addOption(redisOption())
+    .option('--config <file>', 'the configuration; caesura.config.yaml by default')
+    .option('--json', 'one JSON document on stdout when it listens')
+    .action(serve)
+}
+
+function origins(value: string, earlier: readonly string[] = []): string[] {
+  const url = URL.parse(value)
+  if (url !== null && /^https?:$/.test(url.protocol) && url.origin === value) return [...earlier, value]
+  throw new CaesuraError('CAESURA_E_USAGE', '--cors is no origin', {
+    received: value,
+    expected: 'scheme, host and port, such as https://example.org',
+  })
+}
+
+async function serve(flags: ServeFlags): Promise<void> {
+  const { host, port, rate, bodyLimit, allowInline = false, json } = flags
+  const { config } = await readSettings(flags.config === undefined ? {} : { config: flags.config })
+  const pipelines = flags.pipelines === undefined ? new Map<string, Pipeline>() : await loadFolder(flags.pipelines)
+  const tokens = flags.tokens === undefined ? [] : readTokens(await readText(flags.tokens), flags.tokens)
+  if (pipelines.size === 0 && !allowInline) {
+    remark('There is no pipeline to run: --pipelines names a folder, --allow-inline lets requests bring one along.')
+  }
+  const stop = stopOnSignals()
+  try {
+    const api = await serveFleet({
+      ...{ host, port, rate, bodyBytes: bodyLimit, pipelines, tokens, allowInline },
+      redis: fleetAddress(flags, config, process.env),
+      models: config?.models ?? {},
+      ...(flags.cors !== undefined && { cors: flags.cors }),
+      log: remark,
+    })
+    if (json) printJson({ url: api.url, pipelines: [...pipelines.keys()], tokens: tokens.length, pid: process.pid })
+    else printLines([`serve: ${api.url} (${counted(pipelines.size, 'pipeline')}, ${counted(tokens.length, 'token')})`])
+    if (!stop.signal.aborted)
+      await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }))
+    await api.close()
+  } finally {
+    stop.dispose()
+  }
+}
+
+/** Every pipeline of a folder, by its name. Throws `CAESURA_E_FILE`, `CAESURA_E_USAGE`, and what is wrong in a file. */
+async function loadFolder(folder: string): Promise<Map<string, Pipeline>> {
+  const entries = await readdir(folder).catch((cause: Error) => {
+    throw new CaesuraError('CAESURA_E_FILE', '--pipelines is no folder that can be read', {
+      file: folder,
+      received: folder,
+      expected: 'a folder',
+      cause,
+    })
+  })
+  const pipelines = new Map<string, Pipeline>()
+  for (const entry of entries
+    .filter((name) => /\.(ya?ml|json)$/i.test(name) && !/\.schema\.json$/i.test(name))
+    .sort()) {
+    const file = join(folder, entry)
+    const pipeline = await loadPipeline(file)
+    if (pipelines.has(pipeline.name)) {
+      throw new CaesuraError('CAESURA_E_USAGE', 'two pipelines of the folder have the same name', {
+        file,
+        received: pipeline.name,
+        expected: 'a name that no other has',
+      })
+    }
+    pipelines.set(pipeline.name, pipeline)
+  }
+  return pipelines
+}
+
+/** Throws `CAESURA_E_FILE`. */
+async function readText(file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (cause) {
+    throw new CaesuraError('CAESURA_E_FILE', 'the tokens file cannot be read', { file, expected: 'a file', cause })
+  }
+}

@@ -1,0 +1,93 @@
+import { hostname } from 'node:os'
+import { dirname, resolve } from 'node:path'
+import ms from 'ms'
+import { defineConfig, type NodeConfig } from '../core/config-schema.ts'
+import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
+import { didYouMean } from '../core/problems.ts'
+import { defaultOllamaUrl } from '../fleet-node.ts'
+import { bundledModel } from '../surroundings.ts'
+import type { ScriptFlags } from './script-flags.ts'
+import type { Settings } from './settings.ts'
+
+const LONGEST_MS = ms('365d')
+const DURATION = /^(\d{1,12}(?:\.\d{1,9})?)(ms|s|m|h|d)?$/
+
+/** Reads a length of time: a number of ms, or `250ms`, `10s`, `2m`, `24h`, `7d`. Yields whole ms. Throws `CAESURA_E_USAGE`. */
+export const lengthOfTime = (flag: string) => (value: string) => {
+  const length = DURATION.test(value) ? ms(value as ms.StringValue) : Number.NaN
+  if (length <= LONGEST_MS) return Math.round(length)
+  throw unreadable(flag, value, 'a length of time up to 365d, such as 500ms, 10s or 24h')
+}
+
+/** Reads `CALLS/TIME`, such as 10/1s. Throws `CAESURA_E_USAGE`. */
+export function callRate(value: string): { readonly calls: number; readonly ms: number } {
+  const [, calls, time] = /^([1-9]\d{0,6})\/(.+)$/.exec(value) ?? []
+  const length = time === undefined ? 0 : lengthOfTime('--rate')(time)
+  if (calls === undefined || length === 0)
+    throw unreadable('--rate', value, 'calls and a length of time, such as 10/1s')
+  return { calls: Number(calls), ms: length }
+}
+
+const unreadable = (flag: string, received: string, expected: string) =>
+  new CaesuraError('CAESURA_E_USAGE', `${flag} cannot be read`, { received, expected })
+
+/** The flags that say which node a stage worker serves. */
+export interface StageNodeFlags extends ScriptFlags {
+  readonly node?: string
+  readonly backend?: NodeConfig['backend']
+  readonly url?: string
+  readonly model?: string
+  readonly apiKeyEnv?: string
+  readonly slots?: number
+  readonly pool?: string
+}
+
+/**
+ * The node that the flags and the configuration describe: a node of the configuration where it has one of this name, with what the
+ * flags say instead. `folder`: what its paths start from. Throws `CAESURA_E_USAGE`, `CAESURA_E_CONFIG`.
+ */
+export function stageNode(flags: StageNodeFlags, settings: Settings): { config: NodeConfig; folder: string } {
+  const { node: asked, backend, url, model, apiKeyEnv, slots, pool } = flags
+  const name = asked ?? hostname()
+  const nodes = settings.config?.nodes ?? []
+  const configured = nodes.find((node) => node.name === name)
+  if (configured === undefined && asked !== undefined && nodes.length > 0 && url === undefined && backend === undefined)
+    throw unknownNode(
+      name,
+      nodes.map((node) => node.name),
+    )
+  const base = backend === undefined || backend === configured?.backend ? configured : undefined
+  const kind = backend ?? configured?.backend ?? 'ollama'
+  const value = {
+    ...(base === undefined && kind === 'ollama' && { url: defaultOllamaUrl(process.env.OLLAMA_HOST) }),
+    ...(base === undefined && kind === 'llama-cpp' && { model: bundledModel }),
+    ...base,
+    name,
+    backend: kind,
+    ...(url !== undefined && { url }),
+    ...(model !== undefined && { model: kind === 'llama-cpp' ? resolve(model) : model }),
+    ...(apiKeyEnv !== undefined && { apiKeyEnv }),
+    ...(slots !== undefined && { slots }),
+    ...(pool !== undefined && { pool }),
+  }
+  return { config: checkedNode(value), folder: dirname(resolve(settings.configFile ?? '.')) }
+}
+
+const unknownNode = (received: string, names: readonly string[]) =>
+  new CaesuraError('CAESURA_E_USAGE', 'the configuration has no node of this name', {
+    received,
+    expected: names.join(', '),
+    hint: didYouMean(received, names) ?? 'Say what it is with --url or --backend, or add it to the configuration.',
+  })
+
+/** The rules of the configuration hold for the flags as well. */
+function checkedNode(value: unknown): NodeConfig {
+  try {
+    return defineConfig({ nodes: [value] }).nodes[0]!
+  } catch (error) {
+    const [first] = error instanceof CaesuraErrors ? error.errors : error instanceof CaesuraError ? [error] : []
+    if (first === undefined) throw error
+    const { path: _, ...place } = first.place
+    throw new CaesuraError('CAESURA_E_USAGE', first.message.replaceAll('nodes[0].', '--'), place)
+  }
+}

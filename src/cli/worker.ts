@@ -1,0 +1,169 @@
+import { Command, Option } from 'commander'
+import { CaesuraError } from '../core/errors.ts'
+import type { Node } from '../core/ports.ts'
+import { type FleetAddress, type FleetWorker, hostRuns, serveNode } from '../fleet.ts'
+import { fleetNode } from '../fleet-node.ts'
+import { withoutPassword } from '../fleet-running.ts'
+import { counted } from './figures.ts'
+import { fleetAddress, redisOption } from './fleet-address.ts'
+import type { FleetFlags } from './on-fleet.ts'
+import { printJson, remark } from './output.ts'
+import { scriptOf, whole, withScriptFlags } from './script-flags.ts'
+import { readSettings } from './settings.ts'
+import { callRate, lengthOfTime, type StageNodeFlags, stageNode } from './worker-flags.ts'
+
+const BACKENDS = ['ollama', 'openai', 'llama-cpp', 'scripted']
+const MOST_SLOTS = 1024
+const MOST_RUNS = 100_000
+const MOST_KEPT = 100_000_000
+
+/** `worker stages`, `worker pipelines`: the processes that a fleet is made of. They run until SIGTERM or SIGINT, and exit 0 then. */
+export function workerCommand(): Command {
+  return new Command('worker')
+    .description('work for a fleet: make its calls, or host its runs')
+    .argument('[kind]', 'see the commands below')
+    .action((kind?: string) => {
+      throw new CaesuraError('CAESURA_E_USAGE', 'there are two kinds of workers', {
+        received: kind ?? 'nothing',
+        expected: '`worker stages` or `worker pipelines`',
+      })
+    })
+    .addCommand(stagesCommand())
+    .addCommand(pipelinesCommand())
+}
+
+interface WorkerFlags extends FleetFlags {
+  readonly json?: boolean
+}
+
+interface StagesFlags extends WorkerFlags, StageNodeFlags {
+  readonly grace: number
+  readonly preload?: readonly string[]
+  readonly rate?: { readonly calls: number; readonly ms: number }
+}
+
+function stagesCommand(): Command {
+  const command = new Command('stages')
+    .description('make the calls that wait for a node, beside its model server')
+    .option('--node <name>', "its name: one of the configuration, or a new one; the host's by default")
+    .addOption(new Option('--backend <name>', 'what the node is; ollama by default').choices(BACKENDS))
+    .option('--url <url>', 'the model server')
+    .option('--api-key-env <name>', 'with --backend openai: the environment variable that holds the key')
+    .option('--model <file>', 'with --backend llama-cpp: a GGUF file; the bundled model by default')
+    .option('--slots <n>', 'calls at once; 1 by default', whole('--slots', 1, MOST_SLOTS))
+    .option('--pool <name>', 'the group of nodes that it belongs to; `default` by default')
+    .addOption(
+      new Option('--grace <time>', 'how long calls may go on after SIGTERM')
+        .argParser(lengthOfTime('--grace'))
+        .default(10_000, '10s'),
+    )
+    .option('--preload <model>', 'load a model before the node takes calls (repeatable)', collect)
+    .option('--rate <calls/time>', 'calls that may begin in a time, such as 10/1s', callRate)
+  return withScriptFlags(command)
+    .addOption(redisOption())
+    .option('--config <file>', 'the configuration; caesura.config.yaml by default')
+    .option('--json', 'one JSON document on stdout when it works')
+    .action(stages)
+}
+
+const collect = (value: string, earlier: readonly string[] = []) => [...earlier, value]
+
+async function stages(flags: StagesFlags): Promise<void> {
+  const settings = await readSettings(flags)
+  const redis = fleetAddress(flags, settings.config, process.env)
+  const { config, folder } = stageNode(flags, settings)
+  const times = scriptOf({ ...flags, backend: config.backend })
+  const node = fleetNode(config, { folder, environment: process.env, ...(times !== undefined && { times }) })
+  const { grace: graceMs, rate } = flags
+  const preload = (flags.preload ?? []).map((model) => settings.config?.models[model] ?? model)
+  await workUntilStopped(async (stop) => {
+    try {
+      for (const model of preload) await load(node, model, stop)
+      const worker = await serveNode(node, { redis, graceMs, log: remark, ...(rate !== undefined && { rate }) })
+      const { name, slots, pool } = node
+      const { kind, address } = node.backend
+      tellReady(flags, redis, { node: name, worker: worker.id }, (at) => {
+        const where = address === undefined ? kind : `${kind} at ${address}`
+        return `Serving ${name} (${where}, ${counted(slots, 'slot')}, pool ${pool}) to ${at}.`
+      })
+      return worker
+    } catch (error) {
+      await node.backend.close()
+      throw error
+    }
+  })
+}
+
+async function load({ name, backend }: Node, model: string, stop: AbortSignal): Promise<void> {
+  if (backend.load === undefined)
+    throw new CaesuraError('CAESURA_E_USAGE', `--preload is of no use with ${backend.kind}: it loads no models ahead`, {
+      received: model,
+    })
+  remark(`node ${name}: loads ${model}`)
+  await backend.load(model, stop)
+}
+
+interface PipelinesFlags extends WorkerFlags {
+  readonly runs: number
+  readonly keep: number
+  readonly keepMost: number
+}
+
+function pipelinesCommand(): Command {
+  return new Command('pipelines')
+    .description('host runs')
+    .option('--runs <n>', 'runs at once', whole('--runs', 1, MOST_RUNS), 500)
+    .addOption(
+      new Option('--keep <time>', 'how long ended runs are kept')
+        .argParser(lengthOfTime('--keep'))
+        .default(86_400_000, '24h'),
+    )
+    .option('--keep-most <n>', 'how many ended runs are kept', whole('--keep-most', 0, MOST_KEPT), 100_000)
+    .addOption(redisOption())
+    .option('--config <file>', 'the configuration; caesura.config.yaml by default')
+    .option('--json', 'one JSON document on stdout when it works')
+    .action(pipelines)
+}
+
+async function pipelines(flags: PipelinesFlags): Promise<void> {
+  const { config } = await readSettings(flags)
+  const redis = fleetAddress(flags, config, process.env)
+  const { runs, keep: keepMs, keepMost } = flags
+  await workUntilStopped(async () => {
+    const worker = await hostRuns({ redis, runs, retention: { keepMs, keepMost }, log: remark })
+    tellReady(flags, redis, { worker: worker.id }, (at) => `Hosting up to ${counted(runs, 'run')} at once of ${at}.`)
+    return worker
+  })
+}
+
+function tellReady(
+  { json }: WorkerFlags,
+  redis: FleetAddress,
+  names: { readonly node?: string; readonly worker: string },
+  sentence: (redis: string) => string,
+): void {
+  const url = withoutPassword(redis.url)
+  if (json) printJson({ ...names, pid: process.pid, redis: url })
+  else remark(sentence(url))
+}
+
+/** Works until SIGTERM or SIGINT, then stops in good order. A second one ends the process at once, with exit code 1. */
+async function workUntilStopped(start: (stop: AbortSignal) => Promise<FleetWorker>): Promise<void> {
+  const stop = new AbortController()
+  const onSignal = () => {
+    if (stop.signal.aborted) process.exit(1)
+    stop.abort()
+  }
+  process.on('SIGTERM', onSignal)
+  process.on('SIGINT', onSignal)
+  const worker = await start(stop.signal).catch((error: unknown) => {
+    // What was under way when the stop came was cut off by it.
+    if (!stop.signal.aborted) throw error
+  })
+  if (worker === undefined) return
+  if (!stop.signal.aborted)
+    await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }))
+  await worker.close()
+  // A connection that is still open must not keep a stopped worker.
+  process.exit()
+}

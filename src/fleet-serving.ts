@@ -1,0 +1,51 @@
+import { catalogue, definePipeline } from './compose.ts'
+import { jsonSchemaOf } from './core/json-schemas.ts'
+import type { FleetAddress } from './fleet.ts'
+import { readTokens } from './server/api/access.ts'
+import { type Api, startApi } from './server/api/api.ts'
+import type { ApiSettings } from './server/api/settings.ts'
+import { version } from './version.ts'
+import { FleetClient } from './workers/fleet-client.ts'
+
+/** Part of the composition root: the HTTP API and the fleet behind it. */
+export { type Api, readTokens }
+
+export interface ServingSettings
+  extends Omit<ApiSettings, 'fleet' | 'traceOf' | 'define' | 'pipelineJsonSchema' | 'version'> {
+  readonly redis: FleetAddress
+  /** Lets requests bring a pipeline along; false by default. */
+  readonly allowInline?: boolean
+}
+
+/** Serves the fleet behind a Redis over HTTP. Throws `CAESURA_E_REDIS`, `CAESURA_E_LISTEN`, `CAESURA_E_USAGE`. */
+export async function serveFleet({ redis, allowInline = false, ...settings }: ServingSettings): Promise<Api> {
+  const fleet = await FleetClient.open(redis)
+  const { client, keys } = fleet.redis
+  try {
+    const api = await startApi({
+      ...settings,
+      ...(allowInline && { define: definePipeline, pipelineJsonSchema: inlinePipeline() }),
+      fleet,
+      version,
+      async traceOf(runId) {
+        const spec = await client.hget(keys.run(runId), 'spec')
+        return spec === null ? undefined : (JSON.parse(spec) as { traceId?: string }).traceId
+      },
+    })
+    return {
+      url: api.url,
+      async close() {
+        await api.close()
+        await fleet.close()
+      },
+    }
+  } catch (error) {
+    await fleet.close()
+    throw error
+  }
+}
+
+function inlinePipeline() {
+  const { $schema: _, ...schema } = jsonSchemaOf('pipeline', catalogue)
+  return schema
+}

@@ -1,0 +1,124 @@
+import acceptsPlugin from '@fastify/accepts'
+import corsPlugin from '@fastify/cors'
+import rateLimitPlugin from '@fastify/rate-limit'
+import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
+import { CaesuraError } from '../../core/errors.ts'
+import { type Caller, callers, isLoopback, refusePages, unauthorized } from './access.ts'
+import { streamFormats } from './event-stream.ts'
+import { fleetRoutes } from './fleet-routes.ts'
+import { addRoutes, answerBrokenRequest, listen, readJson, sendProblem, tooMany } from './http.ts'
+import { apiMetrics } from './metrics.ts'
+import { openApi } from './openapi.ts'
+import { misuse, refusalOf } from './problem.ts'
+import { ReachableFleet } from './reachable-fleet.ts'
+import type { Route } from './route.ts'
+import { runRoutes } from './run-routes.ts'
+import { type ApiContext, type ApiSettings, defaultTimes } from './settings.ts'
+
+export interface Api {
+  readonly url: string
+  /** Stops listening, ends streams so that their clients read on elsewhere, and waits a while for what is being answered. */
+  close(): Promise<void>
+}
+
+const BODY_BYTES = 1024 * 1024
+const RATE = 100
+/** How long answers under way may take when the server stops, ms. */
+const CLOSING_MS = 6000
+/** As a run's id may be 100 characters, and one more is to be told from an unknown path. */
+const LONGEST_PARAMETER = 2000
+
+/** Serves the fleet over HTTP. Throws `CAESURA_E_LISTEN`, and `CAESURA_E_USAGE` for a host that needs tokens. */
+export async function startApi(settings: ApiSettings): Promise<Api> {
+  const { host = '127.0.0.1', port, tokens = [], rate = RATE, cors = [], log = () => undefined } = settings
+  if (tokens.length === 0 && !isLoopback(host)) {
+    throw new CaesuraError('CAESURA_E_USAGE', 'on another address than loopback the API needs a token', {
+      received: host,
+      expected: '--tokens FILE, or 127.0.0.1',
+      hint: 'Make a token: openssl rand -hex 32',
+    })
+  }
+  const times = { ...defaultTimes, ...settings.times }
+  const closing = new AbortController()
+  const metrics = apiMetrics()
+  const fleet = new ReachableFleet(settings.fleet, (ms) => metrics.roundTrip(ms))
+  const tell = callers(tokens)
+  const known = new WeakMap<FastifyRequest, Caller>()
+  const callerOf = (request: FastifyRequest): Caller => {
+    const caller = known.get(request) ?? tell(request.headers, request.ip)
+    known.set(request, caller)
+    return caller
+  }
+  const context: ApiContext = { settings, fleet, metrics, times, closing: closing.signal, callerOf }
+
+  const app = Fastify({
+    bodyLimit: settings.bodyBytes ?? BODY_BYTES,
+    requestTimeout: times.arrivalMs,
+    // What says nothing for so long is gone; a stream has its heartbeats.
+    connectionTimeout: times.heartbeatMs + times.stallMs + times.arrivalMs,
+    http: { headersTimeout: times.arrivalMs, connectionsCheckingInterval: Math.ceil(times.arrivalMs / 10) },
+    forceCloseConnections: 'idle',
+    routerOptions: { maxParamLength: LONGEST_PARAMETER },
+    exposeHeadRoutes: false,
+    clientErrorHandler: answerBrokenRequest,
+    frameworkErrors: (error, _request, reply) => sendProblem(error, reply),
+  })
+  const routes: Route[] = [...runRoutes(context), ...fleetRoutes(context, () => document)]
+  const document = openApi(routes, { version: settings.version, hasTokens: tokens.length > 0 })
+
+  await app.register(acceptsPlugin)
+  if (cors.length > 0)
+    await app.register(corsPlugin, {
+      methods: ['GET', 'HEAD', 'POST', 'DELETE'],
+      origin: [...cors],
+      exposedHeaders: ['location', 'retry-after'],
+    })
+  await app.register(rateLimitPlugin, { global: false })
+  readJson(app)
+  const limited = app.createRateLimit({ max: rate, timeWindow: 1000, keyGenerator: (request) => callerOf(request).id })
+  const open = new Set(routes.filter(({ access }) => access === 'open').map(({ path }) => path))
+
+  app.addHook('onRequest', async (request, reply) => {
+    measure(request, reply)
+    const path = request.routeOptions.url ?? ''
+    if (path === '/healthz' || path === '/readyz') return
+    if (tokens.length === 0) refusePages(request.headers, cors)
+    if (rate > 0) {
+      const found = await limited(request)
+      if (!found.isAllowed && found.isExceeded) throw tooMany(found.ttlInSeconds)
+    }
+    if (!callerOf(request).isAllowed && !open.has(path)) throw unauthorized()
+  })
+  app.setErrorHandler((error, _request, reply) => {
+    if (refusalOf(error).status >= 500 && !(error instanceof CaesuraError)) log(String((error as Error).stack ?? error))
+    return sendProblem(error, reply)
+  })
+  app.setNotFoundHandler(({ url }, reply) =>
+    sendProblem(misuse(404, 'there is nothing at this path', { received: url.slice(0, 200) }), reply),
+  )
+  addRoutes(app, routes)
+
+  function measure(request: FastifyRequest, { raw }: FastifyReply): void {
+    const began = performance.now()
+    raw.once('close', () => {
+      const { method, routeOptions } = request
+      const isStream = streamFormats.some((type) => String(raw.getHeader('content-type')).startsWith(type))
+      metrics.answered({
+        ...{ route: routeOptions.url ?? '(none)', method, status: raw.statusCode },
+        ...(!isStream && { ms: performance.now() - began }),
+      })
+    })
+  }
+
+  const url = await listen(app, host, port)
+  return {
+    url,
+    async close() {
+      closing.abort()
+      const closed = app.close()
+      const late = setTimeout(() => app.server.closeAllConnections(), CLOSING_MS)
+      await closed
+      clearTimeout(late)
+    },
+  }
+}

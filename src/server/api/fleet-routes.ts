@@ -1,0 +1,65 @@
+import { CaesuraError } from '../../core/errors.ts'
+import { defineRoute, type Route } from './route.ts'
+import type { ApiContext } from './settings.ts'
+
+/** How long Redis may take to answer when it is asked whether the server is ready, ms. */
+const READY_MS = 800
+
+export function fleetRoutes({ fleet, metrics, settings }: ApiContext, document: () => unknown): Route[] {
+  return [
+    defineRoute({
+      method: 'GET',
+      path: '/v1/nodes',
+      operationId: 'listNodes',
+      summary: 'Who serves calls now.',
+      answers: { 200: { description: 'By name.', schema: 'NodeList' } },
+      handle: async () => ({ nodes: await fleet.ask((reached) => reached.nodes()) }),
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/healthz',
+      operationId: 'health',
+      summary: 'Whether the process is there.',
+      access: 'open',
+      answers: { 200: { description: 'It is.', schema: 'Health' } },
+      handle: async () => ({ status: 'ok', version: settings.version }),
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/readyz',
+      operationId: 'readiness',
+      summary: 'Whether Redis answers, so that the server can work.',
+      access: 'open',
+      answers: { 200: { description: 'It does.', schema: 'Ready' } },
+      async handle() {
+        await fleet.ping(READY_MS)
+        return { status: 'ready' }
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/metrics',
+      operationId: 'metrics',
+      summary: 'Figures for Prometheus.',
+      answers: { 200: { description: 'Prometheus text.', schema: 'Text', types: ['text/plain'] } },
+      async handle(_, reply) {
+        const nodes = await fleet
+          .ask((reached) => reached.nodes())
+          .catch((error: unknown) => {
+            if (error instanceof CaesuraError && error.code === 'CAESURA_E_REDIS') return undefined
+            throw error
+          })
+        return reply.type(metrics.contentType).send(await metrics.text(nodes))
+      },
+    }),
+    defineRoute({
+      method: 'GET',
+      path: '/openapi.json',
+      operationId: 'openapi',
+      summary: 'This document.',
+      access: 'open',
+      answers: { 200: { description: 'OpenAPI 3.1.', schema: 'Document' } },
+      handle: async () => document(),
+    }),
+  ]
+}

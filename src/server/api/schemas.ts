@@ -1,0 +1,143 @@
+import { z } from 'zod'
+import { textWithin, wholeWithin } from '../../core/number-schema.ts'
+import { recordSchema } from '../../core/record.ts'
+
+const MOST_CHARACTERS = 16 * 1024 * 1024
+const MOST_SIGNALS = 1000
+const MOST_TOKENS = 1_000_000
+const DAY_MS = 24 * 3_600_000
+
+export const runIdPattern = /^[A-Za-z0-9_-]{1,100}$/
+const runId = z.string('a text').regex(runIdPattern, '1 to 100 letters, digits, - or _')
+const tenant = z
+  .string('a text')
+  .regex(/^[A-Za-z0-9_.:@-]{1,100}$/, '1 to 100 letters, digits or _.:@-')
+  .describe('Whom the run counts for: the next run of one that has many waits behind those of one that has few.')
+const input = textWithin(MOST_CHARACTERS)
+
+const signal = z
+  .strictObject({
+    stage: textWithin(100).optional().describe("Counts from this stage's first call; without it from the run's start."),
+    afterMs: z.number('a number of ms').min(0, 'a number of ms').max(DAY_MS, 'at most 24 h').optional(),
+    afterTokens: wholeWithin(1, MOST_TOKENS).optional(),
+    input: input.optional(),
+  })
+  .refine((value) => (value.afterMs === undefined) !== (value.afterTokens === undefined), {
+    error: 'does not say when',
+    params: { expected: 'afterMs or afterTokens, one of the two' },
+  })
+  .meta({ oneOf: [{ required: ['afterMs'] }, { required: ['afterTokens'] }] })
+
+/** What `POST /v1/runs` takes. `pipeline` is what the server was started with: names, or any pipeline. */
+export const runRequestSchema = (pipeline: z.ZodType) =>
+  z.strictObject({
+    pipeline,
+    input: input.describe('What the run is asked.'),
+    vars: z
+      .record(z.string().regex(/^[A-Za-z_]\w*$/, 'a name of letters, digits and _'), z.string('a text'))
+      .optional()
+      .describe('For {{ vars.key }} in prompts.'),
+    signals: z.array(signal).max(MOST_SIGNALS, 'at most 1000 signals').optional().describe('Planned ahead.'),
+    runId: runId.optional().describe('Made by default.'),
+    tenant: tenant.optional(),
+    priority: wholeWithin(0, 2_000_000).optional().describe('Smaller goes first; 0 by default.'),
+    cancelOnDisconnect: z
+      .boolean('true or false')
+      .optional()
+      .describe('Cancels the run when the client of this streamed answer leaves before the end; false by default.'),
+  })
+export type RunRequest = z.output<ReturnType<typeof runRequestSchema>>
+
+export const interruptRequestSchema = z.strictObject({
+  input: input.optional().describe('What `interrupt.input` is in the prompts that follow.'),
+})
+
+/** A whole number in a query, where everything is text. */
+const whole = (min: number, max: number) =>
+  z
+    .any()
+    .meta({ type: 'integer', minimum: min, maximum: max })
+    .transform((value: unknown, context) => {
+      const count = Number(value)
+      if (typeof value === 'string' && /^\d{1,15}$/.test(value) && count >= min && count <= max) return count
+      const params = { expected: `a whole number from ${min} to ${max}` }
+      context.issues.push({ code: 'custom', input: value, message: 'is no such number', params })
+      return z.NEVER
+    })
+
+export const eventsQuerySchema = z.strictObject({
+  after: whole(0, Number.MAX_SAFE_INTEGER)
+    .optional()
+    .describe('The number of the last event that was seen. `Last-Event-ID` says the same and goes before.'),
+})
+
+export const cancelQuerySchema = z.strictObject({
+  reason: textWithin(500).optional().describe('Kept in the record as `cancelReason`.'),
+})
+
+export const listQuerySchema = z.strictObject({
+  status: z.enum(['live', 'ended']).optional(),
+  pipeline: textWithin(200).optional(),
+  tenant: tenant.optional(),
+  outcome: recordSchema.shape.outcome.optional(),
+  limit: whole(1, 500).optional().describe('50 by default.'),
+  cursor: z
+    .string()
+    .regex(/^[01]-\d{1,9}$/, 'the cursor of an answer before')
+    .optional()
+    .describe('Where the page before ended.'),
+})
+
+export const noQuerySchema = z.strictObject({})
+
+const milliseconds = z.number().describe('ms since 1970')
+export const submittedSchema = z.strictObject({ runId: z.string(), traceId: z.string(), pipeline: z.string() })
+
+export const runStateSchema = z.strictObject({
+  runId: z.string(),
+  pipeline: z.string(),
+  status: z.enum(['waiting', 'running', 'ended']).describe('waiting: no worker has begun with it'),
+  submittedAt: milliseconds,
+  tenant: z.string(),
+  seq: z.int().describe('The number of its last event so far.'),
+  outcome: recordSchema.shape.outcome.optional().describe('Once it has ended.'),
+  durationMs: z.number().optional(),
+  dead: z.string().optional().describe('Why it was put aside: what Redis holds of it could not be read.'),
+})
+export type RunState = z.infer<typeof runStateSchema>
+
+export const runListSchema = z.strictObject({ runs: z.array(runStateSchema), cursor: z.string().optional() })
+
+export const answerSchema = z.strictObject({
+  accepted: z.boolean().describe('False where the policy ignores signals.'),
+  decision: z.string().optional(),
+  reason: z.string(),
+  superseded: z.boolean().optional().describe('A newer signal took its place.'),
+})
+
+export const pendingSchema = z.strictObject({
+  runId: z.string(),
+  pending: z.literal(true).describe('The signal is safe; what becomes of it stands in the events of the run.'),
+})
+
+export const nodeListSchema = z.strictObject({
+  nodes: z.array(
+    z.strictObject({
+      name: z.string(),
+      worker: z.string(),
+      pool: z.string(),
+      backend: z.string(),
+      address: z.string().optional(),
+      slots: z.int(),
+      busy: z.int(),
+      models: z.array(z.string()).describe('Empty: any.'),
+      version: z.string(),
+      state: z.enum(['up', 'down', 'stopping']),
+      reason: z.string().optional(),
+      seen: milliseconds,
+    }),
+  ),
+})
+
+export const healthSchema = z.strictObject({ status: z.literal('ok'), version: z.string() })
+export const readySchema = z.strictObject({ status: z.literal('ready') })
