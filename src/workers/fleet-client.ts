@@ -73,7 +73,9 @@ export class FleetClient implements Fleet {
     }
     const [answer, ofTenant] = await this.redis.call('submit', runId, JSON.stringify(spec), Date.now(), tenant)
     // The more a tenant has running, the later its next run comes; without a tenant runs are served in their order.
-    if (answer === 'ok') await this.#tickets.addRun(runId, tenant === '' ? priority : priority + Number(ofTenant))
+    const place = tenant === '' ? priority : priority + Number(ofTenant ?? 0)
+    // Whoever submitted it before may have died before it had a ticket.
+    if (answer === 'ok' || (await this.#isWaiting(runId))) await this.#tickets.addRun(runId, place)
     return { runId, traceId, isNew: answer === 'ok' }
   }
 
@@ -155,6 +157,12 @@ export class FleetClient implements Fleet {
     this.#inbox.close()
     await this.#tickets.close()
     this.redis.close()
+  }
+
+  async #isWaiting(runId: string): Promise<boolean> {
+    const { client, keys } = this.redis
+    const [status, epoch] = await client.hmget(keys.run(runId), 'status', 'epoch')
+    return status === 'live' && epoch === '0'
   }
 
   async #readAll(runIds: readonly string[]): Promise<(FleetRun | undefined)[]> {
@@ -241,9 +249,14 @@ function runOf(runId: string, fields: readonly (string | null)[]): FleetRun | un
     submittedAt: Number(submitted),
     tenant: tenant ?? '',
     seq: Number(seq),
-    ...(record != null && { record: recordSchema.parse(JSON.parse(record)) }),
+    ...(record != null && readRecord(record)),
     ...(dead != null && { dead }),
   }
+}
+
+function readRecord(record: string): Pick<FleetRun, 'record' | 'dead'> {
+  const read = recordSchema.safeParse(JSON.parse(record))
+  return read.success ? { record: read.data } : { dead: 'its record is of another version' }
 }
 
 /** A run whose spec is unreadable is listed all the same. */

@@ -4,7 +4,6 @@ import { CaesuraError } from '../core/errors.ts'
 import type { RunEvent } from '../core/event.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import type { RunRecord } from '../core/record.ts'
-import { FleetClient } from './fleet-client.ts'
 import type { FleetAddress } from './redis.ts'
 
 export interface FleetEngineSettings {
@@ -20,7 +19,8 @@ export interface FleetEngineSettings {
  * the way to Redis (`CAESURA_E_REDIS`) rejects `result`, `events` and `interrupt`.
  */
 export function fleetEngine({ redis, models = {}, keep }: FleetEngineSettings): Engine {
-  const opened = FleetClient.open(redis)
+  // BullMQ takes a tenth of a second to load: only who has a fleet pays for it.
+  const opened = import('./fleet-client.ts').then(({ FleetClient }) => FleetClient.open(redis))
   opened.catch(() => undefined)
   const running = new Set<RunHandle>()
   let closed = false

@@ -202,6 +202,10 @@ export class OwnedRun {
   #take(number: number, signal: SignalPayload): void {
     if (number !== this.#signals + 1) return
     this.#signals = number
+    if (this.#journal.end !== undefined) {
+      if (signal[0] === 'interrupt') this.#answer(signal[2])(endedAnswer)
+      return
+    }
     if (signal[0] === 'cancel') this.#run.cancel(signal[1])
     else {
       this.#tickets.set(number, this.#answer(signal[2]))
@@ -221,6 +225,8 @@ export class OwnedRun {
     else if (entry.decision === undefined && !entry.superseded) entry.answer = this.#answer(sender)
   }
 }
+
+const endedAnswer: SignalAnswer = { accepted: false, code: 'CAESURA_E_RUN_ENDED', reason: 'the run has ended' }
 
 async function readSignals({ client, keys }: FleetRedis, runId: string): Promise<SignalPayload[]> {
   const entries = await client.xrange(keys.signals(runId), '-', '+')

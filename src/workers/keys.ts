@@ -32,6 +32,8 @@ export interface FleetKeys {
   readonly tenants: string
   /** List: what was refused as unreadable, newest first, with the reason. */
   readonly dead: string
+  /** Exists while a worker looks for runs that have lost their ticket. */
+  readonly sweep: string
   /** Channel: the calls that a worker is to stop. */
   cancels(workerId: string): string
 }
@@ -53,6 +55,7 @@ export function fleetKeys(prefix = DEFAULT_PREFIX): FleetKeys {
     finished: `${prefix}:finished`,
     tenants: `${prefix}:tenants`,
     dead: `${prefix}:dead`,
+    sweep: `${prefix}:sweep`,
     cancels: (workerId) => `${prefix}:cancels:${workerId}`,
   }
 }

@@ -43,7 +43,8 @@ export class NodeDirectory {
   queueFor(wish: NodeWish): string | undefined {
     const { model, node: pinned, placement, otherwise, previousNode } = wish
     const able = this.#nodes.filter(
-      (node) => node.state === 'up' && (node.models.includes(model) || node.models.length === 0),
+      // Ollama lists a model that was pulled without a tag as `:latest`.
+      ({ state, models }) => state === 'up' && (models.includes(model) || models.includes(`${model}:latest`)),
     )
     if (pinned !== undefined) return able.some(({ name }) => name === pinned) ? nodeQueue(pinned) : undefined
     if (previousNode !== undefined && placement === 'same' && able.some(({ name }) => name === previousNode))

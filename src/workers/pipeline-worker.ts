@@ -1,7 +1,8 @@
 import { type Job, WaitingError, Worker } from 'bullmq'
-import { CaesuraError, summarize } from '../core/errors.ts'
+import { CaesuraError } from '../core/errors.ts'
 import { Estimates } from '../core/estimates.ts'
 import type { PolicyCatalogue } from '../core/policy.ts'
+import { putAside, putRunAside } from './dead.ts'
 import { fleetClock } from './fleet-clock.ts'
 import { type Host, OwnedRun, type SignalPayload } from './hosted-run.ts'
 import { Inbox } from './inbox.ts'
@@ -10,7 +11,9 @@ import type { NewsBatch } from './news.ts'
 import { NodeDirectory } from './node-directory.ts'
 import { connect, type FleetAddress, openFleetRedis } from './redis.ts'
 import { defaultRetention, type Retention } from './run-session.ts'
-import { type RunTicket, TicketQueues } from './ticket-queues.ts'
+import { RunSweeper } from './run-sweeper.ts'
+import { type RunTicket, readRunTicket, TicketQueues } from './ticket-queues.ts'
+import { within } from './within.ts'
 
 export interface PipelineWorkerSettings {
   readonly redis: FleetAddress
@@ -32,6 +35,10 @@ export interface FleetWorker {
 /** A run whose owner died is taken up by another one after 1 to 1.5 s: its lock must have ended, and two looks have seen that. */
 const LOCK_MS = 1000
 const STALLED_MS = 250
+/** A run that has had so many owners may be what they died of. */
+const MOST_OWNERS = 100
+/** How long handing over may take, ms. */
+const CLOSE_MS = 3000
 
 /** Hosts runs: their machines live here, their state in Redis. Throws `CAESURA_E_REDIS`. */
 export async function startPipelineWorker(settings: PipelineWorkerSettings): Promise<FleetWorker> {
@@ -74,8 +81,12 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
   async function own(job: Job<RunTicket>, token: string | undefined, signal: AbortSignal | undefined) {
     // A fetch that was under way when this worker was paused brings one more job.
     if (stopping) return handBack(job, token)
-    const { runId, base } = job.data
+    const { runId, base } = readRunTicket(job.data)
     const epoch = base + job.attemptsStarted
+    if (epoch > MOST_OWNERS) {
+      await bury(runId, new CaesuraError('CAESURA_E_STATE', `the run ${runId} has had ${MOST_OWNERS} owners`))
+      return { runId, outcome: 'dead' }
+    }
     const [answer, rest] = await redis.call('claimRun', runId, epoch, inbox.id)
     if (answer !== 'ok') return { runId, outcome: answer }
     let run: OwnedRun
@@ -84,7 +95,6 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     } catch (error) {
       if (!(error instanceof CaesuraError)) throw error
       await bury(runId, error)
-      log(`run ${runId}: ${error.message}`)
       return { runId, outcome: 'dead' }
     }
     owned.set(runId, run)
@@ -102,7 +112,8 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
       return await handBack(job, token)
     } finally {
       signal?.removeEventListener('abort', lost)
-      owned.delete(runId)
+      // The same run may have come back to this process under a newer epoch.
+      if (owned.get(runId) === run) owned.delete(runId)
     }
   }
 
@@ -111,24 +122,26 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     throw new WaitingError()
   }
 
-  /** What can't be read is put aside, with the reason, and never tried again. */
   async function bury(runId: string, error: CaesuraError): Promise<void> {
-    const { client, keys } = redis
-    const tenant = (await client.hget(keys.run(runId), 'tenant')) ?? ''
-    await client
-      .multi()
-      .hincrby(keys.tenants, tenant, -1)
-      .lpush(keys.dead, JSON.stringify({ runId, at: new Date(clock.wall()).toISOString(), error: summarize(error) }))
-      .ltrim(keys.dead, 0, 999)
-      .hset(keys.run(runId), 'status', 'ended', 'dead', error.message)
-      .pexpire(keys.run(runId), host.retention.keepMs)
-      .zrem(keys.live, runId)
-      .exec()
+    await putRunAside(redis, runId, error, host.retention.keepMs)
+    log(`run ${runId}: ${error.message}`)
   }
 
+  async function take(job: Job, token: string | undefined, signal: AbortSignal | undefined) {
+    try {
+      return await own(job, token, signal)
+    } catch (error) {
+      if (!(error instanceof CaesuraError) || error.code !== 'CAESURA_E_STATE') throw error
+      await putAside(redis, { job: job.data }, error)
+      log(error.message)
+      return { outcome: 'dead' }
+    }
+  }
+
+  const connection = connect(settings.redis)
   // BullMQ hands the signal over only to a function with three parameters.
-  const worker = new Worker<RunTicket>(RUNS_QUEUE, (job, token, signal) => own(job, token, signal), {
-    connection: connect(settings.redis),
+  const worker = new Worker<RunTicket>(RUNS_QUEUE, (job, token, signal) => take(job, token, signal), {
+    connection,
     prefix: redis.keys.prefix,
     concurrency: settings.runs ?? 500,
     lockDuration: LOCK_MS,
@@ -144,17 +157,24 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     for (const id of ids) worker.cancelJob(id, 'its lock is lost')
   })
   await worker.waitUntilReady()
+  const sweeper = new RunSweeper(redis, tickets, clock.wall)
 
   return {
     id: inbox.id,
     async close() {
       stopping = true
-      await worker.pause(true)
-      await Promise.all([...owned.values()].map((run) => run.handOver()))
-      await worker.close()
+      sweeper.close()
       directory.close()
+      // While Redis is away nothing can be handed over: the locks end, and other workers take the runs up.
+      await within(CLOSE_MS, async () => {
+        await worker.pause(true)
+        await Promise.all([...owned.values()].map((run) => run.handOver()))
+        await worker.close()
+      })
+      for (const run of owned.values()) run.leave('this worker stops')
       inbox.close()
-      await tickets.close()
+      await within(CLOSE_MS, () => tickets.close())
+      connection.disconnect()
       redis.close()
     },
   }

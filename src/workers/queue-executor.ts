@@ -10,6 +10,9 @@ import type { TicketQueues } from './ticket-queues.ts'
 /** How long a call waits for a node that may take it before it fails with `CAESURA_E_NO_MODEL`, ms. */
 const NODE_WAIT_MS = 30_000
 
+/** After so long a ticket that nobody took up is added again, in case that it was lost, ms. */
+const REISSUE_MS = 10_000
+
 /** What a run's executor works with. */
 export interface QueueExecutorParts {
   readonly session: RunSession
@@ -83,6 +86,10 @@ export class QueueExecutor implements Executor {
         if (queue === undefined || queue === call.queue) continue
         call.queue = queue
         void tickets.move(session.runId, call.request.callId, queue, this.#parts.priority)
+      } else if (performance.now() - call.issuedAt > REISSUE_MS) {
+        // Adding it again does nothing where it still lies there.
+        call.issuedAt = performance.now()
+        void tickets.add(call.queue, session.runId, call.request.callId, this.#parts.priority)
       }
     }
   }
@@ -109,10 +116,11 @@ export class QueueExecutor implements Executor {
     const { model, placement, previousNode } = call.request
     const wished = previousNode === undefined ? '' : ` with placement ${placement} (before: ${previousNode})`
     const message = `no node of the fleet takes calls for the model ${model}${wished}; nodes: ${names}`
-    clock.schedule(clock.now() + NODE_WAIT_MS * 1e6, () => {
+    const withdraw = clock.schedule(clock.now() + NODE_WAIT_MS * 1e6, () => {
       if (call.queue === undefined)
         call.settle({ end: 'failed', retryable: false, error: { code: 'CAESURA_E_NO_MODEL', message } })
     })
+    void call.end.then(withdraw)
   }
 
   #issue(call: RemoteCall, queue: string): void {

@@ -65,12 +65,16 @@ async function checkRedis(client: Redis, { url, prefix = DEFAULT_PREFIX }: Fleet
     client.disconnect()
     return new CaesuraError('CAESURA_E_REDIS', `${message}: ${withoutPassword(url)}`, { hint })
   }
+  let fault: Error | undefined
+  client.on('error', (error: Error) => {
+    fault = error
+  })
   const answer = await Promise.race([
     client
       .connect()
       .then(() => client.info())
-      .catch((error: Error) => error),
-    new Promise<Error>((resolve) => setTimeout(() => resolve(new Error('no answer')), ANSWER_MS).unref()),
+      .catch((error: Error) => fault ?? error),
+    new Promise<Error>((resolve) => setTimeout(() => resolve(fault ?? new Error('no answer')), ANSWER_MS).unref()),
   ])
   if (answer instanceof Error) throw refuse(`Redis can't be used (${answer.message})`, 'Start one: redis-server')
   const [, version = '0'] = /redis_version:(\S+)/.exec(answer) ?? []

@@ -12,6 +12,8 @@ export class RemoteCall {
   queue: string | undefined
   /** A worker has begun with it. */
   placed = false
+  /** When its ticket was last put into a queue, ms of the process. */
+  issuedAt = 0
   readonly #clock: FleetClock
   readonly #observer: ExecutionObserver
   #resolve!: (end: CallEnd) => void
@@ -40,6 +42,7 @@ export class RemoteCall {
 
   /** Its ticket is about to lie in a queue. */
   queued(): void {
+    this.issuedAt = performance.now()
     this.#observer.mark('queued')
   }
 

@@ -72,9 +72,9 @@ export class RunReader {
       // The reader's turn: what is kept may be more than it may have waiting.
       while (this.#waiting.length >= PAGE && !this.#isOver) await new Promise((resolve) => setTimeout(resolve, 5))
     }
-    // A run that was put aside has no last event.
-    const status = await client.hget(keys.run(this.#runId), 'dead')
-    if (status !== null) this.stop()
+    // A run that was put aside has no last event, and one that has ended tells no more.
+    const [status, seq, dead] = await client.hmget(keys.run(this.#runId), 'status', 'seq', 'dead')
+    if (dead !== null || (status === 'ended' && this.#seq >= Number(seq))) this.stop()
   }
 
   #add(events: readonly RunEvent[]): void {

@@ -69,7 +69,7 @@ export class StageCalls {
     const lose = () => controller.abort(new WorkerLeaves('the lock of its job is lost'))
     lost?.addEventListener('abort', lose, { once: true })
     const writer = new NewsWriter(this.#redis, ticket, claim, lose)
-    const end = await this.#generate(JSON.parse(request as string) as CallRequest, live, writer)
+    const end = await this.#generate(request as string, live, writer)
     this.#live.delete(key)
     lost?.removeEventListener('abort', lose)
     this.#ended(end)
@@ -112,7 +112,7 @@ export class StageCalls {
     this.#newsAt = live.newsAt = performance.now()
   }
 
-  async #generate(request: CallRequest, live: LiveCall, writer: NewsWriter): Promise<CallEnd> {
+  async #generate(request: string, live: LiveCall, writer: NewsWriter): Promise<CallEnd> {
     const { name, backend } = this.#node
     const clock = this.#clock
     const at = (ns?: number) => clock.toFleet(ns ?? clock.now())
@@ -120,7 +120,7 @@ export class StageCalls {
       writer.tell(['mark', 'slot-acquired', at()])
       const { address } = backend
       writer.tell(['placed', { name, backend: backend.kind, ...(address !== undefined && { address }) }])
-      return await backend.generate(request, {
+      return await backend.generate(JSON.parse(request) as CallRequest, {
         clock,
         signal: live.controller.signal,
         mark: (mark, ns) => {

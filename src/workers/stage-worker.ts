@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { type Job, WaitingError, Worker } from 'bullmq'
+import { CaesuraError } from '../core/errors.ts'
 import type { FleetNode } from '../core/fleet.ts'
 import type { Node } from '../core/ports.ts'
+import { putAside } from './dead.ts'
 import { fleetClock } from './fleet-clock.ts'
 import { nodeQueue, poolQueue } from './keys.ts'
 import { NodeHealth } from './node-health.ts'
@@ -10,7 +12,8 @@ import type { FleetWorker } from './pipeline-worker.ts'
 import { connect, type FleetAddress, openFleetRedis } from './redis.ts'
 import { Slots } from './slots.ts'
 import { StageCalls } from './stage-calls.ts'
-import type { CallTicket } from './ticket-queues.ts'
+import { type CallTicket, readCallTicket } from './ticket-queues.ts'
+import { within } from './within.ts'
 
 export interface StageWorkerSettings {
   readonly redis: FleetAddress
@@ -33,6 +36,8 @@ const STALLED_MS = 500
 const GRACE_MS = 10_000
 const STUCK_MS = 30_000
 const MODELS_MS = 3000
+/** How long the ends of calls may take to be told, ms. */
+const CLOSE_MS = 3000
 
 /**
  * Serves one node: makes the calls that wait for its pool or for itself, as many at once as it has slots. Throws `CAESURA_E_REDIS`,
@@ -54,6 +59,7 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
   /** Why the node takes no calls, by who says so; the first counts. */
   const faults = { stopping: '', name: '', server: '' }
   const workers: Worker<CallTicket>[] = []
+  const connections: { disconnect(): void }[] = []
   let state: FleetNode['state'] = 'up'
   let reason = ''
 
@@ -95,8 +101,14 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
     try {
       health.noteStart(performance.now())
       review()
-      const outcome = await calls.run(job.data, queue, `${id} ${job.id} ${job.attemptsStarted}`, lost)
-      return { ...job.data, outcome }
+      const ticket = readCallTicket(job.data)
+      const outcome = await calls.run(ticket, queue, `${id} ${job.id} ${job.attemptsStarted}`, lost)
+      return { ...ticket, outcome }
+    } catch (error) {
+      if (!(error instanceof CaesuraError) || error.code !== 'CAESURA_E_STATE') throw error
+      await putAside(redis, { job: job.data }, error)
+      log(error.message)
+      return { outcome: 'dead' }
     } finally {
       slots.release()
       review()
@@ -123,8 +135,10 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
   cancels.on('ready', () => void calls.recheck().catch(() => undefined))
 
   for (const queue of [nodeQueue(node.name), poolQueue(node.pool)]) {
+    const connection = connect(settings.redis)
+    connections.push(connection)
     const worker = new Worker<CallTicket>(queue, (job, token, signal) => take(job, token, signal, queue), {
-      connection: connect(settings.redis),
+      connection,
       prefix: keys.prefix,
       concurrency: node.slots,
       lockDuration: LOCK_MS,
@@ -162,14 +176,15 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
     async close() {
       faults.stopping = 'its worker is being stopped'
       review()
-      await Promise.race([registration.announce(state, reason).catch(() => undefined), pause(500)])
+      await within(500, () => registration.announce(state, reason))
       const until = Date.now() + (settings.graceMs ?? GRACE_MS)
       while (slots.busy > 0 && Date.now() < until) await pause(20)
       calls.stop()
-      await Promise.all(workers.map((worker) => worker.close()))
+      // While Redis is away no end can be told: the locks end, and the calls count as lost.
+      await within(CLOSE_MS, () => Promise.all(workers.map((worker) => worker.close())))
       clearInterval(heart)
-      await Promise.race([registration.forget().catch(() => undefined), pause(500)])
-      cancels.disconnect()
+      await within(500, () => registration.forget())
+      for (const connection of [cancels, ...connections]) connection.disconnect()
       await node.backend.close()
       redis.close()
     },

@@ -1,19 +1,35 @@
 import { Queue } from 'bullmq'
 import type { Redis } from 'ioredis'
+import { z } from 'zod'
+import { CaesuraError } from '../core/errors.ts'
 import type { FleetNode } from '../core/fleet.ts'
 import { nodeQueue, poolQueue, RUNS_QUEUE } from './keys.ts'
 import type { FleetRedis } from './redis.ts'
 
 /** A ticket says what is to be done; what that is, stands in Redis beside the run's state, and only that counts. */
-export interface CallTicket {
-  readonly runId: string
-  readonly callId: string
-}
+const callTicketSchema = z.strictObject({ runId: z.string(), callId: z.string() })
+export type CallTicket = z.infer<typeof callTicketSchema>
 
-export interface RunTicket {
-  readonly runId: string
+const runTicketSchema = z.strictObject({
+  runId: z.string(),
   /** Added to the number of times that the ticket was taken up: the owner's epoch. */
-  readonly base: number
+  base: z.int().min(0),
+})
+export type RunTicket = z.infer<typeof runTicketSchema>
+
+/** Throws `CAESURA_E_STATE` for a job that no fleet of this version added. */
+export const readCallTicket = (data: unknown): CallTicket => readTicket(callTicketSchema, data)
+export const readRunTicket = (data: unknown): RunTicket => readTicket(runTicketSchema, data)
+
+function readTicket<T>(schema: z.ZodType<T>, data: unknown): T {
+  const read = schema.safeParse(data)
+  if (read.success) return read.data
+  const [issue] = read.error.issues
+  throw new CaesuraError('CAESURA_E_STATE', 'a queue of the fleet holds a job that is no ticket', {
+    path: issue?.path.join('.') ?? '',
+    received: JSON.stringify(data)?.slice(0, 100) ?? 'nothing',
+    expected: issue?.message ?? '',
+  })
 }
 
 /** BullMQ's highest number for a priority; smaller numbers go first, 0 before all. */
@@ -34,9 +50,15 @@ export class TicketQueues {
     await this.#queue(queue).add('call', ticket, { jobId: `${runId}.${callId}`, ...jobOptions(priority) })
   }
 
+  /** Adding a run twice makes one ticket. */
   async addRun(runId: string, priority: number, base = 0): Promise<void> {
     const ticket: RunTicket = { runId, base }
-    await this.#queue(RUNS_QUEUE).add('run', ticket, { jobId: `${runId}.${base}`, ...jobOptions(priority) })
+    await this.#queue(RUNS_QUEUE).add('run', ticket, { jobId: runJob(runId), ...jobOptions(priority) })
+  }
+
+  /** Whether a ticket of the run lies in the queue, or is taken up. */
+  async hasRun(runId: string): Promise<boolean> {
+    return (await this.#queue(RUNS_QUEUE).getJob(runJob(runId))) !== undefined
   }
 
   /** Moves a call that still waits to another queue; its old ticket counts no more. */
@@ -77,6 +99,9 @@ export class TicketQueues {
     return queue
   }
 }
+
+/** BullMQ refuses ids that are numbers. */
+const runJob = (runId: string): string => `run-${runId}`
 
 const jobOptions = (priority: number) => ({
   removeOnComplete: true,

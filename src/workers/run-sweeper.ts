@@ -1,0 +1,44 @@
+import type { FleetRedis } from './redis.ts'
+import type { TicketQueues } from './ticket-queues.ts'
+
+const SWEEP_MS = 5000
+/** A run that was submitted within this time may be about to have its ticket, ms. */
+const YOUNG_MS = 5000
+const PAGE = 200
+
+/**
+ * Finds runs that have not ended and have no ticket, and gives them one: whoever submitted them died before, or a fault of Redis or of
+ * a worker took the ticket away. One worker of the fleet at a time does it, a page each time.
+ */
+export class RunSweeper {
+  readonly #redis: FleetRedis
+  readonly #tickets: TicketQueues
+  readonly #wall: () => number
+  readonly #timer: NodeJS.Timeout
+  #offset = 0
+
+  constructor(redis: FleetRedis, tickets: TicketQueues, wall: () => number) {
+    this.#redis = redis
+    this.#tickets = tickets
+    this.#wall = wall
+    this.#timer = setInterval(() => void this.sweep().catch(() => undefined), SWEEP_MS)
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+  }
+
+  async sweep(): Promise<void> {
+    const { client, keys } = this.#redis
+    if ((await client.set(keys.sweep, '1', 'PX', SWEEP_MS - 500, 'NX')) === null) return
+    const until = this.#wall() - YOUNG_MS
+    const runs = await client.zrangebyscore(keys.live, '-inf', until, 'LIMIT', this.#offset, PAGE)
+    this.#offset = runs.length < PAGE ? 0 : this.#offset + PAGE
+    for (const runId of runs) {
+      if (await this.#tickets.hasRun(runId)) continue
+      const [status, epoch] = await client.hmget(keys.run(runId), 'status', 'epoch')
+      if (status === 'live') await this.#tickets.addRun(runId, 0, Number(epoch))
+      else await client.zrem(keys.live, runId)
+    }
+  }
+}
