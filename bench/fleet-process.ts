@@ -95,7 +95,8 @@ const [part, redis = '', server = ''] = process.argv.slice(2)
 if (process.send !== undefined && part !== undefined && redis.startsWith('redis://')) {
   const address = { redis: { url: redis } }
   if (part === 'pipelines') await hostRuns({ ...address, runs: 2000 })
-  if (part === 'stages') await serveNode(ollama({ name: 'bench', url: server, slots: 8 }), address)
+  if (part === 'stages')
+    await serveNode({ ...ollama({ name: 'bench', url: server, slots: 8 }), models: ['5/2/200', '1/1/2'] }, address)
   if (part === 'no-op')
     await serveNode({ name: 'no-op', slots: 64, pool: 'default', backend: scriptedBackend({ tokens: ['a'] }) }, address)
   if (part === 'stamps') await serveNode({ name: 'stamps', slots: 2000, pool: 'default', backend: stamping() }, address)

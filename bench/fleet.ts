@@ -72,7 +72,7 @@ const tokens = client.duplicate()
 
 /** `goOn`: the next call is made when the first has ended. */
 async function byHand(goOn: boolean): Promise<number> {
-  const job = await hand.add('call', { model: LONG, content: 'question' }, { removeOnComplete: true })
+  const job = await hand.add('call', { model: LONG, content: 'question' })
   let [last, count, at] = ['0', 0, 0]
   while (count < AT_TOKEN) {
     const found = (await tokens.xread('BLOCK', 1000, 'STREAMS', `tokens:${job.id}`, last)) as
@@ -84,7 +84,7 @@ async function byHand(goOn: boolean): Promise<number> {
   await client.publish('cancel', job.id!)
   await job.waitUntilFinished(handEvents)
   if (goOn) {
-    const next = await hand.add('call', { model: SHORT, content: 'question change' }, { removeOnComplete: true })
+    const next = await hand.add('call', { model: SHORT, content: 'question change' })
     await next.waitUntilFinished(handEvents)
   }
   const arrivals = await server.arrivals(goOn ? 2 : 1)

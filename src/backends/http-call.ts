@@ -7,6 +7,7 @@ import { Exchange } from './http-marks.ts'
 import type { HttpCall } from './http-send.ts'
 
 export const LOAD_DEADLINE_MS = 300_000
+export const IDLE_DEADLINE_MS = 300_000
 /** How long an answer may take to end after its last line, ms. Then its connection is given up. */
 const REST_MS = 250
 /** How long a cancelled call waits to see its connection closed, ms. It takes well under one. */
@@ -35,11 +36,15 @@ export function follow(
 export const loadTimeout = (address: string, loadDeadlineMs: number): CaesuraError =>
   new CaesuraError('CAESURA_E_TIMEOUT_LOAD', `${address} sent nothing within ${loadDeadlineMs} ms (loading the model?)`)
 
+const silent = (address: string, idleDeadlineMs: number): CaesuraError =>
+  new CaesuraError('CAESURA_E_TIMEOUT_STALL', `${address} went silent in its answer for ${idleDeadlineMs} ms`)
+
 /** What the life of one call needs to know of its backend. */
 export interface CallLife {
   readonly agent: Connections
   readonly address: string
   readonly loadDeadlineMs: number
+  readonly idleDeadlineMs: number
   /** Called after the connection of an unfinished call was closed, before the call settles. Never rejects. */
   left?(): Promise<void>
 }
@@ -50,15 +55,30 @@ export interface CallLife {
  */
 export async function callOverHttp(
   context: GenerateContext,
-  { agent, address, loadDeadlineMs, left }: CallLife,
+  { agent, address, loadDeadlineMs, idleDeadlineMs, left }: CallLife,
   answer: (wire: Pick<HttpCall, 'signal' | 'openExchange'> & { begun: () => void }) => Promise<CallEnd>,
 ): Promise<CallEnd> {
   if (context.signal.aborted) return { end: 'cancelled' }
   const { controller, signal, dispose } = follow(context.signal, agent)
-  const deadline = context.clock.now() + msToNs(loadDeadlineMs)
-  const begun = context.clock.schedule(deadline, () => controller.abort(loadTimeout(address, loadDeadlineMs)))
+  const { clock } = context
   let exchange: Exchange | undefined
-  const openExchange = () => (exchange = new Exchange(context.clock, (name, at) => context.mark(name, at)))
+  let isBegun = false
+  let stopWaiting = clock.schedule(clock.now() + msToNs(loadDeadlineMs), () =>
+    controller.abort(loadTimeout(address, loadDeadlineMs)),
+  )
+  /** One timer for all of the answer: when it fires, it looks when the last byte came. */
+  const awaitSilence = () => {
+    const due = (exchange?.lastByteAt ?? clock.now()) + msToNs(idleDeadlineMs)
+    if (due <= clock.now()) controller.abort(silent(address, idleDeadlineMs))
+    else stopWaiting = clock.schedule(due, awaitSilence)
+  }
+  const begun = () => {
+    if (isBegun) return
+    isBegun = true
+    stopWaiting()
+    awaitSilence()
+  }
+  const openExchange = () => (exchange = new Exchange(clock, (name, at) => context.mark(name, at)))
   /** Ends what is left of the call on the wire. */
   const leave = async () => {
     const unfinished = exchange?.unfinished ?? false
@@ -88,7 +108,7 @@ export async function callOverHttp(
     return end
   } finally {
     withdrawSpare()
-    begun()
+    stopWaiting()
     dispose()
   }
 }

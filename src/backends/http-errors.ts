@@ -5,7 +5,10 @@ import { CaesuraError, type ErrorCode, summarize } from '../core/errors.ts'
 const retryable: ReadonlySet<ErrorCode> = new Set([
   'CAESURA_E_REFUSED',
   'CAESURA_E_CONNECTION',
+  'CAESURA_E_SERVER',
   'CAESURA_E_SERVER_BUSY',
+  'CAESURA_E_STREAM_CUT',
+  'CAESURA_E_TIMEOUT_STALL',
 ] satisfies ErrorCode[])
 
 export function failed(error: unknown): CallEnd {

@@ -5,6 +5,11 @@ export interface HttpLimits {
    * Ollama 0.24 wait for ever, so a call must not.
    */
   readonly loadDeadlineMs?: number
+  /**
+   * The longest silence after the first line of an answer, ms; 300,000 by default. What counts is bytes, so a stage's
+   * `timeout.stall` is the sharper limit; this one bounds a call that has none.
+   */
+  readonly idleDeadlineMs?: number
   /** The longest wait for a connection, ms; 10,000 by default. */
   readonly connectTimeoutMs?: number
   /**

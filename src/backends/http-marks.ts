@@ -22,6 +22,7 @@ export class Exchange {
   #heldBack = false
   #bytesBefore = 0
   #headersSeen = false
+  #lastByteAt: Nanoseconds | undefined
   #socket: Socket | undefined
   #reused = false
   #ended = false
@@ -30,6 +31,11 @@ export class Exchange {
   constructor(clock: Clock, mark: (name: MarkName, at: Nanoseconds) => void) {
     this.#clock = clock
     this.#mark = mark
+  }
+
+  /** When the last byte of the answer came, on the call's clock. */
+  get lastByteAt(): Nanoseconds | undefined {
+    return this.#lastByteAt
   }
 
   /** Set once the request has a connection. */
@@ -60,6 +66,10 @@ export class Exchange {
     this.flush()
     this.#headersSeen = true
     this.#mark('headers', this.#clock.now())
+  }
+
+  bytes(): void {
+    this.#lastByteAt = this.#clock.now()
   }
 
   /** Gives the marks that were held back. */

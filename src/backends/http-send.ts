@@ -124,6 +124,7 @@ function attempt<T>(
         })
       },
       onResponseData(controller, bytes) {
+        exchange.bytes()
         if (unpacker === undefined) return push(bytes)
         if (unpacker.write(bytes)) return
         controller.pause()

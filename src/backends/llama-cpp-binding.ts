@@ -6,7 +6,7 @@ export interface Binding {
   readonly library: typeof import('node-llama-cpp')
   readonly llama: Llama
   readonly version: string
-  /** What llama.cpp reported last as an error since the last time that it was asked. */
+  /** What llama.cpp reported first as an error since the last time that it was asked: the ones behind it only follow from that. */
   takeError(): string | undefined
 }
 
@@ -53,7 +53,7 @@ async function load({ gpu, importLibrary }: BindingSettings): Promise<Binding> {
     )
   }
   const { getLlama, getModuleVersion, LlamaLogLevel } = library
-  let lastError: string | undefined
+  let firstError: string | undefined
   try {
     const llama = await getLlama({
       gpu: gpu ? 'auto' : false,
@@ -63,12 +63,12 @@ async function load({ gpu, importLibrary }: BindingSettings): Promise<Binding> {
       logLevel: LlamaLogLevel.error,
       // llama.cpp explains a failed load only in its log, and a log on stderr is not ours to write.
       logger: (_level, line) => {
-        lastError = line.trim()
+        firstError ??= line.trim()
       },
     })
     const takeError = () => {
-      const error = lastError
-      lastError = undefined
+      const error = firstError
+      firstError = undefined
       return error
     }
     return { library, llama, version: await getModuleVersion(), takeError }

@@ -1,6 +1,7 @@
 import { stat } from 'node:fs/promises'
 import type { LlamaModel } from 'node-llama-cpp'
 import { CaesuraError } from '../core/errors.ts'
+import { checkGgufHeader } from './gguf-header.ts'
 import type { Binding } from './llama-cpp-binding.ts'
 import { type PromptRenderer, promptRenderer } from './llama-cpp-prompt.ts'
 import { SequenceSlots } from './llama-cpp-slots.ts'
@@ -33,7 +34,7 @@ const CONTEXT_TOKENS = 4096
 /** Reads the model and makes its context. Throws `CAESURA_E_NO_MODEL`, naming the file. */
 export async function loadEngine(binding: Binding, settings: EngineSettings): Promise<LlamaEngine> {
   const { file, slots, threads, batchTokens, gpu } = settings
-  await modelBytes(file)
+  await checkGgufHeader(file, await modelBytes(file))
   let model: LlamaModel | undefined
   binding.takeError()
   try {
@@ -61,6 +62,8 @@ export async function loadEngine(binding: Binding, settings: EngineSettings): Pr
   } catch (cause) {
     await model?.dispose()
     const reason = cause instanceof Error ? cause.message : String(cause)
+    // What llama.cpp has logged reaches this thread one turn later.
+    await new Promise(setImmediate)
     const detail = binding.takeError() ?? reason
     throw new CaesuraError('CAESURA_E_NO_MODEL', `llama.cpp cannot load the model ${file}: ${detail}`, { file, cause })
   }

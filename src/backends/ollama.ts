@@ -4,7 +4,7 @@ import type { CallRequest, GenerationOptions } from '../core/call.ts'
 import { systemClock } from '../core/clock.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Backend, ModelInfo, ServerInfo } from '../core/ports.ts'
-import { callOverHttp, follow, LOAD_DEADLINE_MS, loadTimeout } from './http-call.ts'
+import { callOverHttp, follow, IDLE_DEADLINE_MS, LOAD_DEADLINE_MS, loadTimeout } from './http-call.ts'
 import { Connections } from './http-connections.ts'
 import { type Unreachable, unreachable } from './http-errors.ts'
 import type { HttpLimits } from './http-limits.ts'
@@ -34,7 +34,7 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
     path: new URL(`${url}/api/chat`).pathname,
     headers: { 'content-type': 'application/json' },
   }
-  const loadDeadlineMs = settings.loadDeadlineMs ?? LOAD_DEADLINE_MS
+  const { loadDeadlineMs = LOAD_DEADLINE_MS, idleDeadlineMs = IDLE_DEADLINE_MS } = settings
   const agent = new Connections(url, '/', settings)
   const clientFor = (call: Omit<OllamaCall, 'agent' | 'address'>) =>
     new Ollama({ host: url, fetch: fetchFor({ ...call, agent, address }) })
@@ -94,7 +94,7 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
     pullCommand,
 
     generate: (request, context) =>
-      callOverHttp(context, { agent, address, loadDeadlineMs }, ({ begun, signal, openExchange }) => {
+      callOverHttp(context, { agent, address, loadDeadlineMs, idleDeadlineMs }, ({ begun, signal, openExchange }) => {
         const call: OllamaCall = { agent, address, signal, openExchange, model: request.model }
         const body = JSON.stringify(chatRequest(request))
         return send(call, { ...chat, body }, (status, headers) =>

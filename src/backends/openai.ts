@@ -3,7 +3,7 @@ import type { ChatMessage, GenerateContext, GenerationOptions } from '../core/ca
 import { systemClock } from '../core/clock.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Backend, ModelInfo, ServerInfo } from '../core/ports.ts'
-import { callOverHttp, follow, LOAD_DEADLINE_MS } from './http-call.ts'
+import { callOverHttp, follow, IDLE_DEADLINE_MS, LOAD_DEADLINE_MS } from './http-call.ts'
 import { Connections } from './http-connections.ts'
 import { unreachable, withRetryAfter } from './http-errors.ts'
 import type { HttpLimits } from './http-limits.ts'
@@ -40,7 +40,8 @@ export function openaiBackend(settings: OpenAiSettings): Backend {
   const url = openaiUrl(settings.url)
   const address = new URL(url).host
   const pathOf = (base: string, route: string) => new URL(`${base}${route}`).pathname
-  const { loadDeadlineMs = LOAD_DEADLINE_MS, witnessDeadlineMs = WITNESS_DEADLINE_MS } = settings
+  const { loadDeadlineMs = LOAD_DEADLINE_MS, idleDeadlineMs = IDLE_DEADLINE_MS } = settings
+  const { witnessDeadlineMs = WITNESS_DEADLINE_MS } = settings
   const apiKey = readKey(settings.apiKey)
   const agent = new Connections(url, '/health', settings)
   const headersFor = (body: string | undefined) => ({
@@ -111,17 +112,25 @@ export function openaiBackend(settings: OpenAiSettings): Backend {
         if (settings.witness === 'slots') await witness(context)
       }
       try {
-        return await callOverHttp(context, { agent, address, loadDeadlineMs, left }, async ({ begun, ...wire }) => {
-          try {
-            const call: HttpCall = { ...wire, agent, address }
-            const body = JSON.stringify({ ...chatBody(request), stream: true, stream_options: { include_usage: true } })
-            return await send(call, { ...chat, headers: headersFor(body), body }, (status, headers) =>
-              isGood(status) ? streamedAnswer(address, context, begun) : refused(status, headers, request.model),
-            )
-          } catch (error) {
-            throw withoutKey(error, apiKey)
-          }
-        })
+        return await callOverHttp(
+          context,
+          { agent, address, loadDeadlineMs, idleDeadlineMs, left },
+          async ({ begun, ...wire }) => {
+            try {
+              const call: HttpCall = { ...wire, agent, address }
+              const body = JSON.stringify({
+                ...chatBody(request),
+                stream: true,
+                stream_options: { include_usage: true },
+              })
+              return await send(call, { ...chat, headers: headersFor(body), body }, (status, headers) =>
+                isGood(status) ? streamedAnswer(address, context, begun) : refused(status, headers, request.model),
+              )
+            } catch (error) {
+              throw withoutKey(error, apiKey)
+            }
+          },
+        )
       } finally {
         context.signal.removeEventListener('abort', unwanted)
         unwanted()

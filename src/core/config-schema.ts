@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { durationSchema } from './duration.ts'
 import { textWithin, wholeWithin } from './number-schema.ts'
 import { isRecord, oneOrMany, type Problem, parseWith, type Reading, type Source, toErrors } from './problems.ts'
 
@@ -17,10 +18,25 @@ const shared = {
     .describe('The models that it takes calls for; any where this is left out.'),
 }
 
+/** A limit of nothing would fail every call. */
+const deadline = durationSchema.refine((ms) => ms > 0, {
+  error: 'is zero',
+  params: { expected: 'a duration above 0, such as 300s' },
+})
+
+/** Limits of a server over HTTP. */
+const limits = {
+  loadDeadline: deadline.optional().describe('The longest wait for the first line of an answer; 300s by default.'),
+  idleDeadline: deadline
+    .optional()
+    .describe('The longest silence in an answer, after its first line; 300s by default.'),
+}
+
 const nodeSchema = z.discriminatedUnion('backend', [
   z
     .strictObject({
       ...shared,
+      ...limits,
       backend: z.literal('ollama'),
       url: z.url({ protocol: /^https?$/, error: HTTP_URL }).describe('Where the server listens.'),
     })
@@ -28,6 +44,7 @@ const nodeSchema = z.discriminatedUnion('backend', [
   z
     .strictObject({
       ...shared,
+      ...limits,
       backend: z.literal('openai'),
       url: z
         .url({ protocol: /^https?$/, error: OPENAI_URL })

@@ -79,8 +79,7 @@ const stageSchema = (catalogue: PolicyCatalogue) =>
     policy: policySchema(catalogue).prefault({}),
   })
 
-/** What a pipeline file holds, before the checks that look at more than one value. */
-export const pipelineSchema = (catalogue: PolicyCatalogue) =>
+const makeSchema = (catalogue: PolicyCatalogue) =>
   z.strictObject({
     name: textWithin(200).describe('What records and traces call it.'),
     stages: z.array(stageSchema(catalogue)).min(1, STAGES).max(100, STAGES).describe('The model calls, in order.'),
@@ -88,6 +87,16 @@ export const pipelineSchema = (catalogue: PolicyCatalogue) =>
       .default(DEFAULT_INTERRUPTS)
       .describe('The most interrupts that a run answers before it ends as failed.'),
   })
+
+/** To build one takes longer than to check a pipeline by it. */
+const schemas = new WeakMap<PolicyCatalogue, ReturnType<typeof makeSchema>>()
+
+/** What a pipeline file holds, before the checks that look at more than one value. One for each catalogue. */
+export function pipelineSchema(catalogue: PolicyCatalogue): ReturnType<typeof makeSchema> {
+  const schema = schemas.get(catalogue) ?? makeSchema(catalogue)
+  schemas.set(catalogue, schema)
+  return schema
+}
 
 /** A pipeline as a file or a caller writes it. */
 export type PipelineInput = z.input<ReturnType<typeof pipelineSchema>>

@@ -92,12 +92,17 @@ function contradictionsIn(
     )
   }
   const definition = catalogue.responses.find(({ name }) => name === response.name)
-  if (definition?.on?.superseded !== undefined) {
-    const hint = 'Leave `signals` out, or take another response.'
-    return problem(['response'], response.name, 'waits for a second signal, and signals are ignored', hint)
+  // Where the trigger fires by itself, what such a response does without a second signal is still to be had.
+  if (definition?.on?.superseded !== undefined && !firesByItself(trigger)) {
+    const hint = 'Leave `signals` out, or take a trigger that fires by itself.'
+    return problem(['response'], response.name, 'waits for signals, and they are ignored', hint)
   }
   return []
 }
+
+/** Of `any`, one of its members. */
+const firesByItself = ({ name, parameter }: Factor): boolean =>
+  Array.isArray(parameter) ? parameter.some(firesByItself) : name !== 'signal' && name !== 'never'
 
 type Fields = Partial<Record<'trigger' | 'response' | 'carry' | 'warm' | 'placement' | 'then' | 'limit', unknown>> & {
   preset?: string

@@ -5,6 +5,7 @@ import type { Stage } from '../core/pipeline.ts'
 import type { CallEvent } from '../core/policy.ts'
 import { SentenceScanner } from '../core/sentence.ts'
 import type { Transcript } from '../core/transcript.ts'
+import { Alarm } from './alarm.ts'
 import { type RunEnvironment, triggerOf } from './environment.ts'
 
 /** What a watch finds out. */
@@ -28,7 +29,7 @@ export class CallWatch {
   readonly #stage: Stage
   readonly #listener: CallWatchListener
   readonly #sentences = new SentenceScanner()
-  readonly #timers = new Map<string, () => void>()
+  readonly #timers = new Map<string, Alarm>()
   #sentenceCount = 0
   #triggerState: unknown
   #open = true
@@ -65,7 +66,7 @@ export class CallWatch {
   token(at: Nanoseconds, text: string, again = false): void {
     this.#again = again
     const count = this.#transcript.pieces
-    if (count === 1) this.#timers.get('first token')?.()
+    if (count === 1) this.#timers.get('first token')?.clear()
     const { stallMs } = this.#stage.timeouts
     if (stallMs !== undefined) this.#limit('next token', 'CAESURA_E_TIMEOUT_STALL', stallMs, at)
     this.#step({ type: 'token', at, count, text })
@@ -81,7 +82,7 @@ export class CallWatch {
   /** Nothing is told any more. */
   stop(): void {
     this.#open = false
-    for (const withdraw of this.#timers.values()) withdraw()
+    for (const timer of this.#timers.values()) timer.clear()
     this.#timers.clear()
   }
 
@@ -135,13 +136,14 @@ export class CallWatch {
     })
   }
 
-  /** One timer a name: a newer one replaces it. */
+  /** One timer a name, which always does the same: a newer instant replaces the older. */
   #schedule(name: string, at: Nanoseconds, wake: () => void): void {
-    this.#timers.get(name)?.()
     const { clock, journal } = this.#environment
-    this.#timers.set(
-      name,
-      clock.schedule(journal.toClock(at), () => this.#open && wake()),
-    )
+    let timer = this.#timers.get(name)
+    if (timer === undefined) {
+      timer = new Alarm(clock, () => this.#open && wake())
+      this.#timers.set(name, timer)
+    }
+    timer.set(journal.toClock(at))
   }
 }

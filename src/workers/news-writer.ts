@@ -18,6 +18,7 @@ export class NewsWriter {
   #next = 0
   #timer: NodeJS.Timeout | undefined
   #hasToken = false
+  #isSending = false
   #last: Promise<void> = Promise.resolve()
 
   /** `refused`: the call is not ours any more. */
@@ -30,17 +31,26 @@ export class NewsWriter {
 
   tell(item: NewsItem): void {
     this.#items.push(item)
-    if (item[0] === 'end' || (item[0] === 'token' && !this.#hasToken)) this.#send()
+    if (item[0] === 'end' || (item[0] === 'token' && !this.#hasToken)) this.#sendSoon()
     else this.#timer ??= setTimeout(() => this.#send(), COALESCE_MS)
     if (item[0] === 'token') this.#hasToken = true
   }
 
   /** Resolves when everything told is written, or refused. */
   async written(): Promise<void> {
+    this.#send()
     await this.#last
   }
 
+  /** What else is told in this turn of the event loop goes along. */
+  #sendSoon(): void {
+    if (this.#isSending) return
+    this.#isSending = true
+    queueMicrotask(() => this.#send())
+  }
+
   #send(): void {
+    this.#isSending = false
     clearTimeout(this.#timer)
     this.#timer = undefined
     if (this.#items.length === 0) return

@@ -88,7 +88,7 @@ export class RunSession {
     this.#schedule()
   }
 
-  /** To be carried out in Redis together with the state as it is now; `then`, once that is safe. */
+  /** To be carried out in Redis together with the state as it is now; `then` is called when both are on their way there. */
   order(order: Order, then?: () => void): void {
     this.#orders.push(order)
     if (then !== undefined) this.#afterwards.push(then)
@@ -150,7 +150,7 @@ export class RunSession {
     this.#orders = []
     this.#afterwards = []
     this.#isDirty = false
-    const [answer, found] = await this.#redis.call(
+    const answered = this.#redis.call(
       'append',
       this.runId,
       this.#epoch,
@@ -160,6 +160,10 @@ export class RunSession {
       ...events.map((event) => JSON.stringify(event)),
       ...orders.flatMap((order) => Array.from({ length: ORDER_LENGTH }, (_, index) => order[index] ?? '')),
     )
+    // What is to follow is sent without waiting: the connection keeps the order, and a write that is refused leaves tickets without
+    // a call, which count for nothing.
+    for (const then of afterwards) then()
+    const [answer, found] = await answered
     // Sent again because the answer was lost with the connection: it was written the first time.
     const wasWritten = answer === 'gap' && events.length > 0 && Number(found) === this.#seq + events.length
     if (answer !== 'ok' && !wasWritten) {
@@ -169,7 +173,6 @@ export class RunSession {
       return
     }
     this.#seq += events.length
-    for (const then of afterwards) then()
     if (ends) {
       this.#isOver = true
       this.#finish(this.#record!)

@@ -319,6 +319,16 @@ describe('several calls at once', () => {
   })
 })
 
+/** A GGUF header with these counts, and 100 bytes behind it. */
+function gguf(version: number, tensors: bigint, pairs: bigint): Buffer {
+  const bytes = Buffer.alloc(124)
+  bytes.write('GGUF')
+  bytes.writeUInt32LE(version, 4)
+  bytes.writeBigUInt64LE(tensors, 8)
+  bytes.writeBigUInt64LE(pairs, 16)
+  return bytes
+}
+
 describe('loading', () => {
   const opened: Backend[] = []
   const open = (settings: Partial<LlamaCppSettings> = {}, importLibrary?: ImportLibrary) => {
@@ -370,12 +380,37 @@ describe('loading', () => {
       const text = join(folder, 'text.gguf')
       await writeFile(text, 'this is no model')
       const cut = join(folder, 'cut.gguf')
-      await writeFile(cut, (await readFile(MODEL)).subarray(0, 200_000))
-      for (const model of [text, cut, folder]) {
+      const whole = await readFile(MODEL)
+      await writeFile(cut, whole.subarray(0, 200_000))
+      const half = join(folder, 'half.gguf')
+      await writeFile(half, whole.subarray(0, whole.length / 2))
+      for (const model of [text, cut, half, folder]) {
         const { end } = await ask(open({ model }), kettle.messages)
         expect(end, model).toMatchObject({ end: 'failed', error: { code: 'CAESURA_E_NO_MODEL' } })
         expect(end.error!.message).toContain(model)
+        if (model === cut || model === half) expect(end.error!.message).toContain('corrupted or incomplete')
       }
+    } finally {
+      await rm(folder, { recursive: true })
+    }
+  })
+
+  it.each([
+    ['nothing', Buffer.alloc(0), 'it is not a GGUF file'],
+    ['the magic and a text', Buffer.from('GGUF, but not really'), 'it is cut off after 20 bytes'],
+    ['the magic and a longer text', Buffer.from('GGUF, but not really, though it goes on'), 'its GGUF version is '],
+    ['a version to come', gguf(4, 0n, 0n), 'its GGUF version is 4, and only 2 and 3 are known'],
+    ['more pairs than bytes', gguf(3, 1n, 1_000n), '1 tensors and 1000 key-value pairs do not fit into its 124 bytes'],
+    ['as many tensors as there can be', gguf(2, 2n ** 64n - 1n, 0n), 'do not fit into its 124 bytes'],
+  ])('fails at once for a file of %s, before its entries are read', async (_, bytes, why) => {
+    const folder = await mkdtemp(join(tmpdir(), 'caesura-'))
+    try {
+      const model = join(folder, 'odd.gguf')
+      await writeFile(model, bytes)
+      const { end } = await ask(open({ model }), kettle.messages)
+      expect(end).toMatchObject({ end: 'failed', retryable: false, error: { code: 'CAESURA_E_NO_MODEL' } })
+      expect(end.error!.message).toContain(model)
+      expect(end.error!.message).toContain(why)
     } finally {
       await rm(folder, { recursive: true })
     }

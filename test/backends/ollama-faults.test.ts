@@ -1,6 +1,14 @@
+import type { ServerResponse } from 'node:http'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
 import { startOllamaLike } from '../servers/ollama-like.ts'
 import { backendFor, call, cleanups, code, lastLine, line, ndjson, serve, serveRaw } from './ollama-call.ts'
+
+/** Writes, and waits for 20 ms. */
+const write = async (response: ServerResponse, text: string) => {
+  response.write(text)
+  await sleep(20)
+}
 
 describe('a fault', () => {
   it('of a port where nothing listens', async () => {
@@ -43,6 +51,25 @@ describe('a fault', () => {
     expect((await call(backendFor(server.url, { loadDeadlineMs: 100 }))).end.end).toBe('completed')
   })
 
+  it('of a server that goes silent in its answer: the deadline closes the connection, what came is kept', async () => {
+    const { server } = await serveRaw((response) => void ndjson(response).write(line('a') + line('b').slice(0, 20)))
+    const told = await call(backendFor(server.url, { idleDeadlineMs: 50 }))
+    expect(told).toMatchObject({ end: { end: 'failed', retryable: true }, pieces: ['a'] })
+    expect(code(told)).toBe('CAESURA_E_TIMEOUT_STALL')
+    expect(told.names.at(-1)).toBe('closed')
+    await server.until(({ requests }) => requests[0]?.abandonedAt !== undefined)
+  })
+
+  it('is not an answer slower than the deadline of silence whose bytes keep coming, however few', async () => {
+    const { server } = await serveRaw(async (response) => {
+      ndjson(response).write(line('a'))
+      for (const byte of `${line('b')}${lastLine}`.slice(0, 20)) await write(response, byte)
+      response.end(`${line('b')}${lastLine}`.slice(20))
+    })
+    const told = await call(backendFor(server.url, { idleDeadlineMs: 250, loadDeadlineMs: 100 }))
+    expect(told).toMatchObject({ end: { end: 'completed' }, pieces: ['a', 'b'] })
+  })
+
   it('of a line without an end: cut off at a mebibyte', async () => {
     const { server, backend } = await serveRaw((response) => {
       ndjson(response)
@@ -72,7 +99,7 @@ describe('a fault', () => {
     const told = await call(backend)
     expect(code(told)).toBe(expected)
     expect(told.pieces).toEqual(pieces)
-    expect(told.end.retryable).toBeUndefined()
+    expect(told.end.retryable ?? false).toBe(expected === 'CAESURA_E_STREAM_CUT')
   })
 
   it('of a connection that breaks in the stream', async () => {
@@ -90,8 +117,8 @@ describe('a fault', () => {
     [404, '404 page not found', 'CAESURA_E_PROTOCOL', false],
     [405, '405 method not allowed', 'CAESURA_E_PROTOCOL', false],
     [429, '{"error":"slow down"}', 'CAESURA_E_SERVER_BUSY', true],
-    [500, '{"error":"llama runner process has terminated with exit code -1"}', 'CAESURA_E_SERVER', false],
-    [502, '<html>Bad Gateway</html>', 'CAESURA_E_SERVER', false],
+    [500, '{"error":"llama runner process has terminated with exit code -1"}', 'CAESURA_E_SERVER', true],
+    [502, '<html>Bad Gateway</html>', 'CAESURA_E_SERVER', true],
     [503, '{"error":"server busy"}', 'CAESURA_E_SERVER_BUSY', true],
   ] as const)('of an answer with status %i and %j', async (status, body, expected, again) => {
     const elsewhere = await startOllamaLike()

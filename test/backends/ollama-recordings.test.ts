@@ -156,7 +156,7 @@ describe.each(generations)('%s, recorded', (generation) => {
       const told = await call(backend, signal)
       expect(told.end.end).toBe('failed')
       expect(told.end.error?.code).toBe(code)
-      expect(told.end.retryable ?? false).toBe(code === 'CAESURA_E_SERVER_BUSY')
+      expect(told.end.retryable ?? false).toBe(/_(SERVER|SERVER_BUSY|STREAM_CUT)$/.test(code))
       expect(told.text).toBe(textOf(from))
       expect(told.end.server).toBeUndefined()
       expect(told.names).not.toContain('done')

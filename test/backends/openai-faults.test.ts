@@ -33,6 +33,16 @@ describe('a fault', () => {
     await server.until(({ requests }) => requests[0]?.abandonedAt !== undefined)
   })
 
+  it('of a server that goes silent in its answer: the deadline closes the connection, what came is kept', async () => {
+    const { server } = await serveRaw(
+      (response) => void eventStream(response).write(said('a') + said('b').slice(0, 20)),
+    )
+    const told = await call(backendFor(server.url, { idleDeadlineMs: 50 }))
+    expect(told).toMatchObject({ end: { end: 'failed', retryable: true }, pieces: ['a'] })
+    expect(code(told)).toBe('CAESURA_E_TIMEOUT_STALL')
+    await server.until(({ requests }) => requests[0]?.abandonedAt !== undefined)
+  })
+
   it('is not a slow answer after its first event', async () => {
     const { server } = await serve({ script: { intervalMs: 40, tokens: ['a', 'b', 'c', 'd'] } })
     expect((await call(backendFor(server.url, { loadDeadlineMs: 100 }))).end.end).toBe('completed')
@@ -120,7 +130,7 @@ describe('a fault', () => {
     expect(code(told)).toBe(expected)
     expect(told.pieces).toEqual(pieces)
     expect(told.names).not.toContain('done')
-    expect(told.end.retryable).toBeUndefined()
+    expect(told.end.retryable ?? false).toBe(expected === 'CAESURA_E_STREAM_CUT')
   })
 
   it('of a connection that breaks in the stream', async () => {
@@ -160,8 +170,8 @@ describe('a fault', () => {
     [404, '404 page not found', 'CAESURA_E_PROTOCOL', false],
     [405, '', 'CAESURA_E_PROTOCOL', false],
     [429, openAi('slow down', 'rate_limit_exceeded'), 'CAESURA_E_SERVER_BUSY', true],
-    [500, '{"error":"oh"}', 'CAESURA_E_SERVER', false],
-    [502, '<html>Bad Gateway</html>', 'CAESURA_E_SERVER', false],
+    [500, '{"error":"oh"}', 'CAESURA_E_SERVER', true],
+    [502, '<html>Bad Gateway</html>', 'CAESURA_E_SERVER', true],
     [503, openAi('Loading model', 'unavailable_error'), 'CAESURA_E_SERVER_BUSY', true],
   ] as const)('of an answer with status %i and %j', async (status, body, expected, again) => {
     const elsewhere = await serve()

@@ -123,6 +123,15 @@ describe('a configuration', () => {
       undefined,
     ],
     [
+      'a deadline of nothing',
+      { nodes: [{ ...gpu, idleDeadline: 0 }] },
+      'CAESURA_E_CONFIG',
+      'nodes[0].idleDeadline',
+      '0',
+      /a duration above 0/,
+      undefined,
+    ],
+    [
       'a node name twice',
       { nodes: [gpu, gpu] },
       'CAESURA_E_CONFIG',

@@ -2,7 +2,7 @@ import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { readDocument } from '../../src/core/document.ts'
 import { CaesuraError, CaesuraErrors } from '../../src/core/errors.ts'
-import { definePipelineWith, readPipeline } from '../../src/core/pipeline-schema.ts'
+import { definePipelineWith, pipelineSchema, readPipeline } from '../../src/core/pipeline-schema.ts'
 import { catalogue } from './catalogue.ts'
 
 const good = {
@@ -34,6 +34,15 @@ const good = {
 /** The good pipeline with its first stage changed. */
 const withStage = (change: object) => ({ ...good, stages: [{ ...good.stages[0], ...change }, good.stages[1]] })
 const errorsOf = (value: unknown) => readPipeline(catalogue, value).errors
+
+describe('the schema of a pipeline', () => {
+  it('is made once for each catalogue', () => {
+    expect(pipelineSchema(catalogue)).toBe(pipelineSchema(catalogue))
+    const other = { ...catalogue, presets: [] }
+    expect(pipelineSchema(other)).not.toBe(pipelineSchema(catalogue))
+    expect(pipelineSchema(other)).toBe(pipelineSchema(other))
+  })
+})
 
 describe('a pipeline', () => {
   it('is plain JSON with every default filled in', () => {

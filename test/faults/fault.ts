@@ -45,6 +45,8 @@ export interface FaultCase {
   readonly second?: boolean
   /** Whether the node keeps a spare connection; true by default. With one, a second call may not need the first one's. */
   readonly spareConnection?: boolean
+  /** Of the node; its default otherwise. */
+  readonly idleDeadlineMs?: number
   /** How the run's events are read; as they come by default. `never`: not at all. `late`: after the end. */
   readonly reader?: 'never' | 'late'
   readonly outputLimits?: EngineSettings['outputLimits']

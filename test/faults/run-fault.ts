@@ -12,7 +12,14 @@ export async function runFault(fault: FaultCase): Promise<FaultRun> {
   const reader = new Reader()
   const scene = await fault.start(reader)
   const engine = createEngine({
-    nodes: [ollama({ name: 'faulty', url: scene.url, spareConnection: fault.spareConnection ?? true })],
+    nodes: [
+      ollama({
+        name: 'faulty',
+        url: scene.url,
+        spareConnection: fault.spareConnection ?? true,
+        ...(fault.idleDeadlineMs !== undefined && { idleDeadlineMs: fault.idleDeadlineMs }),
+      }),
+    ],
     ...(fault.outputLimits !== undefined && { outputLimits: fault.outputLimits }),
   })
   try {

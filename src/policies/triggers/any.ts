@@ -1,5 +1,5 @@
 import type { Nanoseconds } from '../../core/clock.ts'
-import type { CallEvent, Factor, TriggerDefinition } from '../../core/policy.ts'
+import type { Factor, TriggerDefinition } from '../../core/policy.ts'
 
 interface Member {
   readonly state: unknown
@@ -14,24 +14,27 @@ interface Member {
 export function anyOf(
   find: (name: string) => TriggerDefinition,
 ): TriggerDefinition<readonly Factor[], readonly Member[]> {
-  function stepMember(member: Member, factor: Factor, event: CallEvent): Member & { interrupt?: string } {
-    const { interrupt, state, wakeAt } = find(factor.name).step(member.state, event, factor.parameter)
-    // A wish stands until its instant has come or a newer one replaces it.
-    const due = wakeAt ?? (member.wakeAt !== undefined && member.wakeAt > event.at ? member.wakeAt : undefined)
-    return { state, ...(due !== undefined && { wakeAt: due }), ...(interrupt !== undefined && { interrupt }) }
-  }
   return {
     name: 'any',
     summary: 'Interrupts when the first of several triggers does.',
     parameterHint: '[..]: a list of triggers',
     initial: (factors) => factors.map((factor) => ({ state: find(factor.name).initial(factor.parameter) })),
     step(members, event, factors) {
-      const stepped = members.map((member, index) => stepMember(member, factors[index]!, event))
-      const state = stepped.map(({ interrupt: _, ...member }) => member)
-      const fired = stepped.find((member) => member.interrupt !== undefined)?.interrupt
+      const state: Member[] = []
+      let fired: string | undefined
+      let earliest = Number.POSITIVE_INFINITY
+      for (let index = 0; index < members.length; index++) {
+        const { name, parameter } = factors[index]!
+        const member = members[index]!
+        const next = find(name).step(member.state, event, parameter)
+        fired ??= next.interrupt
+        // A wish stands until its instant has come or a newer one replaces it.
+        const due = next.wakeAt ?? ((member.wakeAt ?? 0) > event.at ? member.wakeAt : undefined)
+        state.push(due === undefined ? { state: next.state } : { state: next.state, wakeAt: due })
+        if (due !== undefined && due < earliest) earliest = due
+      }
       if (fired !== undefined) return { state, interrupt: fired }
-      const wishes = state.flatMap((member) => member.wakeAt ?? [])
-      return wishes.length === 0 ? { state } : { state, wakeAt: Math.min(...wishes) }
+      return earliest === Number.POSITIVE_INFINITY ? { state } : { state, wakeAt: earliest }
     },
   }
 }

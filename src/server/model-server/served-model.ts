@@ -1,8 +1,9 @@
 import type { Backend } from '../../core/ports.ts'
 
 /**
- * The model of a server: in memory or not, and who uses it. To unload it, its backend is closed and made anew: a request that
- * comes before the last user has left keeps it, as with Ollama.
+ * The model of a server: in memory or not, and who uses it. To unload it, its backend is closed and made anew; `Backend.unload`
+ * is not used, which some backends lack and which waits for calls instead of counting who uses the model. A request that comes
+ * before the last user has left keeps it, as with Ollama.
  */
 export class ServedModel {
   readonly name: string

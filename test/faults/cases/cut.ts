@@ -14,8 +14,29 @@ const cut: FaultOutcome = {
 /** Longer than any machine needs to read what lies in a socket; nothing depends on it but how sharp the case is. */
 const READ_MS = 20
 
-/** Answers that end too early. Tokens have come, so none is tried again. */
+/** Answers that end too early. Where tokens have come, none is tried again. */
 export const cutCases: readonly FaultCase[] = [
+  {
+    group: 'cut',
+    fault: 'ends before the first token',
+    expected: { ...cut, retried: true, text: '', tokens: 0 },
+    start: () =>
+      serve(async (exchange) => {
+        await exchange.head()
+        await exchange.end()
+      }),
+  },
+  {
+    group: 'cut',
+    fault: 'resets behind the headers, before the first token',
+    expected: { ...cut, retried: true, text: '', tokens: 0 },
+    start: () =>
+      serve(async (exchange) => {
+        await say(exchange, '')
+        await sleep(READ_MS)
+        exchange.reset()
+      }),
+  },
   {
     group: 'cut',
     fault: 'no last line',

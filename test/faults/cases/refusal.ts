@@ -29,8 +29,9 @@ export const refusalCases: readonly FaultCase[] = [
     'CAESURA_E_SERVER_BUSY',
     true,
   ),
-  refusal('500', [500, '{"error":"llama runner process has terminated"}'], 'CAESURA_E_SERVER'),
-  refusal('502 with a page of HTML', [502, '<html><body>Bad Gateway</body></html>'], 'CAESURA_E_SERVER'),
+  refusal('500', [500, '{"error":"llama runner process has terminated"}'], 'CAESURA_E_SERVER', true),
+  refusal('502 with a page of HTML', [502, '<html><body>Bad Gateway</body></html>'], 'CAESURA_E_SERVER', true),
+  refusal('504', [504, ''], 'CAESURA_E_SERVER', true),
   refusal('503, the queue is full', [503, '{"error":"server busy, please try again"}'], 'CAESURA_E_SERVER_BUSY', true),
   refusal('a redirect', [307, '', { location: 'http://127.0.0.1:9/api/chat' }], 'CAESURA_E_PROTOCOL'),
 ]

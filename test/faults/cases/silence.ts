@@ -112,4 +112,22 @@ export const silenceCases: readonly FaultCase[] = [
     timeout: { total: '1s' },
     start: () => serve((exchange) => say(exchange, 'a', ' b')),
   },
+  {
+    group: 'silence',
+    fault: 'no byte for `idleDeadline` of the node, no token yet',
+    expected: { ...nothing, code: 'CAESURA_E_TIMEOUT_STALL' },
+    idleDeadlineMs: 250,
+    start: () => serve((exchange) => say(exchange, '')),
+  },
+  {
+    group: 'silence',
+    fault: 'no byte for `idleDeadline` of the node, after tokens',
+    expected: some,
+    idleDeadlineMs: 250,
+    start: () =>
+      serve(async (exchange) => {
+        await say(exchange, 'a', ' b')
+        await exchange.chunk(line(' c').slice(0, 30))
+      }),
+  },
 ]
