@@ -130,9 +130,12 @@ export class Transcript {
     this.#times.push(at)
   }
 
-  /** States that the first `characters` of the text stand. Never less than was said before: what stood is not taken back. */
+  /**
+   * States that the first `characters` of the text stand. May be less than was said before: where a next stage is fired again, a
+   * sentence that had seemed to end may have gone on.
+   */
   keep(characters: number): void {
-    this.#kept = Math.max(this.#kept, characters)
+    this.#kept = characters
   }
 
   /** Nothing of the text stands any more. */

@@ -93,8 +93,8 @@ describe('whatever the policies, the signals and their order', () => {
     if (COMBINATION !== undefined) return
     expect(seen.runs).toBe(interleavings)
     const often = interleavings >= 1_500
-    // Where each combination is played five times, two in three of them are interrupted.
-    expect(seen.interrupted.size).toBeGreaterThan(Math.min(interleavings * 0.5, all * 0.95))
+    // Nearly half of the runs are interrupted: `never` is one trigger in eight, and many calls end before theirs fires.
+    expect(seen.interrupted.size).toBeGreaterThan(Math.min(interleavings * 0.45, all * 0.95))
     const kinds = ['completed', 'cancelled', 'failed', 'drained', 'aborted', 'withdrawn', 'prefilled', 'loaded']
     const decisions = ['adaptive: drain', 'adaptive: abort', 'hold: resume', 'hold: abort', 'hold: superseded']
     if (often) expect([...seen.kinds]).toEqual(expect.arrayContaining([...kinds, ...decisions]))

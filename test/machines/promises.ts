@@ -58,7 +58,8 @@ export function checkPromises(played: Played): void {
     const isCalm = scenario.stages.every(({ retry, timeout }) => retry === undefined && timeout === undefined)
     if (next === undefined || !isCalm || old.settlement === 'failed') continue
     // A cancelled run stops its calls whenever it likes.
-    if (record.outcome !== 'completed' && old.settledMs >= record.durationMs) continue
+    const endedAt = Math.min(record.durationMs, scenario.cancelAtMs ?? Number.POSITIVE_INFINITY)
+    if (record.outcome !== 'completed' && old.settledMs >= endedAt) continue
     let first = index
     while (handled[first - 1]?.superseded) first -= 1
     const stoppedAt = old.marks.find(({ name }) => name === 'abort-requested')?.ms
