@@ -25,5 +25,5 @@ export async function redisServer(): Promise<string> {
     const installed = PROGRAMS.find(isThere)
     if (installed !== undefined) return installed
   }
-  throw new Error('these tests need a Redis: install redis-server or valkey-server, so that it is on the PATH')
+  throw new Error('this needs a Redis: install redis-server or valkey-server, so that it is on the PATH')
 }

@@ -2,6 +2,7 @@ import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
+import { redisServer } from '../redis-server.ts'
 
 /** A process that is killed and started again. */
 export interface Victim {
@@ -60,7 +61,7 @@ export async function startRedis(port: number, folder: string): Promise<ChildPro
     '--appendfsync',
     'everysec',
   ]
-  const child = spawn('redis-server', flags, { stdio: ['ignore', 'pipe', 'ignore'] })
+  const child = spawn(await redisServer(), flags, { stdio: ['ignore', 'pipe', 'ignore'] })
   await new Promise<void>((resolve, reject) => {
     child.once('error', reject)
     child.stdout?.on('data', (text: Buffer) => {
