@@ -10,7 +10,7 @@ import { ollama } from '../src/nodes.ts'
 import { monotonicMs } from './model-server.ts'
 
 /** A part of the fleet, in a process of its own. `stages` calls a server; `no-op` answers one token; `stamps` tells when each token was made. */
-export type Part = 'pipelines' | 'stages' | 'no-op' | 'stamps' | 'hand' | 'hand-no-op'
+export type Part = 'pipelines' | 'stages' | 'no-op' | '16 no-op' | 'stamps' | 'hand' | 'hand-no-op'
 
 export async function startPart(part: Part, redis: string, server = ''): Promise<ChildProcess> {
   const child = fork(fileURLToPath(import.meta.url), [part, redis, server], { stdio: 'inherit' })
@@ -99,6 +99,14 @@ if (process.send !== undefined && part !== undefined && redis.startsWith('redis:
     await serveNode({ ...ollama({ name: 'bench', url: server, slots: 8 }), models: ['5/2/200', '1/1/2'] }, address)
   if (part === 'no-op')
     await serveNode({ name: 'no-op', slots: 64, pool: 'default', backend: scriptedBackend({ tokens: ['a'] }) }, address)
+  if (part === '16 no-op') {
+    const backend = scriptedBackend({ tokens: ['a'] })
+    await Promise.all(
+      Array.from({ length: 16 }, (_, index) =>
+        serveNode({ name: `no-op-${index}`, slots: 4, pool: 'default', backend }, address),
+      ),
+    )
+  }
   if (part === 'stamps') await serveNode({ name: 'stamps', slots: 2000, pool: 'default', backend: stamping() }, address)
   if (part === 'hand') await byHand(redis, server)
   if (part === 'hand-no-op') await emptyChain(redis)

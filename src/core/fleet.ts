@@ -54,6 +54,7 @@ export interface FleetNode {
   readonly address?: string
   readonly slots: number
   readonly busy: number
+  /** Empty: it takes calls for any. */
   readonly models: readonly string[]
   /** Of this software. */
   readonly version: string

@@ -44,7 +44,8 @@ export class NodeDirectory {
     const { model, node: pinned, placement, otherwise, previousNode } = wish
     const able = this.#nodes.filter(
       // Ollama lists a model that was pulled without a tag as `:latest`.
-      ({ state, models }) => state === 'up' && (models.includes(model) || models.includes(`${model}:latest`)),
+      ({ state, models }) =>
+        state === 'up' && (models.length === 0 || models.includes(model) || models.includes(`${model}:latest`)),
     )
     if (pinned !== undefined) return able.some(({ name }) => name === pinned) ? nodeQueue(pinned) : undefined
     if (previousNode !== undefined && placement === 'same' && able.some(({ name }) => name === previousNode))

@@ -67,7 +67,8 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
   async function look(): Promise<void> {
     try {
       registration.models = (await node.backend.models(AbortSignal.timeout(MODELS_MS))).map(({ name }) => name)
-      faults.server = ''
+      const hasNone = registration.models.length === 0 && node.models === undefined && node.backend.kind !== 'scripted'
+      faults.server = hasNone ? 'its server has no models' : ''
     } catch (error) {
       faults.server = error instanceof Error ? error.message : String(error)
     }
