@@ -54,6 +54,7 @@ describe('caesura doctor', () => {
       ['Ollama', false],
       ['configuration', true],
       ['records', true],
+      ['Redis', true],
     ])
   })
 
