@@ -1,7 +1,7 @@
 /**
  * What the way over Redis costs, each part in a process of its own: an interrupt until the next call's request is at the server, a
  * cancel until the socket is closed there, runs a second with a model that does nothing, tokens to one reader. Against a job a call,
- * tokens in a stream and a channel for cancels, written by hand on BullMQ. Settings: `rounds=N`, `warmup=N`, `runs=N`, `live=N`.
+ * tokens in a stream and a channel for cancels, written by hand on BullMQ. Settings: `rounds=N`, `warmup=N`, `runs=N`, `live=N`, `scale=0` (leaves out how cost grows).
  */
 import type { ChildProcess } from 'node:child_process'
 import { Queue, QueueEvents } from 'bullmq'
@@ -180,36 +180,38 @@ async function seed(count: number): Promise<void> {
   for (let done = 0; done < count; done += 1000) await client.eval(lua, 0, 1000, `${count}-${done}`, Date.now())
 }
 
-const scale: [string, number][] = []
-await start('pipelines', 'no-op')
-for (const kept of [1000, 10_000, 90_000]) {
-  const missing = kept - (await finished())
-  if (missing > 0) await seed(missing)
-  scale.push([`${kept} ended runs kept`, await throughput(submit, finished)])
-}
-stop()
-for (const waiting of [10, 10_000]) {
-  await Promise.all(Array.from({ length: waiting }, submit))
-  const before = await finished()
+if (setting('scale', 1) === 1) {
+  const scale: [string, number][] = []
   await start('pipelines', 'no-op')
-  while ((await finished()) === before) await new Promise((resolve) => setTimeout(resolve, 5))
-  scale.push([`${waiting} runs waiting before`, await throughput(submit, finished)])
+  for (const kept of [1000, 10_000, 90_000]) {
+    const missing = kept - (await finished())
+    if (missing > 0) await seed(missing)
+    scale.push([`${kept} ended runs kept`, await throughput(submit, finished)])
+  }
   stop()
-  await client.flushall()
+  for (const waiting of [10, 10_000]) {
+    await Promise.all(Array.from({ length: waiting }, submit))
+    const before = await finished()
+    await start('pipelines', 'no-op')
+    while ((await finished()) === before) await new Promise((resolve) => setTimeout(resolve, 5))
+    scale.push([`${waiting} runs waiting before`, await throughput(submit, finished)])
+    stop()
+    await client.flushall()
+  }
+  await start('pipelines', '16 no-op')
+  scale.push(['16 nodes of 4 slots', await throughput(submit, finished)])
+  stop()
+  console.log()
+  printTable(
+    ['the same with', 'runs/s'],
+    scale.map(([name, rate]) => [name, fixed(rate, 0)]),
+  )
+  console.log()
+  const [few, , many] = scale.map(([, rate]) => rate)
+  judge('time a run, 90,000 kept over 1,000', few! / many!, 1.3, '×')
+  judge('time a run, 10,000 waiting before over 10', scale[3]![1] / scale[4]![1], 1.3, '×')
+  judge('time a run, 16 nodes over 1', few! / scale[5]![1], 1.3, '×')
 }
-await start('pipelines', '16 no-op')
-scale.push(['16 nodes of 4 slots', await throughput(submit, finished)])
-stop()
-console.log()
-printTable(
-  ['the same with', 'runs/s'],
-  scale.map(([name, rate]) => [name, fixed(rate, 0)]),
-)
-console.log()
-const [few, , many] = scale.map(([, rate]) => rate)
-judge('time a run, 90,000 kept over 1,000', few! / many!, 1.3, '×')
-judge('time a run, 10,000 waiting before over 10', scale[3]![1] / scale[4]![1], 1.3, '×')
-judge('time a run, 16 nodes over 1', few! / scale[5]![1], 1.3, '×')
 
 const live = setting('live', 1000)
 const stamps = definePipeline({
