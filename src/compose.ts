@@ -3,6 +3,7 @@ import { type Clock, systemClock } from './core/clock.ts'
 import type { Engine, PlannedSignal, RunHandle, StartOptions } from './core/engine.ts'
 import { CaesuraError } from './core/errors.ts'
 import { defaultPriors, Estimates, type Priors } from './core/estimates.ts'
+import type { FleetAddress } from './core/fleet.ts'
 import { Journal } from './core/journal.ts'
 import type { OutputLimits } from './core/output-limit.ts'
 import type { Pipeline } from './core/pipeline.ts'
@@ -16,7 +17,6 @@ import { inProcessExecutor } from './executors/in-process.ts'
 import { startRun } from './machines/start-run.ts'
 import { catalogue } from './policies/catalogue.ts'
 import { fleetEngine } from './workers/fleet-engine.ts'
-import type { FleetAddress } from './workers/redis.ts'
 
 export { catalogue }
 

@@ -1,5 +1,5 @@
 import type { Config } from './core/config-schema.ts'
-import type { FleetNode } from './core/fleet.ts'
+import type { FleetAddress, FleetNode } from './core/fleet.ts'
 import {
   type Aliases,
   allNames,
@@ -12,7 +12,7 @@ import {
 import { bundledModel } from './surroundings.ts'
 import { asWished, type Surroundings, underWish } from './wishes.ts'
 import { FleetClient } from './workers/fleet-client.ts'
-import { type FleetAddress, withoutPassword } from './workers/redis.ts'
+import { withoutPassword } from './workers/redis.ts'
 
 /** Part of the composition root: what a process knows that has runs made by a fleet. */
 export { type FleetAddress, withoutPassword }

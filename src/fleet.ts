@@ -1,10 +1,9 @@
 import { catalogue } from './compose.ts'
-import type { Fleet } from './core/fleet.ts'
+import type { Fleet, FleetAddress } from './core/fleet.ts'
 import type { Node } from './core/ports.ts'
 import { version } from './version.ts'
 import { FleetClient } from './workers/fleet-client.ts'
 import { type FleetWorker, startPipelineWorker } from './workers/pipeline-worker.ts'
-import type { FleetAddress } from './workers/redis.ts'
 import type { Retention } from './workers/run-session.ts'
 import { type StageWorkerSettings, startStageWorker } from './workers/stage-worker.ts'
 

@@ -3,6 +3,14 @@ import type { RunEvent } from './event.ts'
 import type { Pipeline } from './pipeline.ts'
 import type { RunRecord } from './record.ts'
 
+/** Where the fleet's Redis is. */
+export interface FleetAddress {
+  /** `redis://` or `rediss://`. */
+  readonly url: string
+  /** Of all keys; `{caesura}` by default. */
+  readonly prefix?: string
+}
+
 /** What is said of a run when it is submitted, beside what `Engine.start` takes. */
 export interface SubmitOptions extends Omit<StartOptions, 'signal'> {
   /** 32 hex digits; made by default. */

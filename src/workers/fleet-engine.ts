@@ -2,9 +2,9 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import type { Engine, RunHandle, StartOptions } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { RunEvent } from '../core/event.ts'
+import type { FleetAddress } from '../core/fleet.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import type { RunRecord } from '../core/record.ts'
-import type { FleetAddress } from './redis.ts'
 
 export interface FleetEngineSettings {
   readonly redis: FleetAddress

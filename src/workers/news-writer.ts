@@ -2,12 +2,12 @@ import type { NewsItem } from './news.ts'
 import type { FleetRedis } from './redis.ts'
 import type { CallTicket } from './ticket-queues.ts'
 
-/** The longest that a token after the first waits for others to go with it, ms. */
+/** The news of a call go in writes that are at least so far apart, ms; the first token and the end wait for nothing. */
 export const COALESCE_MS = 8
 
 /**
- * Writes the news of a call: the first token and the end at once, what comes between together. In order and each once, also over a
- * lost connection, for every batch says which one it is. While Redis is gone it keeps what comes.
+ * Writes the news of a call: the first token and the end at once, what comes between at once too or, where it comes fast, together.
+ * In order and each once, also over a lost connection, for every batch says which one it is. While Redis is gone it keeps what comes.
  */
 export class NewsWriter {
   readonly #redis: FleetRedis
@@ -19,6 +19,8 @@ export class NewsWriter {
   #timer: NodeJS.Timeout | undefined
   #hasToken = false
   #isSending = false
+  /** ms; the first marks wait for what follows them. */
+  #sentAt = performance.now()
   #last: Promise<void> = Promise.resolve()
 
   /** `refused`: the call is not ours any more. */
@@ -32,7 +34,11 @@ export class NewsWriter {
   tell(item: NewsItem): void {
     this.#items.push(item)
     if (item[0] === 'end' || (item[0] === 'token' && !this.#hasToken)) this.#sendSoon()
-    else this.#timer ??= setTimeout(() => this.#send(), COALESCE_MS)
+    else {
+      const sinceMs = performance.now() - this.#sentAt
+      if (sinceMs >= COALESCE_MS) this.#sendSoon()
+      else this.#timer ??= setTimeout(() => this.#send(), COALESCE_MS - sinceMs)
+    }
     if (item[0] === 'token') this.#hasToken = true
   }
 
@@ -56,6 +62,7 @@ export class NewsWriter {
     if (this.#items.length === 0) return
     const batch = this.#items
     this.#items = []
+    this.#sentAt = performance.now()
     const index = this.#next
     this.#next += 1
     const { runId, callId } = this.#ticket

@@ -1,15 +1,8 @@
 import { Redis } from 'ioredis'
 import { CaesuraError } from '../core/errors.ts'
+import type { FleetAddress } from '../core/fleet.ts'
 import { DEFAULT_PREFIX, type FleetKeys, fleetKeys } from './keys.ts'
 import { type ScriptName, scripts } from './scripts.ts'
-
-/** Where the fleet's Redis is. */
-export interface FleetAddress {
-  /** `redis://` or `rediss://`. */
-  readonly url: string
-  /** Of all keys; `{caesura}` by default. */
-  readonly prefix?: string
-}
 
 /** A connection with the fleet's scripts, and its keys. */
 export interface FleetRedis {
