@@ -1,6 +1,3 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { Redis } from 'ioredis'
 import { quantile } from 'simple-statistics'
@@ -9,7 +6,8 @@ import type { RunEvent } from '../src/core/event.ts'
 import type { Fleet } from '../src/core/fleet.ts'
 import { connectFleet } from '../src/fleet.ts'
 import { fleetKeys } from '../src/workers/keys.ts'
-import { freePort, kill, startRedis, startVictim, type Victim } from './chaos/processes.ts'
+import { startRedis } from '../test/fixtures/redis.ts'
+import { kill, startVictim, type Victim } from './chaos/processes.ts'
 import { type Faults, type Story, verify } from './chaos/verify.ts'
 
 // Runs over processes that are killed at random: npm run chaos -- --runs 1000 --seed 1 [--json]
@@ -57,10 +55,8 @@ const pipelines = policies.map((policy, index) =>
   }),
 )
 
-const folder = mkdtempSync(join(tmpdir(), 'caesura-chaos-'))
-const port = await freePort()
-let server = await startRedis(port, folder)
-const url = `redis://127.0.0.1:${port}`
+const server = await startRedis()
+const { url } = server
 const keys = fleetKeys()
 const looking = new Redis(url, { maxRetriesPerRequest: null, retryStrategy: () => 50 })
 looking.on('error', () => undefined)
@@ -112,8 +108,7 @@ const bad = table.lost + table.doubled + table.wrongText + table.stuck + table.c
 looking.disconnect()
 await fleet.close()
 for (const { child } of victims) child?.kill('SIGKILL')
-server.kill('SIGKILL')
-rmSync(folder, { recursive: true, force: true })
+await server.stop()
 process.exit(bad === 0 ? 0 : 1)
 
 /** Keeps so many runs alive at once until all have ended. */
@@ -210,9 +205,9 @@ async function restartingRedis(): Promise<void> {
   for (const part of [0.25, 0.5, 0.75]) {
     while (!over && done < RUNS * part) await new Promise((resolve) => setTimeout(resolve, 50))
     if (over) return
-    server.kill('SIGKILL')
+    await server.kill()
     await new Promise((resolve) => setTimeout(resolve, 300 + random() * 700))
-    server = await startRedis(port, folder)
+    await server.restart()
     sums.redisRestarts += 1
   }
 }

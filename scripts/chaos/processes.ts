@@ -1,8 +1,6 @@
-import { type ChildProcess, fork, spawn } from 'node:child_process'
+import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
-import { redisServer } from '../redis-server.ts'
 
 /** A process that is killed and started again. */
 export interface Victim {
@@ -36,38 +34,4 @@ export async function kill(victim: Victim): Promise<string | undefined> {
   await once(child, 'exit')
   victim.id = undefined
   return id
-}
-
-export async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
-}
-
-/** A Redis with an append-only file, so that a killed one comes back with what it had. */
-export async function startRedis(port: number, folder: string): Promise<ChildProcess> {
-  const flags = [
-    '--port',
-    String(port),
-    '--dir',
-    folder,
-    '--save',
-    '',
-    '--appendonly',
-    'yes',
-    '--appendfsync',
-    'everysec',
-  ]
-  const child = spawn(await redisServer(), flags, { stdio: ['ignore', 'pipe', 'ignore'] })
-  await new Promise<void>((resolve, reject) => {
-    child.once('error', reject)
-    child.stdout?.on('data', (text: Buffer) => {
-      if (text.toString().includes('Ready to accept connections')) resolve()
-    })
-  })
-  child.stdout?.resume()
-  return child
 }

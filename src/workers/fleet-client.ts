@@ -69,7 +69,6 @@ export class FleetClient implements Fleet {
       traceId,
       tenant,
       priority,
-      keepText: true,
     }
     const [answer, ofTenant] = await this.redis.call('submit', runId, JSON.stringify(spec), Date.now(), tenant)
     // The more a tenant has running, the later its next run comes; without a tenant runs are served in their order.

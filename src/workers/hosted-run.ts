@@ -90,7 +90,7 @@ export class OwnedRun {
     this.#signals = state?.signals ?? 0
     this.session = new RunSession(
       redis,
-      { runId, epoch: kept.epoch, seq: events.length, kept: texts.keys(), keepText: spec.keepText },
+      { runId, epoch: kept.epoch, seq: events.length, kept: texts.keys() },
       host.retention,
       clock.wall,
     )

@@ -52,7 +52,7 @@ export class RunSession {
 
   constructor(
     redis: FleetRedis,
-    run: { runId: string; epoch: number; seq: number; kept: Iterable<string>; keepText: boolean },
+    run: { runId: string; epoch: number; seq: number; kept: Iterable<string> },
     retention: Retention,
     wall: () => number,
   ) {

@@ -44,7 +44,6 @@ const specSchema = z.strictObject({
   traceId: z.string().regex(/^[0-9a-f]{32}$/),
   tenant: text,
   priority: z.int().min(0),
-  keepText: z.boolean(),
 })
 
 /** What is to be run, as it was submitted. */
@@ -62,8 +61,6 @@ export interface RunSpec {
   readonly tenant: string
   /** Smaller goes first; 0 by default. */
   readonly priority: number
-  /** Keeps the text of inputs and outputs in the record; true by default. */
-  readonly keepText: boolean
 }
 
 const stateSchema = z.strictObject({

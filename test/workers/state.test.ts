@@ -30,7 +30,6 @@ describe('what Redis holds of a run and nobody of this version wrote', () => {
     traceId: '0'.repeat(32),
     tenant: '',
     priority: 0,
-    keepText: true,
   }
   const foreign: Record<string, { spec: string; state?: string }> = {
     'no-json': { spec: 'garbage' },
