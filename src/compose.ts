@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { type Clock, systemClock } from './core/clock.ts'
 import type { Engine, PlannedSignal, RunHandle, StartOptions } from './core/engine.ts'
 import { CaesuraError } from './core/errors.ts'
@@ -9,10 +9,11 @@ import type { OutputLimits } from './core/output-limit.ts'
 import type { Pipeline } from './core/pipeline.ts'
 import { definePipelineWith } from './core/pipeline-schema.ts'
 import type { PolicyCatalogue } from './core/policy.ts'
-import type { Node, RunStore } from './core/ports.ts'
+import type { Node, RunStore, Telemetry } from './core/ports.ts'
 import { priorsOf } from './core/probe.ts'
 import type { RunRecord } from './core/record.ts'
 import { renderKnownStart, renderTemplate } from './core/template.ts'
+import { newTraceId } from './core/trace.ts'
 import { inProcessExecutor } from './executors/in-process.ts'
 import { startRun } from './machines/start-run.ts'
 import { catalogue } from './policies/catalogue.ts'
@@ -38,11 +39,13 @@ export interface EngineSettings {
   readonly clock?: Clock
   /** Numbers from 0 to below 1, for the pauses before retries; `Math.random` by default. */
   readonly random?: () => number
+  /** Makes spans and figures of the runs; none by default. The engine does not close it. */
+  readonly telemetry?: Telemetry
   readonly redis?: never
 }
 
 /** What an engine works with whose runs are hosted by the workers of a fleet. */
-export interface FleetEngineSettings extends Pick<EngineSettings, 'models' | 'store' | 'keepText'> {
+export interface FleetEngineSettings extends Pick<EngineSettings, 'models' | 'store' | 'keepText' | 'telemetry'> {
   /** The fleet's Redis: `redis://host:port`, or `rediss://`. */
   readonly redis: string | FleetAddress
   readonly nodes?: never
@@ -59,7 +62,7 @@ export const definePipeline = (value: unknown): Pipeline => definePipelineWith(c
 export const createEngine = (settings: EngineSettings | FleetEngineSettings): Engine =>
   settings.redis === undefined ? inThisProcess(settings) : onFleet(settings)
 
-function onFleet({ redis, models = {}, store, keepText = false, nodes }: FleetEngineSettings): Engine {
+function onFleet({ redis, models = {}, store, keepText = false, nodes, telemetry }: FleetEngineSettings): Engine {
   const address = typeof redis === 'string' ? { url: redis } : redis
   if (nodes !== undefined)
     throw new CaesuraError(
@@ -75,7 +78,7 @@ function onFleet({ redis, models = {}, store, keepText = false, nodes }: FleetEn
       expected: 'a redis or rediss URL, such as redis://127.0.0.1:6379',
     })
   const keep = (record: RunRecord) => store?.write(keepText ? record : withoutText(record))
-  const engine = fleetEngine({ redis: address, models, keep })
+  const engine = fleetEngine({ redis: address, models, keep, ...(telemetry !== undefined && { telemetry }) })
   async function close(): Promise<void> {
     await engine.close()
     store?.close()
@@ -84,7 +87,7 @@ function onFleet({ redis, models = {}, store, keepText = false, nodes }: FleetEn
 }
 
 function inThisProcess(settings: EngineSettings): Engine {
-  const { nodes, models = {}, store, keepText = false, clock = systemClock, random = Math.random } = settings
+  const { nodes, models = {}, store, keepText = false, clock = systemClock, random = Math.random, telemetry } = settings
   checkNodes(nodes)
   const executor = inProcessExecutor(nodes)
   const estimates = new Estimates((model, node) => priors(store, model, node))
@@ -95,8 +98,19 @@ function inThisProcess(settings: EngineSettings): Engine {
     if (closed) throw new CaesuraError('CAESURA_E_USAGE', 'this engine is closed: it starts no runs any more')
     checkPlacement(pipeline, nodes)
     const runId = options.runId ?? randomUUID()
-    const traceId = randomBytes(16).toString('hex')
-    const journal = new Journal({ runId, pipeline: pipeline.name, traceId }, clock, settings.outputLimits)
+    const { experiment } = options
+    const trace = telemetry?.begin(options.trace) ?? options.trace ?? { traceId: newTraceId() }
+    const journal = new Journal(
+      {
+        runId,
+        pipeline: pipeline.name,
+        stages: pipeline.stages,
+        trace,
+        ...(experiment !== undefined && { experiment }),
+      },
+      clock,
+      settings.outputLimits,
+    )
     const handle = startRun(
       {
         journal,
@@ -120,6 +134,7 @@ function inThisProcess(settings: EngineSettings): Engine {
     )
     const result = handle.result.then((record) => {
       running.delete(stored)
+      telemetry?.runEnded(record)
       store?.write(keepText ? record : withoutText(record))
       return record
     })

@@ -11,7 +11,7 @@ import { FleetClient } from './workers/fleet-client.ts'
 export { type Api, readTokens }
 
 export interface ServingSettings
-  extends Omit<ApiSettings, 'fleet' | 'traceOf' | 'define' | 'pipelineJsonSchema' | 'version'> {
+  extends Omit<ApiSettings, 'fleet' | 'fingerprintOf' | 'define' | 'pipelineJsonSchema' | 'version'> {
   readonly redis: FleetAddress
   /** Lets requests bring a pipeline along; false by default. */
   readonly allowInline?: boolean
@@ -27,9 +27,9 @@ export async function serveFleet({ redis, allowInline = false, ...settings }: Se
       ...(allowInline && { define: definePipeline, pipelineJsonSchema: inlinePipeline() }),
       fleet,
       version,
-      async traceOf(runId) {
+      async fingerprintOf(runId) {
         const spec = await client.hget(keys.run(runId), 'spec')
-        return spec === null ? undefined : (JSON.parse(spec) as { traceId?: string }).traceId
+        return spec === null ? undefined : (JSON.parse(spec) as { fingerprint?: string }).fingerprint
       },
     })
     return {

@@ -97,7 +97,7 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
       callOverHttp(context, { agent, address, loadDeadlineMs, idleDeadlineMs }, ({ begun, signal, openExchange }) => {
         const call: OllamaCall = { agent, address, signal, openExchange, model: request.model }
         const body = JSON.stringify(chatRequest(request))
-        return send(call, { ...chat, body }, (status, headers) =>
+        return send(call, { ...chat, headers: { ...chat.headers, ...request.trace }, body }, (status, headers) =>
           isGood(status) ? streamedAnswer(address, context, begun) : refused(call, status, headers),
         )
       }),

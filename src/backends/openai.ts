@@ -123,8 +123,11 @@ export function openaiBackend(settings: OpenAiSettings): Backend {
                 stream: true,
                 stream_options: { include_usage: true },
               })
-              return await send(call, { ...chat, headers: headersFor(body), body }, (status, headers) =>
-                isGood(status) ? streamedAnswer(address, context, begun) : refused(status, headers, request.model),
+              return await send(
+                call,
+                { ...chat, headers: { ...headersFor(body), ...request.trace }, body },
+                (status, headers) =>
+                  isGood(status) ? streamedAnswer(address, context, begun) : refused(status, headers, request.model),
               )
             } catch (error) {
               throw withoutKey(error, apiKey)

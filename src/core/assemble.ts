@@ -1,6 +1,7 @@
 import { type Nanoseconds, nsToMs } from './clock.ts'
 import type { InterruptEntry, Journal } from './journal.ts'
 import { interruptPhases } from './phases.ts'
+import { policyName } from './policy.ts'
 import type { CallRecord, InterruptRecord, RunRecord } from './record.ts'
 import type { Transcript } from './transcript.ts'
 
@@ -16,15 +17,20 @@ export function assembleRecord(journal: Journal): RunRecord {
     schema: 'caesura.record/1',
     runId: journal.runId,
     pipeline: journal.pipeline,
-    traceId: journal.traceId,
+    traceId: journal.trace.traceId,
+    ...traceOf(journal),
     outcome: end.outcome,
     ...(end.error !== undefined && { error: end.error }),
     ...(end.cancelReason !== undefined && { cancelReason: end.cancelReason }),
     ...(end.answerCall !== undefined && { output: answer(journal.call(end.answerCall), end.outcome) }),
-    startedAt: journal.startedAt.toISOString(),
+    startedAt: new Date(journal.startedUnixMs).toISOString(),
+    startedUnixMs: journal.startedUnixMs,
     durationMs: nsToMs(end.at),
     stages,
     interrupts: journal.interrupts.map((entry) => interruptRecord(entry, journal)),
+    ...(journal.owners.length > 0 && {
+      owners: journal.owners.map(({ from, ...owner }) => ({ ...owner, fromMs: nsToMs(from) })),
+    }),
     cost: {
       generatedTokens: sum((stage) => stage.tokens.generated),
       wastedTokens: sum((stage) => stage.tokens.wasted),
@@ -33,6 +39,16 @@ export function assembleRecord(journal: Journal): RunRecord {
     },
   }
 }
+
+const traceOf = ({ run: { trace, experiment } }: Journal): Partial<RunRecord> => ({
+  ...(trace.parentSpanId !== undefined && { parentSpanId: trace.parentSpanId }),
+  ...(trace.state !== undefined && { traceState: trace.state }),
+  ...(trace.sampled !== undefined && { sampled: trace.sampled }),
+  ...(experiment !== undefined && { experiment }),
+})
+
+/** Sentence ends of one call that a record tells. */
+const MOST_SENTENCE_ENDS = 32
 
 /** What stood of the answer; after a failure or a cancel, what had come. */
 const answer = (call: Transcript, outcome: RunRecord['outcome']): string =>
@@ -52,13 +68,23 @@ function callRecord(call: Transcript, journal: Journal): CallRecord {
   const firstTokenMs = at(ledger.at('first-token'))
   const lastTokenMs = at(ledger.at('last-token'))
   const { totalNs, loadNs, prefillNs, decodeNs } = end?.server ?? {}
+  const { stop: _, ...options } = request.options
+  const policy = journal.run.stages?.find(({ id }) => id === request.stage)?.policy
+  // Who does not trace does not pay for it.
+  const sentenceEnds = journal.trace.sampled ? call.sentenceEnds(MOST_SENTENCE_ENDS) : []
+  const { name, backend, address, process } = call.place ?? {}
   return {
     id: request.stage,
     callId: request.callId,
     attempt: request.attempt,
-    ...(call.node !== undefined && { node: call.node }),
-    ...(call.backend !== undefined && { backend: call.backend }),
+    ...(name !== undefined && { node: name }),
+    ...(backend !== undefined && { backend }),
+    ...(address !== undefined && { address }),
     model: request.model,
+    ...(Object.keys(options).length > 0 && { options }),
+    ...(policy !== undefined && { policy: policyName(policy) }),
+    ...(call.retryOf !== undefined && { retryOf: call.retryOf }),
+    ...(process !== undefined && { process }),
     settlement: call.settlement ?? 'aborted',
     ...(end?.error !== undefined && { error: end.error }),
     ...(end?.finishReason !== undefined && { finishReason: end.finishReason }),
@@ -77,6 +103,7 @@ function callRecord(call: Transcript, journal: Journal): CallRecord {
     wastedSlotMs: slotAt === undefined ? 0 : nsToMs(Math.max(0, slotFreeAt - Math.max(slotAt, wastedSince ?? slotAt))),
     ...(call.warmed !== undefined && { warmed: call.warmed }),
     marks: ledger.toArray().map((mark) => ({ name: mark.name, ms: nsToMs(mark.at) })),
+    ...(sentenceEnds.length > 0 && { sentenceEnds: sentenceEnds.map(nsToMs) }),
     ...(end?.server !== undefined && {
       server: {
         ...(totalNs !== undefined && { totalMs: nsToMs(totalNs) }),

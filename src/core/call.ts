@@ -1,6 +1,7 @@
 import type { Clock, Nanoseconds } from './clock.ts'
 import type { ErrorSummary } from './errors.ts'
 import type { MarkName } from './ledger.ts'
+import type { TraceHeaders } from './trace.ts'
 
 export interface ChatMessage {
   readonly role: 'system' | 'user' | 'assistant'
@@ -51,6 +52,8 @@ export interface CallRequest {
   readonly node?: string
   /** Where something was done ahead for it: chosen first among the nodes that have a slot free. */
   readonly warmNode?: string
+  /** For servers that trace; absent where nobody does. */
+  readonly trace?: TraceHeaders
 }
 
 /** What decides which nodes may take a call. */

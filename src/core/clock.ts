@@ -13,7 +13,7 @@ export const nsToMs = (ns: Nanoseconds): number => ns / NS_PER_MS
 export interface Clock {
   /** Monotonic nanoseconds since an origin of the clock's own. Whole, and exact for 104 days. */
   now(): Nanoseconds
-  /** The wall clock: ms since 1970. For people and for other processes; never for a duration. */
+  /** The wall clock: ms since 1970, with fractions; of one piece with `now`, so it does not jump. For people and for other processes; never for a duration. */
   wall(): number
   /** Calls `wake` once, not before `at` (on `now`'s scale). Returns what withdraws the timer. */
   schedule(at: Nanoseconds, wake: () => void): () => void
@@ -25,7 +25,7 @@ const LONGEST_TIMEOUT_MS = 2_147_483_647
 
 export const systemClock: Clock = {
   now: () => Number(process.hrtime.bigint() - origin),
-  wall: () => Date.now(),
+  wall: () => performance.timeOrigin + performance.now(),
   schedule(at, wake) {
     let timer: NodeJS.Timeout
     // setTimeout counts whole ms from the event loop's last tick, so it may fire early: look again until the instant has come.

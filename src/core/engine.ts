@@ -1,6 +1,7 @@
 import type { RunEvent } from './event.ts'
 import type { Pipeline } from './pipeline.ts'
-import type { RunRecord } from './record.ts'
+import type { ExperimentArm, RunRecord } from './record.ts'
+import type { TraceContext } from './trace.ts'
 
 /** A signal that is known before the run starts, as `--interrupt` gives it. Comes at most once. */
 export interface PlannedSignal {
@@ -20,6 +21,10 @@ export interface StartOptions {
   readonly signal?: AbortSignal
   /** Made by default. */
   readonly runId?: string
+  /** The trace that the run is to be part of; a new one by default. */
+  readonly trace?: TraceContext
+  /** The arm of an experiment that it was assigned to: named in its record and its spans. */
+  readonly experiment?: ExperimentArm
 }
 
 /** What became of a signal. */

@@ -13,8 +13,8 @@ export interface FleetAddress {
 
 /** What is said of a run when it is submitted, beside what `Engine.start` takes. */
 export interface SubmitOptions extends Omit<StartOptions, 'signal'> {
-  /** 32 hex digits; made by default. */
-  readonly traceId?: string
+  /** Tells what was asked under one run id apart. */
+  readonly fingerprint?: string
   /** Whom it counts for: the next run of one that has many waits behind those of one that has few. Nobody by default. */
   readonly tenant?: string
   /** Smaller goes first; 0 by default. */

@@ -5,7 +5,9 @@ import type { ErrorSummary } from './errors.ts'
 import type { RunEvent, RunEventBody } from './event.ts'
 import { EventLog } from './event-log.ts'
 import { OutputAllowance, type OutputLimits } from './output-limit.ts'
-import type { RunRecord } from './record.ts'
+import type { Stage } from './pipeline.ts'
+import type { ExperimentArm, ProcessRecord, RunRecord } from './record.ts'
+import type { TraceContext } from './trace.ts'
 import { type GeneratedText, Transcript, type TranscriptState } from './transcript.ts'
 
 /** What is known of one interrupt. Instants are ns from the run's start. */
@@ -38,12 +40,31 @@ export interface InterruptEntry {
   ticket?: number
 }
 
+/** Which run it is. */
+export interface RunIdentity {
+  readonly runId: string
+  /** The name of its pipeline. */
+  readonly pipeline: string
+  /** Of the pipeline: the record names their policies. */
+  readonly stages?: readonly Stage[]
+  readonly trace: TraceContext
+  readonly experiment?: ExperimentArm
+}
+
+/** A process that hosts the run, or did. */
+export interface RunOwner extends ProcessRecord {
+  /** ns from the run's start. */
+  readonly from: Nanoseconds
+}
+
 /** A journal without its events and texts, as plain JSON: what another owner needs to go on with the run. */
 export interface JournalState {
   /** ms since 1970, with fractions. */
   readonly startedAt: number
   readonly calls: readonly TranscriptState[]
   readonly interrupts: readonly Omit<InterruptEntry, 'answer'>[]
+  /** Those who hosted it so far. */
+  readonly owners: readonly RunOwner[]
 }
 
 /** A journal as it was kept. */
@@ -66,34 +87,26 @@ export interface RunEnd {
 
 /** Everything that happens in one run, in memory: the one source of its record, its spans and its figures. */
 export class Journal {
-  readonly runId: string
-  readonly pipeline: string
-  readonly traceId: string
-  readonly startedAt: Date
+  readonly run: RunIdentity
+  /** ms since 1970, with fractions. */
+  readonly startedUnixMs: number
   readonly log: EventLog
   /** What the calls of this run may still generate. */
   readonly allowance: OutputAllowance
   readonly calls = new Map<string, Transcript>()
   readonly interrupts: InterruptEntry[] = []
+  /** Empty in a process of its own. */
+  readonly owners: RunOwner[] = []
   #end: (RunEnd & { readonly at: Nanoseconds }) | undefined
   readonly #clock: Clock
   readonly #origin: Nanoseconds
-  readonly #startedAtMs: number
 
   /** `kept`: of a run that goes on here. Its time goes on too, by the wall clock, and never back before its last event. */
-  constructor(
-    run: { runId: string; pipeline: string; traceId: string },
-    clock: Clock,
-    limits?: Partial<OutputLimits>,
-    kept?: KeptJournal,
-  ) {
-    this.runId = run.runId
-    this.pipeline = run.pipeline
-    this.traceId = run.traceId
+  constructor(run: RunIdentity, clock: Clock, limits?: Partial<OutputLimits>, kept?: KeptJournal) {
+    this.run = run
     this.#clock = clock
-    this.#startedAtMs = kept?.state.startedAt ?? clock.wall()
-    this.startedAt = new Date(this.#startedAtMs)
-    const elapsedMs = kept === undefined ? 0 : Math.max(clock.wall() - this.#startedAtMs, kept.events.at(-1)?.ms ?? 0)
+    this.startedUnixMs = kept?.state.startedAt ?? clock.wall()
+    const elapsedMs = kept === undefined ? 0 : Math.max(clock.wall() - this.startedUnixMs, kept.events.at(-1)?.ms ?? 0)
     this.#origin = clock.now() - msToNs(elapsedMs)
     this.log = new EventLog(run.runId, kept?.events)
     this.allowance = new OutputAllowance(limits)
@@ -104,13 +117,27 @@ export class Journal {
       this.calls.set(state.request.callId, call)
     }
     this.interrupts.push(...(kept?.state.interrupts ?? []).map((entry) => ({ ...entry })))
+    this.owners.push(...(kept?.state.owners ?? []))
+  }
+
+  get runId(): string {
+    return this.run.runId
+  }
+
+  get pipeline(): string {
+    return this.run.pipeline
+  }
+
+  get trace(): TraceContext {
+    return this.run.trace
   }
 
   get state(): JournalState {
     return {
-      startedAt: this.#startedAtMs,
+      startedAt: this.startedUnixMs,
       calls: [...this.calls.values()].map((call) => call.state),
       interrupts: this.interrupts.map(({ answer: _, ...entry }) => entry),
+      owners: this.owners,
     }
   }
 
@@ -135,6 +162,11 @@ export class Journal {
 
   tell(body: RunEventBody): void {
     this.log.append(nsToMs(this.now()), body)
+  }
+
+  /** This process hosts the run from now on. */
+  own(owner: ProcessRecord): void {
+    this.owners.push({ ...owner, from: this.now() })
   }
 
   openCall(request: CallRequest): Transcript {

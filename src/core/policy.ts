@@ -42,6 +42,10 @@ export interface Policy {
   readonly limit?: number
 }
 
+/** A policy in few words, as spans, metrics and records name it: its preset, or trigger, response and carry. */
+export const policyName = ({ preset, trigger, response, carry }: Policy): string =>
+  preset ?? `${trigger.name} ${response.name} ${carry}`
+
 interface Definition<P> {
   readonly name: string
   /** One line for `caesura policies`: what it does, and what it costs. */

@@ -1,7 +1,8 @@
 import type { CallEnd, CallObserver, CallRequest, GenerateContext, NodeWish, PrefillRequest } from './call.ts'
 import type { Clock } from './clock.ts'
 import type { ProbeKey, ProbeResult } from './probe.ts'
-import type { RunRecord } from './record.ts'
+import type { ProcessRecord, RunRecord } from './record.ts'
+import type { TraceContext } from './trace.ts'
 
 /** A model that a server has. */
 export interface ModelInfo {
@@ -58,10 +59,20 @@ export interface Node {
   readonly models?: readonly string[]
 }
 
+/** Where a call is made. */
+export interface CallPlace {
+  /** Of the node. */
+  readonly name: string
+  readonly backend: string
+  readonly address?: string
+  /** The stage worker; absent where the call is made in the run's own process. */
+  readonly process?: ProcessRecord
+}
+
 /** What the executor tells of a call beside what the backend tells. */
 export interface ExecutionObserver extends CallObserver {
   /** A slot of this node is ours; the call is about to be sent. */
-  placed(node: { name: string; backend: string; address?: string }): void
+  placed(place: CallPlace): void
 }
 
 /** What became of what was to be done ahead for a call. */
@@ -86,6 +97,19 @@ export interface Executor {
    * node, or the signal is aborted. Never rejects.
    */
   prefill(wish: NodeWish, request: PrefillRequest, signal: AbortSignal): Promise<WarmOutcome>
+  close(): Promise<void>
+}
+
+/** Makes spans and figures of runs. Never throws, and never keeps a run waiting. */
+export interface Telemetry {
+  /**
+   * The trace of a run to come: that of `parent` where one asked for the run, else a new one. Decides whether its spans are sent (head
+   * sampling), where the parent has not.
+   */
+  begin(parent?: TraceContext): TraceContext
+  /** A run has ended: this is all that is known of it. */
+  runEnded(record: RunRecord): void
+  /** Sends what waits, within a bounded time, and ends. */
   close(): Promise<void>
 }
 

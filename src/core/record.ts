@@ -5,6 +5,26 @@ const ms = z.number()
 const count = z.int().min(0)
 const errorSummary = z.strictObject({ code: z.string(), message: z.string() })
 
+/** A process of a fleet that had a part in the run. */
+export const processSchema = z.strictObject({
+  /** As its spans name it, such as `caesura-stages`. */
+  service: z.string(),
+  /** Tells the processes of one service apart. */
+  instance: z.string(),
+  /** How far its machine's wall clock was ahead of the fleet's, and how far off its instants in this record may be, ms. */
+  clock: z.strictObject({ offsetMs: ms, errorMs: ms }).optional(),
+})
+export type ProcessRecord = z.infer<typeof processSchema>
+
+/** The arm of an experiment that the run was assigned to. */
+export const experimentSchema = z.strictObject({
+  name: z.string().min(1).max(200),
+  arm: z.string().min(1).max(200),
+  /** The unit that was assigned: all its runs have the same arm. */
+  session: z.string().min(1).max(200).optional(),
+})
+export type ExperimentArm = z.infer<typeof experimentSchema>
+
 export const phaseNames = [
   'decide', // the engine's own time: interrupt → first commands, and old call settled → next call handed over
   'drain', // the old call runs on because the policy lets it
@@ -39,7 +59,27 @@ export const callRecordSchema = z.strictObject({
   /** Absent when the call settled before it had a slot. */
   node: z.string().optional(),
   backend: z.string().optional(),
+  /** Host and port of the model server, or a file. */
+  address: z.string().optional(),
   model: z.string(),
+  /** What steered sampling; absent where all of it was left to the server. */
+  options: z
+    .strictObject({
+      temperature: z.number(),
+      maxTokens: z.number(),
+      seed: z.number(),
+      topK: z.number(),
+      topP: z.number(),
+      contextTokens: z.number(),
+    })
+    .partial()
+    .optional(),
+  /** The policy of the boundary behind it: its preset, or trigger, response and carry. */
+  policy: z.string().optional(),
+  /** The call that failed and whose place it took. */
+  retryOf: z.string().optional(),
+  /** The stage worker that made it; absent where it was made in the run's own process. */
+  process: processSchema.optional(),
   settlement: z.enum(['completed', 'drained', 'aborted', 'withdrawn', 'failed']),
   error: errorSummary.optional(),
   finishReason: z.enum(['stop', 'length']).optional(),
@@ -74,6 +114,8 @@ export const callRecordSchema = z.strictObject({
     })
     .optional(),
   marks: z.array(z.strictObject({ name: z.string(), ms })),
+  /** When the token came that showed a sentence to be over: of the first 32. Absent where none did. */
+  sentenceEnds: z.array(ms).max(32).optional(),
   /** The server's own durations, where it reported them. */
   server: z
     .strictObject({ totalMs: ms.optional(), loadMs: ms.optional(), prefillMs: ms.optional(), decodeMs: ms.optional() })
@@ -110,6 +152,15 @@ export const recordSchema = z.strictObject({
   pipeline: z.string(),
   /** 32 hex digits: the trace that the run's spans belong to. */
   traceId: z.string().regex(/^[0-9a-f]{32}$/),
+  /** The span that asked for the run. */
+  parentSpanId: z
+    .string()
+    .regex(/^[0-9a-f]{16}$/)
+    .optional(),
+  traceState: z.string().optional(),
+  /** Whether spans are sent of it; absent where nobody traced. */
+  sampled: z.boolean().optional(),
+  experiment: experimentSchema.optional(),
   outcome: z.enum(['completed', 'cancelled', 'failed']),
   /** Why, with `failed` and `cancelled`. */
   error: errorSummary.optional(),
@@ -117,9 +168,13 @@ export const recordSchema = z.strictObject({
   /** The answer: the text of the last stage that stood. Absent where text is not kept. */
   output: z.string().optional(),
   startedAt: z.iso.datetime(),
+  /** The same in ms since 1970, with fractions: the zero of all other times. */
+  startedUnixMs: ms.optional(),
   durationMs: ms,
   stages: z.array(callRecordSchema),
   interrupts: z.array(interruptRecordSchema),
+  /** Who hosted the run, in order, and from when on. Absent in a process of its own. */
+  owners: z.array(processSchema.extend({ fromMs: ms })).optional(),
   cost: z.strictObject({ generatedTokens: count, wastedTokens: count, slotMs: ms, wastedSlotMs: ms }),
 })
 export type RunRecord = z.infer<typeof recordSchema>

@@ -2,7 +2,8 @@ import type { CallEnd, CallRequest, Settlement } from './call.ts'
 import type { Nanoseconds } from './clock.ts'
 import type { ErrorSummary } from './errors.ts'
 import { Ledger, type Mark } from './ledger.ts'
-import type { WarmOutcome } from './ports.ts'
+import type { CallPlace, WarmOutcome } from './ports.ts'
+import { SentenceScanner } from './sentence.ts'
 
 /** What was generated, and when. Plain JSON. */
 export interface GeneratedText {
@@ -23,8 +24,8 @@ export interface TranscriptState {
   readonly triggered: boolean
   readonly held: boolean
   readonly passed?: Transcript['passed']
-  readonly node?: string
-  readonly backend?: string
+  readonly place?: CallPlace
+  readonly retryOf?: string
   readonly end?: CallEnd
   readonly settlement?: Settlement
   readonly warmed?: Transcript['warmed']
@@ -35,8 +36,10 @@ export interface TranscriptState {
 export class Transcript {
   readonly request: CallRequest
   readonly ledger: Ledger
-  node?: string
-  backend?: string
+  /** Once it has a slot. */
+  place?: CallPlace
+  /** The call that failed and whose place it took. */
+  retryOf?: string
   end?: CallEnd
   settlement?: Settlement
   /** What was done ahead for the next stage while this call ran. */
@@ -83,7 +86,7 @@ export class Transcript {
 
   get state(): TranscriptState {
     const { request, ledger, interrupted, listening, triggered, held } = this
-    const { passed, node, backend, end, settlement, warmed, scope } = this
+    const { passed, place, retryOf, end, settlement, warmed, scope } = this
     return {
       request,
       marks: ledger.toArray(),
@@ -93,8 +96,8 @@ export class Transcript {
       triggered,
       held: held !== undefined,
       ...(passed !== undefined && { passed }),
-      ...(node !== undefined && { node }),
-      ...(backend !== undefined && { backend }),
+      ...(place !== undefined && { place }),
+      ...(retryOf !== undefined && { retryOf }),
       ...(end !== undefined && { end }),
       ...(settlement !== undefined && { settlement }),
       ...(warmed !== undefined && { warmed }),
@@ -108,6 +111,23 @@ export class Transcript {
 
   get text(): string {
     return this.#text
+  }
+
+  /** The node that it has a slot of. */
+  get node(): string | undefined {
+    return this.place?.name
+  }
+
+  /** When the pieces came that showed a sentence to be over, ns from the run's start: at most `most`. Reads all of the text. */
+  sentenceEnds(most: number): Nanoseconds[] {
+    const scanner = new SentenceScanner()
+    const ends: Nanoseconds[] = []
+    for (let [index, from] = [0, 0]; index < this.#ends.length && ends.length < most; index++) {
+      const to = this.#ends[index]!
+      if (scanner.feed(this.#text.slice(from, to)) > 0) ends.push(this.#times[index]!)
+      from = to
+    }
+    return ends
   }
 
   /** Pieces received: one a token for most servers. */

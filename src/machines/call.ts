@@ -64,9 +64,8 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
         signal: controller.signal,
         observer: {
           mark: (name, at) => ledger.set(name, at === undefined ? journal.now() : journal.fromClock(at)),
-          placed: ({ name, backend }) => {
-            transcript.node = name
-            transcript.backend = backend
+          placed: (place) => {
+            transcript.place = place
             warming.placed()
           },
           token: (text, when) => {

@@ -1,4 +1,5 @@
 import type { CallRequest } from '../core/call.ts'
+import { headersOf } from '../core/trace.ts'
 import type { Transcript } from '../core/transcript.ts'
 import type { RunEnvironment } from './environment.ts'
 
@@ -7,7 +8,8 @@ export function openCall({ journal }: RunEnvironment, request: Omit<CallRequest,
   let attempt = 1
   while (journal.calls.has(`${request.stage}.${attempt}`)) attempt += 1
   const callId = `${request.stage}.${attempt}`
-  const transcript = journal.openCall({ ...request, callId, attempt })
+  const trace = headersOf(journal.trace, journal.runId, callId)
+  const transcript = journal.openCall({ ...request, callId, attempt, ...(trace !== undefined && { trace }) })
   journal.tell({ type: 'stage-start', stage: request.stage, callId, attempt, model: request.model })
   return transcript
 }
@@ -23,6 +25,7 @@ export function openNextAttempt(environment: RunEnvironment, failedId: string, f
   failed.withdraw()
   if (failed.text !== '') journal.tell({ type: 'output-withdraw', stage, callId: failedId })
   const next = openCall(environment, fallback === undefined ? failed.request : aimedAt(environment, failed, fallback))
+  next.retryOf = failedId
   if (failed.scope !== undefined) next.scope = failed.scope
   next.interrupted = failed.interrupted
   next.listening = failed.listening

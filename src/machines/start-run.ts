@@ -68,7 +68,8 @@ export function startRun(environment: RunEnvironment, cancelSignal?: AbortSignal
   const cancelBySignal = () =>
     cancel(String(cancelSignal?.reason instanceof Error ? cancelSignal.reason.message : cancelSignal?.reason))
 
-  if (persisted === undefined) journal.tell({ type: 'run-start', pipeline: journal.pipeline, traceId: journal.traceId })
+  if (persisted === undefined)
+    journal.tell({ type: 'run-start', pipeline: journal.pipeline, traceId: journal.trace.traceId })
   actor.start()
   if (persisted === undefined) actor.send({ type: 'start' })
   withdrawPlanned = planRunSignals(environment, (input) => actor.send({ type: 'signal', ...input }))
@@ -77,7 +78,7 @@ export function startRun(environment: RunEnvironment, cancelSignal?: AbortSignal
 
   return {
     runId: journal.runId,
-    traceId: journal.traceId,
+    traceId: journal.trace.traceId,
     events: { [Symbol.asyncIterator]: () => journal.log.after(0) },
     eventsAfter: (seq) => journal.log.after(seq),
     interrupt: (signal = {}) => {

@@ -1,10 +1,11 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { PlannedSignal, SignalAnswer } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { RunEvent } from '../core/event.ts'
 import type { Fleet, FleetAddress, FleetNode, FleetRun, RunFilter, SubmitOptions } from '../core/fleet.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { recordSchema } from '../core/record.ts'
+import { newTraceId } from '../core/trace.ts'
 import { Inbox } from './inbox.ts'
 import { readNodes } from './node-directory.ts'
 import { type FleetRedis, openFleetRedis } from './redis.ts'
@@ -58,7 +59,7 @@ export class FleetClient implements Fleet {
         received: runId,
       })
     }
-    const { traceId = randomBytes(16).toString('hex') } = options
+    const { trace = { traceId: newTraceId() }, experiment, fingerprint } = options
     const spec: RunSpec = {
       version: FLEET_VERSION,
       pipeline,
@@ -66,7 +67,9 @@ export class FleetClient implements Fleet {
       vars,
       models,
       signals: signals.map((signal): PlannedSignal => ({ ...signal })),
-      traceId,
+      trace,
+      ...(experiment !== undefined && { experiment }),
+      ...(fingerprint !== undefined && { fingerprint }),
       tenant,
       priority,
     }
@@ -75,7 +78,7 @@ export class FleetClient implements Fleet {
     const place = tenant === '' ? priority : priority + Number(ofTenant ?? 0)
     // Whoever submitted it before may have died before it had a ticket.
     if (answer === 'ok' || (await this.#isWaiting(runId))) await this.#tickets.addRun(runId, place)
-    return { runId, traceId, isNew: answer === 'ok' }
+    return { runId, traceId: answer === 'ok' ? trace.traceId : await this.#traceIdOf(runId), isNew: answer === 'ok' }
   }
 
   async read(runId: string): Promise<FleetRun> {
@@ -156,6 +159,12 @@ export class FleetClient implements Fleet {
     this.#inbox.close()
     await this.#tickets.close()
     this.redis.close()
+  }
+
+  /** Of a run that was there before. */
+  async #traceIdOf(runId: string): Promise<string> {
+    const spec = await this.redis.client.hget(this.redis.keys.run(runId), 'spec')
+    return spec === null ? '' : traceIdIn(spec)
   }
 
   async #isWaiting(runId: string): Promise<boolean> {
@@ -256,6 +265,15 @@ function runOf(runId: string, fields: readonly (string | null)[]): FleetRun | un
 function readRecord(record: string): Pick<FleetRun, 'record' | 'dead'> {
   const read = recordSchema.safeParse(JSON.parse(record))
   return read.success ? { record: read.data } : { dead: 'its record is of another version' }
+}
+
+/** '' where another version wrote it. */
+function traceIdIn(spec: string): string {
+  try {
+    return (JSON.parse(spec) as RunSpec).trace.traceId
+  } catch {
+    return ''
+  }
 }
 
 /** A run whose spec is unreadable is listed all the same. */

@@ -1,4 +1,5 @@
 import { type Clock, type Nanoseconds, nsToMs, systemClock } from '../core/clock.ts'
+import type { ProcessRecord } from '../core/record.ts'
 import type { FleetRedis } from './redis.ts'
 
 const SAMPLES = 7
@@ -15,6 +16,13 @@ export interface FleetClock extends Clock {
   /** How far off the scale may be, ms. */
   readonly errorMs: number
 }
+
+/** A process as records name it, with how far its clocks may be off. */
+export const processOf = (service: string, instance: string, clock: FleetClock): ProcessRecord => ({
+  service,
+  instance,
+  clock: { offsetMs: Date.now() - clock.wall(), errorMs: clock.errorMs },
+})
 
 /** Estimates the offset from the quickest of a few round trips (Cristian 1989). */
 export async function fleetClock({ client }: FleetRedis, base: Clock = systemClock): Promise<FleetClock> {

@@ -1,10 +1,12 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import type { Engine, RunHandle, StartOptions } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { RunEvent } from '../core/event.ts'
 import type { FleetAddress } from '../core/fleet.ts'
 import type { Pipeline } from '../core/pipeline.ts'
+import type { Telemetry } from '../core/ports.ts'
 import type { RunRecord } from '../core/record.ts'
+import { newTraceId } from '../core/trace.ts'
 
 export interface FleetEngineSettings {
   readonly redis: FleetAddress
@@ -12,13 +14,15 @@ export interface FleetEngineSettings {
   readonly models?: Readonly<Record<string, string>>
   /** Called with the record of each run that ended. */
   keep?(record: RunRecord): void
+  /** Decides here whether the spans of a run are sent; its workers send them. */
+  readonly telemetry?: Telemetry
 }
 
 /**
  * An engine whose runs are hosted by the workers of a fleet: a run goes on when this process ends without `close`. What fails on
  * the way to Redis (`CAESURA_E_REDIS`) rejects `result`, `events` and `interrupt`.
  */
-export function fleetEngine({ redis, models = {}, keep }: FleetEngineSettings): Engine {
+export function fleetEngine({ redis, models = {}, keep, telemetry }: FleetEngineSettings): Engine {
   // BullMQ takes a tenth of a second to load: only who has a fleet pays for it.
   const opened = import('./fleet-client.ts').then(({ FleetClient }) => FleetClient.open(redis))
   opened.catch(() => undefined)
@@ -28,9 +32,9 @@ export function fleetEngine({ redis, models = {}, keep }: FleetEngineSettings): 
   function start(pipeline: Pipeline, { signal, ...options }: StartOptions): RunHandle {
     if (closed) throw new CaesuraError('CAESURA_E_USAGE', 'this engine is closed: it starts no runs any more')
     const { runId = randomUUID() } = options
-    const traceId = randomBytes(16).toString('hex')
+    const trace = telemetry?.begin(options.trace) ?? options.trace ?? { traceId: newTraceId() }
     const submitted = opened.then(async (client) => {
-      await client.submit(pipeline, { ...options, runId, traceId, models })
+      await client.submit(pipeline, { ...options, runId, trace, models })
       return client
     })
     const cancel = (reason?: string) =>
@@ -61,7 +65,7 @@ export function fleetEngine({ redis, models = {}, keep }: FleetEngineSettings): 
     result.catch(() => undefined)
     const handle: RunHandle = {
       runId,
-      traceId,
+      traceId: trace.traceId,
       events: { [Symbol.asyncIterator]: () => eventsAfter(0) },
       eventsAfter,
       interrupt: async (asked) => (await submitted).interrupt(runId, asked),

@@ -3,6 +3,8 @@ import type { Estimates } from '../core/estimates.ts'
 import type { RunEvent } from '../core/event.ts'
 import { Journal } from '../core/journal.ts'
 import type { PolicyCatalogue } from '../core/policy.ts'
+import type { Telemetry } from '../core/ports.ts'
+import type { ProcessRecord } from '../core/record.ts'
 import { renderKnownStart, renderTemplate } from '../core/template.ts'
 import type { GeneratedText } from '../core/transcript.ts'
 import { type HostedRun, startRun } from '../machines/start-run.ts'
@@ -25,6 +27,9 @@ export interface Host {
   readonly catalogue: PolicyCatalogue
   readonly retention: Retention
   readonly inbox: string
+  /** This process, as the records of its runs name it. */
+  process(): ProcessRecord
+  readonly telemetry?: Telemetry
 }
 
 /** What a signal in Redis says: what is asked, and who waits for the answer. */
@@ -95,12 +100,20 @@ export class OwnedRun {
       clock.wall,
     )
     const journal = new Journal(
-      { runId, pipeline: spec.pipeline.name, traceId: spec.traceId },
+      {
+        runId,
+        pipeline: spec.pipeline.name,
+        stages: spec.pipeline.stages,
+        // Where nobody who submits traces, each owner comes to the same decision.
+        trace: spec.trace.sampled === undefined ? (host.telemetry?.begin(spec.trace) ?? spec.trace) : spec.trace,
+        ...(spec.experiment !== undefined && { experiment: spec.experiment }),
+      },
       clock,
       undefined,
       state && { state: state.journal, events, texts },
     )
     this.#journal = journal
+    journal.own(host.process())
     journal.log.noteDelivered(state?.delivered ?? 0)
     this.#executor = new QueueExecutor({
       session: this.session,

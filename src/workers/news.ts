@@ -1,9 +1,10 @@
 import type { CallEnd } from '../core/call.ts'
 import type { MarkName } from '../core/ledger.ts'
+import type { CallPlace } from '../core/ports.ts'
 
 /** What the worker of a call tells its run. Instants are ms on the fleet's clock. */
 export type NewsItem =
-  | readonly ['placed', { readonly name: string; readonly backend: string; readonly address?: string }]
+  | readonly ['placed', CallPlace]
   | readonly ['mark', MarkName, number]
   | readonly ['token', number, string]
   | readonly ['end', CallEnd]

@@ -3,8 +3,9 @@ import { CaesuraError } from '../core/errors.ts'
 import { Estimates } from '../core/estimates.ts'
 import type { FleetAddress } from '../core/fleet.ts'
 import type { PolicyCatalogue } from '../core/policy.ts'
+import type { Telemetry } from '../core/ports.ts'
 import { putAside, putRunAside } from './dead.ts'
-import { fleetClock } from './fleet-clock.ts'
+import { fleetClock, processOf } from './fleet-clock.ts'
 import { type Host, OwnedRun, type SignalPayload } from './hosted-run.ts'
 import { Inbox } from './inbox.ts'
 import { RUNS_QUEUE } from './keys.ts'
@@ -22,6 +23,10 @@ export interface PipelineWorkerSettings {
   /** Runs at once; 500 by default. */
   readonly runs?: number
   readonly retention?: Partial<Retention>
+  /** Makes spans and figures of the runs that end here; none by default. */
+  readonly telemetry?: Telemetry
+  /** By which records and spans name this process; `caesura-pipelines` by default. */
+  readonly service?: string
   /** Hears what an operator should know. */
   log?(line: string): void
 }
@@ -58,6 +63,8 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     catalogue: settings.catalogue,
     retention: { ...defaultRetention, ...settings.retention },
     inbox: inbox.id,
+    process: () => processOf(settings.service ?? 'caesura-pipelines', inbox.id, clock),
+    ...(settings.telemetry !== undefined && { telemetry: settings.telemetry }),
   }
   const { log = () => undefined } = settings
   const owned = new Map<string, OwnedRun>()
@@ -105,7 +112,10 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
       // What came in between is in the inbox only for a run that was ours already.
       if (epoch > 1 || Number(signals) > 0) await run.catchUp()
       const end = await run.session.end
-      if ('record' in end) return { runId, outcome: end.record.outcome }
+      if ('record' in end) {
+        settings.telemetry?.runEnded(end.record)
+        return { runId, outcome: end.record.outcome }
+      }
       run.leave(end.lost)
       if (!stopping) {
         log(`run ${runId}: ${end.lost}`)

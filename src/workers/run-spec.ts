@@ -3,10 +3,12 @@ import type { PlannedSignal } from '../core/engine.ts'
 import { CaesuraError, type ErrorPlace } from '../core/errors.ts'
 import type { JournalState } from '../core/journal.ts'
 import type { Pipeline } from '../core/pipeline.ts'
+import { type ExperimentArm, experimentSchema } from '../core/record.ts'
+import type { TraceContext } from '../core/trace.ts'
 import type { PersistedRun } from '../machines/start-run.ts'
 
 /** Rises when what is kept in Redis changes its form: another version is refused, never guessed at. */
-export const FLEET_VERSION = 1
+export const FLEET_VERSION = 2
 
 const text = z.string()
 const planned = z.looseObject({
@@ -41,7 +43,18 @@ const specSchema = z.strictObject({
   vars: z.record(text, text),
   models: z.record(text, text),
   signals: z.array(planned),
-  traceId: z.string().regex(/^[0-9a-f]{32}$/),
+  trace: z.strictObject({
+    traceId: z.string().regex(/^[0-9a-f]{32}$/),
+    parentSpanId: z
+      .string()
+      .regex(/^[0-9a-f]{16}$/)
+      .optional(),
+    sampled: z.boolean().optional(),
+    state: text.optional(),
+    baggage: text.optional(),
+  }),
+  experiment: experimentSchema.optional(),
+  fingerprint: text.optional(),
   tenant: text,
   priority: z.int().min(0),
 })
@@ -55,8 +68,10 @@ export interface RunSpec {
   /** Alias → the model's name as the servers know it. */
   readonly models: Readonly<Record<string, string>>
   readonly signals: readonly PlannedSignal[]
-  /** 32 hex digits. */
-  readonly traceId: string
+  readonly trace: TraceContext
+  readonly experiment?: ExperimentArm
+  /** Tells what was asked under one run id apart. */
+  readonly fingerprint?: string
   /** Whom it counts for when runs wait; '' for nobody. */
   readonly tenant: string
   /** Smaller goes first; 0 by default. */
@@ -70,6 +85,7 @@ const stateSchema = z.strictObject({
     startedAt: z.number(),
     calls: z.array(z.looseObject({})),
     interrupts: z.array(z.looseObject({})),
+    owners: z.array(z.looseObject({})),
   }),
   planned: z.array(planned),
   signals: z.int().min(0),

@@ -1,6 +1,7 @@
 import type { CallEnd, CallRequest } from '../core/call.ts'
 import { CallCancelled, summarize } from '../core/errors.ts'
 import type { Node } from '../core/ports.ts'
+import type { ProcessRecord } from '../core/record.ts'
 import type { FleetClock } from './fleet-clock.ts'
 import { NewsWriter } from './news-writer.ts'
 import type { FleetRedis } from './redis.ts'
@@ -28,18 +29,28 @@ export class StageCalls {
   readonly #clock: FleetClock
   readonly #node: Node
   readonly #worker: string
+  readonly #process: () => ProcessRecord
   readonly #ended: (end: CallEnd) => void
   readonly #live = new Map<string, LiveCall>()
   /** When something came for any call, ms. */
   #newsAt = 0
 
-  /** `ended` hears how each call ended. */
-  constructor(redis: FleetRedis, clock: FleetClock, node: Node, worker: string, ended: (end: CallEnd) => void) {
-    this.#redis = redis
-    this.#clock = clock
-    this.#node = node
-    this.#worker = worker
-    this.#ended = ended
+  constructor(parts: {
+    readonly redis: FleetRedis
+    readonly clock: FleetClock
+    readonly node: Node
+    readonly worker: string
+    /** This process, as records name it. */
+    readonly process: () => ProcessRecord
+    /** Hears how each call ended. */
+    readonly ended: (end: CallEnd) => void
+  }) {
+    this.#redis = parts.redis
+    this.#clock = parts.clock
+    this.#node = parts.node
+    this.#worker = parts.worker
+    this.#process = parts.process
+    this.#ended = parts.ended
   }
 
   get count(): number {
@@ -119,7 +130,8 @@ export class StageCalls {
     try {
       writer.tell(['mark', 'slot-acquired', at()])
       const { address } = backend
-      writer.tell(['placed', { name, backend: backend.kind, ...(address !== undefined && { address }) }])
+      const process = this.#process()
+      writer.tell(['placed', { name, backend: backend.kind, ...(address !== undefined && { address }), process }])
       return await backend.generate(JSON.parse(request) as CallRequest, {
         clock,
         signal: live.controller.signal,

@@ -4,7 +4,7 @@ import { CaesuraError } from '../core/errors.ts'
 import type { FleetAddress, FleetNode } from '../core/fleet.ts'
 import type { Node } from '../core/ports.ts'
 import { putAside } from './dead.ts'
-import { fleetClock } from './fleet-clock.ts'
+import { fleetClock, processOf } from './fleet-clock.ts'
 import { nodeQueue, poolQueue } from './keys.ts'
 import { NodeHealth } from './node-health.ts'
 import { ALIVE_MS, NodeRegistration } from './node-registration.ts'
@@ -26,6 +26,8 @@ export interface StageWorkerSettings {
   readonly stuckMs?: number
   /** Tickets of the pool, or of this node, that may begin in a time, over all workers; no limit by default. */
   readonly rate?: { readonly calls: number; readonly ms: number }
+  /** By which records and spans name this process; `caesura-stages` by default. */
+  readonly service?: string
   /** Hears what an operator should know. */
   log?(line: string): void
 }
@@ -51,9 +53,16 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
   const id = randomUUID()
   const slots = new Slots(node.slots)
   const health = new NodeHealth()
-  const calls = new StageCalls(redis, clock, node, id, (end) => {
-    health.noteEnd(end, performance.now())
-    review()
+  const calls = new StageCalls({
+    redis,
+    clock,
+    node,
+    worker: id,
+    process: () => processOf(settings.service ?? 'caesura-stages', id, clock),
+    ended: (end) => {
+      health.noteEnd(end, performance.now())
+      review()
+    },
   })
   const registration = new NodeRegistration(redis, clock, { node, worker: id, slots, version: settings.version })
   /** Why the node takes no calls, by who says so; the first counts. */

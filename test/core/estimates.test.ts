@@ -26,7 +26,7 @@ function call({
   maxTokens = undefined as number | undefined,
 }) {
   const transcript = new Transcript(request(model, maxTokens))
-  transcript.node = 'n'
+  transcript.place = { name: 'n', backend: 'scripted' }
   transcript.ledger.set('slot-acquired', 0)
   for (let token = 0; token < tokens; token++) transcript.append('x', msToNs(firstMs + token * tokenMs))
   if (tokens > 0) transcript.ledger.set('first-token', msToNs(firstMs))
@@ -70,7 +70,7 @@ describe('what is expected of a call', () => {
     const estimates = new Estimates()
     for (let index = 0; index < 50; index++) estimates.observe(call({ tokens: 40, firstMs: 80 }))
     const waiting = new Transcript(request('m'))
-    waiting.node = 'n'
+    waiting.place = { name: 'n', backend: 'scripted' }
     waiting.ledger.set('slot-acquired', 0)
     expect(estimates.expect(waiting, msToNs(30)).restMs).toBeCloseTo(50 + 400, 6)
     expect(estimates.expect(inFlight(10, 12), 0).restMs).toBeCloseTo(20, 6)

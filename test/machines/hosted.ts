@@ -17,7 +17,7 @@ export function host(
 ): { run: HostedRun; clock: VirtualClock; environment: RunEnvironment } {
   const clock = new VirtualClock()
   const environment: RunEnvironment = {
-    journal: new Journal({ runId: 'r', pipeline: 'p', traceId: '0'.repeat(32) }, clock),
+    journal: new Journal({ runId: 'r', pipeline: 'p', trace: { traceId: '0'.repeat(32) } }, clock),
     pipeline,
     catalogue,
     executor: inProcessExecutor([{ name: 'n', slots: 2, pool: 'default', backend }]),

@@ -63,7 +63,7 @@ describe('a run’s state', () => {
   it('survives as plain JSON in every moment: calls are attached to, deadlines keep their instant, nothing is done twice', async () => {
     for (const moment of [5, 60, 95, 130, 175, 200, 230]) {
       const clock = new VirtualClock()
-      const journal = new Journal({ runId: 'r', pipeline: 'p', traceId: '0'.repeat(32) }, clock)
+      const journal = new Journal({ runId: 'r', pipeline: 'p', trace: { traceId: '0'.repeat(32) } }, clock)
       const executor = attaching(
         inProcessExecutor([
           {

@@ -2,6 +2,7 @@ import { createServer } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { definePipeline } from '../../src/compose.ts'
 import { openFleetRedis } from '../../src/workers/redis.ts'
+import { FLEET_VERSION } from '../../src/workers/run-spec.ts'
 import { TicketQueues } from '../../src/workers/ticket-queues.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
 import { TestFleet, until } from './fleet.ts'
@@ -21,24 +22,24 @@ afterEach(() => fleet.close())
 
 describe('what Redis holds of a run and nobody of this version wrote', () => {
   const spec = {
-    version: 1,
+    version: FLEET_VERSION,
     pipeline,
     input: 'i',
     vars: {},
     models: {},
     signals: [],
-    traceId: '0'.repeat(32),
+    trace: { traceId: '0'.repeat(32) },
     tenant: '',
     priority: 0,
   }
   const foreign: Record<string, { spec: string; state?: string }> = {
     'no-json': { spec: 'garbage' },
     'no-object': { spec: '[]' },
-    newer: { spec: JSON.stringify({ ...spec, version: 2 }) },
+    newer: { spec: JSON.stringify({ ...spec, version: FLEET_VERSION + 1 }) },
     'no-stages': { spec: JSON.stringify({ ...spec, pipeline: { ...pipeline, stages: [] } }) },
     'more-keys': { spec: JSON.stringify({ ...spec, extra: true }) },
     'state-no-json': { spec: JSON.stringify(spec), state: '{' },
-    'state-newer': { spec: JSON.stringify(spec), state: '{"version":2}' },
+    'state-newer': { spec: JSON.stringify(spec), state: JSON.stringify({ version: FLEET_VERSION + 1 }) },
   }
   for (const [runId, { spec, state }] of Object.entries(foreign)) {
     it(`is put aside with the reason, once, and its reader ends: ${runId}`, async () => {
@@ -54,7 +55,7 @@ describe('what Redis holds of a run and nobody of this version wrote', () => {
         (entry) => JSON.parse(entry) as { runId: string; error: { code: string } },
       )
       expect(dead.filter((entry) => entry.runId === runId)).toMatchObject([{ error: { code: 'CAESURA_E_STATE' } }])
-      expect((await client.read(runId)).dead).toMatch(/version 1/)
+      expect((await client.read(runId)).dead).toContain(`(version ${FLEET_VERSION})`)
       expect(await raw.zscore(keys.live, runId)).toBeNull()
     })
   }

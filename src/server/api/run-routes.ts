@@ -36,14 +36,14 @@ export function runRoutes(context: ApiContext): Route[] {
       reached.submit(chosen, {
         ...{ input, vars, signals, priority, models: settings.models ?? {} },
         ...(runId !== undefined && { runId }),
-        ...(ids !== undefined && { traceId: ids.traceId }),
+        ...(ids !== undefined && { fingerprint: ids.fingerprint }),
         ...(tenant !== undefined && { tenant }),
       }),
     )
     if (made.isNew) metrics.submitted(pipelines.get(chosen.name) === chosen ? chosen.name : '(inline)')
     else if (ids === undefined) {
       throw misuse(409, 'a run has this id already', { path: 'runId', received: made.runId })
-    } else if ((await fleet.ask(() => settings.traceOf(made.runId))) !== ids.traceId) {
+    } else if ((await fleet.ask(() => settings.fingerprintOf(made.runId))) !== ids.fingerprint) {
       throw misuse(422, 'this Idempotency-Key was used with another body', {
         hint: 'Send what was sent before, or use a new key.',
       })

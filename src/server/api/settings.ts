@@ -8,8 +8,8 @@ import type { ReachableFleet } from './reachable-fleet.ts'
 
 export interface ApiSettings {
   readonly fleet: Fleet
-  /** The trace id that a run was submitted with. */
-  traceOf(runId: string): Promise<string | undefined>
+  /** The fingerprint that a run was submitted with. */
+  fingerprintOf(runId: string): Promise<string | undefined>
   /** By name. */
   readonly pipelines: ReadonlyMap<string, Pipeline>
   /** Checks a pipeline that a request brings along; absent: requests may only name one. Throws `CaesuraErrors`. */

@@ -12,7 +12,7 @@ const sha256 = (text: string): string => createHash('sha256').update(text).diges
 export interface KeyedIds {
   readonly runId: string
   /** Tells the bodies of one key apart. */
-  readonly traceId: string
+  readonly fingerprint: string
 }
 
 const keyPattern = /^[\x21-\x7e]{1,255}$/
@@ -26,7 +26,10 @@ export function idsOfKey(key: string, caller: string, body: RunRequest): KeyedId
     throw misuse(400, 'runId and an Idempotency-Key exclude each other', { path: 'runId', received: body.runId })
   }
   const { cancelOnDisconnect: _, ...asked } = body
-  return { runId: `k-${sha256(`${caller} ${key}`).slice(0, 48)}`, traceId: sha256(JSON.stringify(asked)).slice(0, 32) }
+  return {
+    runId: `k-${sha256(`${caller} ${key}`).slice(0, 48)}`,
+    fingerprint: sha256(JSON.stringify(asked)).slice(0, 32),
+  }
 }
 
 /** The pipeline that a body asks for. Throws a `Refusal` (400, 403), `CAESURA_E_PIPELINE`, and what `define` throws. */
