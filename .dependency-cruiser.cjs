@@ -35,6 +35,7 @@ module.exports = {
     only('stores', ['core/']),
     only('simulation', ['core/']),
     only('probe', ['core/']),
+    only('telemetry', ['core/']),
     only('workers', ['core/', 'machines/']),
     only('server', ['core/', 'compose\\.ts', 'fleet\\.ts']),
     only('cli', [
@@ -48,6 +49,7 @@ module.exports = {
       'model-serving\\.ts',
       'fleet\\.ts',
       'fleet-[a-z-]+\\.ts',
+      'observing\\.ts',
       'version\\.ts',
     ]),
     packageOnlyIn('xstate', ['machines/']),
@@ -58,6 +60,7 @@ module.exports = {
     packageOnlyIn('commander', ['cli/']),
     packageOnlyIn('bullmq', ['workers/']),
     packageOnlyIn('ioredis', ['workers/']),
+    packageOnlyIn('@opentelemetry', ['telemetry/']),
     packageOnlyIn('fastify', ['server/']),
   ],
   options: {

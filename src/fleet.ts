@@ -1,6 +1,6 @@
 import { catalogue } from './compose.ts'
 import type { Fleet, FleetAddress } from './core/fleet.ts'
-import type { Node } from './core/ports.ts'
+import type { Node, Telemetry } from './core/ports.ts'
 import { version } from './version.ts'
 import { FleetClient } from './workers/fleet-client.ts'
 import { type FleetWorker, startPipelineWorker } from './workers/pipeline-worker.ts'
@@ -18,6 +18,10 @@ export const hostRuns = (settings: {
   /** Runs at once; 500 by default. */
   readonly runs?: number
   readonly retention?: Partial<Retention>
+  /** Spans and figures of the runs that end here. Not closed with the worker. */
+  readonly telemetry?: Telemetry
+  /** By which records and spans name this process; `caesura-pipelines` by default. */
+  readonly service?: string
   log?(line: string): void
 }): Promise<FleetWorker> => startPipelineWorker({ ...settings, catalogue })
 

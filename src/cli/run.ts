@@ -8,6 +8,7 @@ import type { Pipeline } from '../core/pipeline.ts'
 import { didYouMean } from '../core/problems.ts'
 import type { RunRecord } from '../core/record.ts'
 import { fleetSurroundings } from '../fleet-running.ts'
+import { observe, traceOfEnvironment } from '../observing.ts'
 import { sqliteStore } from '../stores.ts'
 import { chooseSurroundings } from '../surroundings.ts'
 import { fleetOption } from './fleet-address.ts'
@@ -72,7 +73,8 @@ async function run(file: string, flags: RunFlags): Promise<void> {
   const input = await readInput(flags.input)
 
   const wanted = pipeline.stages.map(({ model, fallback }) => [model, ...fallback])
-  const start: StartOptions = { input, vars: flags.var ?? {}, signals }
+  const trace = await traceOfEnvironment(process.env)
+  const start: StartOptions = { input, vars: flags.var ?? {}, signals, ...(trace !== undefined && { trace }) }
   const redis = fleetOf(flags, settings)
   const wishes = wishesOf(flags, settings)
   const { notices, ...where } =
@@ -81,17 +83,22 @@ async function run(file: string, flags: RunFlags): Promise<void> {
       : { redis, ...(await fleetSurroundings(redis, wanted, wishes)) }
   for (const notice of notices) remark(notice)
   if (flags.detach && redis !== undefined) return submitRun(redis, pipeline, { ...start, models: where.models }, flags)
+  const telemetry = await observe(process.env, { service: 'caesura', log: remark })
   await using engine = createEngine({
     ...where,
+    ...(telemetry !== undefined && { telemetry }),
     keepText: flags.keepText ?? settings.keepText,
     ...(flags.record && { store: sqliteStore(settings.recordsFile) }),
   })
   const handle = engine.start(pipeline, start)
   if (redis !== undefined) remark(`Run ${handle.runId}`)
   const { record, stoppedBy } = await followRun(handle, viewOf(flags), stdoutClosed)
+  await telemetry?.close()
 
   if (flags.json) printJson(record)
   else if (!flags.events) showEnd(record, flags.record)
+  const link = record.sampled ? telemetry?.traceLink(record.traceId) : undefined
+  if (link !== undefined) remark(`Trace: ${link}`)
   const missed = signals.length - signalsSeen(record, signals)
   if (missed > 0 && record.outcome === 'completed') remark(missedSignals(missed, pipeline))
   if (stoppedBy !== undefined) process.exitCode = stoppedBy

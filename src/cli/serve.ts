@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import { CaesuraError } from '../core/errors.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { readTokens, serveFleet } from '../fleet-serving.ts'
+import { joinTraces, observe } from '../observing.ts'
 import { counted } from './figures.ts'
 import { fleetAddress, type RedisFlag, redisOption } from './fleet-address.ts'
 import { loadPipeline } from './load-pipeline.ts'
@@ -73,6 +74,7 @@ async function serve(flags: ServeFlags): Promise<void> {
     remark('There is no pipeline to run: --pipelines names a folder, --allow-inline lets requests bring one along.')
   }
   const stop = stopOnSignals()
+  const telemetry = await observe(process.env, { service: 'caesura-serve', log: remark })
   try {
     const api = await serveFleet({
       ...{ host, port, rate, bodyBytes: bodyLimit, pipelines, tokens, allowInline },
@@ -80,6 +82,7 @@ async function serve(flags: ServeFlags): Promise<void> {
       models: config?.models ?? {},
       ...(flags.cors !== undefined && { cors: flags.cors }),
       log: remark,
+      openRequest: telemetry?.openRequest ?? (await joinTraces()),
     })
     if (json) printJson({ url: api.url, pipelines: [...pipelines.keys()], tokens: tokens.length, pid: process.pid })
     else printLines([`serve: ${api.url} (${counted(pipelines.size, 'pipeline')}, ${counted(tokens.length, 'token')})`])
@@ -87,6 +90,7 @@ async function serve(flags: ServeFlags): Promise<void> {
       await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }))
     await api.close()
   } finally {
+    await telemetry?.close()
     stop.dispose()
   }
 }

@@ -4,6 +4,7 @@ import type { Node } from '../core/ports.ts'
 import { type FleetAddress, type FleetWorker, hostRuns, serveNode } from '../fleet.ts'
 import { fleetNode } from '../fleet-node.ts'
 import { withoutPassword } from '../fleet-running.ts'
+import { observe } from '../observing.ts'
 import { counted } from './figures.ts'
 import { fleetAddress, redisOption } from './fleet-address.ts'
 import type { FleetFlags } from './on-fleet.ts'
@@ -79,7 +80,14 @@ async function stages(flags: StagesFlags): Promise<void> {
   await workUntilStopped(async (stop) => {
     try {
       for (const model of preload) await load(node, model, stop)
-      const worker = await serveNode(node, { redis, graceMs, log: remark, ...(rate !== undefined && { rate }) })
+      const service = process.env.OTEL_SERVICE_NAME?.trim() || 'caesura-stages'
+      const worker = await serveNode(node, {
+        redis,
+        graceMs,
+        service,
+        log: remark,
+        ...(rate !== undefined && { rate }),
+      })
       const { name, slots, pool } = node
       const { kind, address } = node.backend
       tellReady(flags, redis, { node: name, worker: worker.id }, (at) => {
@@ -130,9 +138,22 @@ async function pipelines(flags: PipelinesFlags): Promise<void> {
   const redis = fleetAddress(flags, config, process.env)
   const { runs, keep: keepMs, keepMost } = flags
   await workUntilStopped(async () => {
-    const worker = await hostRuns({ redis, runs, retention: { keepMs, keepMost }, log: remark })
+    const service = process.env.OTEL_SERVICE_NAME?.trim() || 'caesura-pipelines'
+    const telemetry = await observe(process.env, { service, log: remark })
+    const worker = await hostRuns({
+      ...{ redis, runs, service },
+      retention: { keepMs, keepMost },
+      log: remark,
+      ...(telemetry !== undefined && { telemetry }),
+    })
     tellReady(flags, redis, { worker: worker.id }, (at) => `Hosting up to ${counted(runs, 'run')} at once of ${at}.`)
-    return worker
+    return {
+      id: worker.id,
+      async close() {
+        await worker.close()
+        await telemetry?.close()
+      },
+    }
   })
 }
 

@@ -113,6 +113,14 @@ export interface Telemetry {
   close(): Promise<void>
 }
 
+/** A request from outside that starts a run. */
+export interface RequestTrace {
+  /** For the run: below the request's own span, where that is sent. */
+  readonly trace?: TraceContext
+  /** The request was answered with a run that did not exist before. */
+  end(answer: { readonly status: number }): void
+}
+
 /** The start of a run's record, for lists. */
 export interface RunSummary {
   readonly runId: string

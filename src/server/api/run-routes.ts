@@ -32,14 +32,17 @@ export function runRoutes(context: ApiContext): Route[] {
     const ids = key === undefined ? undefined : idsOfKey(String(key), context.callerOf(request).id, body)
     const { input, vars = {}, tenant, priority = 0 } = body
     const runId = ids?.runId ?? body.runId
+    const opened = settings.openRequest?.({ method: 'POST', route: '/v1/runs', headers: request.headers })
     const made = await fleet.ask((reached) =>
       reached.submit(chosen, {
         ...{ input, vars, signals, priority, models: settings.models ?? {} },
         ...(runId !== undefined && { runId }),
         ...(ids !== undefined && { fingerprint: ids.fingerprint }),
         ...(tenant !== undefined && { tenant }),
+        ...(opened?.trace !== undefined && { trace: opened.trace }),
       }),
     )
+    if (made.isNew) opened?.end({ status: 201 })
     if (made.isNew) metrics.submitted(pipelines.get(chosen.name) === chosen ? chosen.name : '(inline)')
     else if (ids === undefined) {
       throw misuse(409, 'a run has this id already', { path: 'runId', received: made.runId })

@@ -1,0 +1,91 @@
+import { hostname } from 'node:os'
+import type { RequestTrace, Telemetry } from './core/ports.ts'
+import type { RunRecord } from './core/record.ts'
+import type { TraceContext } from './core/trace.ts'
+import { version } from './version.ts'
+
+/** Part of the composition root: spans and figures of a process, as its environment asks for them. */
+
+export interface Observing extends Telemetry {
+  /** Where a person looks at a trace; undefined where that is not known. */
+  traceLink(traceId: string): string | undefined
+  /** A request to the API that starts a run. */
+  openRequest(request: IncomingRequest): RequestTrace
+}
+
+export interface IncomingRequest {
+  readonly method: string
+  readonly route: string
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+}
+
+export interface ObservedProcess {
+  /** By which spans name it where `OTEL_SERVICE_NAME` does not, such as `caesura-serve`. */
+  readonly service: string
+  /** Hears what an operator should know: what of the environment can't be used, that spans can't be sent. */
+  readonly log: (line: string) => void
+}
+
+type Environment = Readonly<Record<string, string | undefined>>
+
+const ENDPOINTS = [
+  'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'OTEL_EXPORTER_OTLP_TRACES_ENDPOINT',
+  'OTEL_EXPORTER_OTLP_METRICS_ENDPOINT',
+]
+
+/**
+ * Telemetry to where OpenTelemetry's variables of the environment say (docs/telemetry.md); undefined where they name no endpoint.
+ * Only who asks for it pays for loading it, a quarter of a second.
+ */
+export async function observe(environment: Environment, process: ObservedProcess): Promise<Observing | undefined> {
+  if (ENDPOINTS.every((name) => !environment[name]?.trim())) return undefined
+  const [{ telemetrySettings }, { openTelemetry }] = await Promise.all([
+    import('./telemetry/settings.ts'),
+    import('./telemetry/telemetry.ts'),
+  ])
+  const settings = telemetrySettings(environment)
+  for (const warning of settings.warnings) process.log(warning)
+  const telemetry = openTelemetry(settings, { ...process, instance: instanceName(), version })
+  const { jaegerUrl } = settings
+  return {
+    ...telemetry,
+    traceLink: (traceId) => (jaegerUrl === undefined ? undefined : `${jaegerUrl}/trace/${traceId}`),
+  }
+}
+
+const instanceName = (): string => `${hostname()}-${process.pid}`
+
+/** The trace that the environment says this command is part of (`TRACEPARENT`, `TRACESTATE`, `BAGGAGE`). */
+export async function traceOfEnvironment(environment: Environment): Promise<TraceContext | undefined> {
+  if (!environment.TRACEPARENT?.trim()) return undefined
+  const { traceContextOfEnvironment } = await import('./telemetry/trace-context.ts')
+  return traceContextOfEnvironment(environment)
+}
+
+/** What the API asks of a request where this process sends no spans: the run joins its caller's trace all the same. */
+export async function joinTraces(): Promise<(request: IncomingRequest) => RequestTrace> {
+  const { traceContextOf } = await import('./telemetry/trace-context.ts')
+  return ({ headers }) => {
+    const trace = traceContextOf(headers)
+    return { ...(trace !== undefined && { trace }), end: () => undefined }
+  }
+}
+
+/** What became of an export. */
+export interface Exported {
+  readonly sent: number
+  readonly dropped: number
+}
+
+/**
+ * Sends the spans of recorded runs to a collector, whether they were sampled or not: the same ids and times each time.
+ * Throws `CAESURA_E_USAGE` for a URL that is none.
+ */
+export async function exportRuns(
+  records: readonly RunRecord[],
+  to: { readonly url: string; readonly environment: Environment; readonly log: (line: string) => void },
+): Promise<Exported> {
+  const { sendRecords } = await import('./telemetry/export-records.ts')
+  return sendRecords(records, { ...to, version, instance: instanceName() })
+}

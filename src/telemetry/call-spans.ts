@@ -1,0 +1,102 @@
+import { type Attributes, type SpanContext, SpanKind } from '@opentelemetry/api'
+import type { ReadableSpan, TimedEvent } from '@opentelemetry/sdk-trace'
+import type { CallRecord } from '../core/record.ts'
+import { callPart } from '../core/trace.ts'
+import { event, attribute as key } from './semconv.ts'
+import { endedSpan } from './span.ts'
+import type { TraceOfRun } from './trace-of-run.ts'
+
+/** Marks that are the span's own start and end, or say no more than that. */
+const silentMarks = new Set(['call-start', 'slot-acquired', 'slot-released', 'settled', 'last-token'])
+
+/** The one span of a call. Intended cancels are no errors: their status is unset, and they have no `error.type`. */
+export function callSpan(trace: TraceOfRun, call: CallRecord, stage: SpanContext): ReadableSpan {
+  const { timeline, context, resources, record } = trace
+  const hasFailed = call.settlement === 'failed'
+  const error = call.error ?? { code: 'CAESURA_E_INTERNAL', message: '' }
+  return endedSpan({
+    name: `chat ${call.model}`,
+    kind: SpanKind.CLIENT,
+    context: context(callPart(call.callId)),
+    parent: stage,
+    start: timeline.at(slotAt(call) ?? call.startMs),
+    end: timeline.at(call.settledMs),
+    attributes: {
+      ...requestAttributes(call),
+      ...resultAttributes(trace, call),
+      ...(hasFailed && { [key.errorType]: error.code }),
+      ...(hasFailed && error.code === 'CAESURA_E_WORKER_LOST' && { [key.lostWorker]: true }),
+    },
+    events: eventsOf(trace, call),
+    ...(call.retryOf !== undefined && { links: [{ context: context(callPart(call.retryOf)) }] }),
+    ...(hasFailed && { error: { ...error, message: error.message.slice(0, trace.longest) } }),
+    resource: resources.of(call.process ?? record.owners?.at(-1)),
+  })
+}
+
+const slotAt = ({ marks }: CallRecord): number | undefined => marks.find(({ name }) => name === 'slot-acquired')?.ms
+
+function requestAttributes(call: CallRecord): Attributes {
+  const { options = {}, address } = call
+  return {
+    [key.operationName]: 'chat',
+    // A call that never had a slot was for no provider yet.
+    [key.providerName]: call.backend ?? 'unknown',
+    [key.requestModel]: call.model,
+    [key.requestStream]: true,
+    ...(options.temperature !== undefined && { [key.requestTemperature]: options.temperature }),
+    ...(options.maxTokens !== undefined && { [key.requestMaxTokens]: options.maxTokens }),
+    ...(options.seed !== undefined && { [key.requestSeed]: options.seed }),
+    ...(options.topK !== undefined && { [key.requestTopK]: options.topK }),
+    ...(options.topP !== undefined && { [key.requestTopP]: options.topP }),
+    ...serverOf(address),
+    [key.stageId]: call.id,
+    [key.callId]: call.callId,
+    [key.attempt]: call.attempt,
+    ...(call.node !== undefined && { [key.node]: call.node }),
+    ...(call.policy !== undefined && { [key.policy]: call.policy }),
+  }
+}
+
+function resultAttributes({ longest, captureContent }: TraceOfRun, call: CallRecord): Attributes {
+  const { tokens, firstTokenMs, text, process } = call
+  const slotMs = slotAt(call)
+  return {
+    [key.settlement]: call.settlement,
+    ...(firstTokenMs !== undefined && { [key.responseModel]: call.model }),
+    ...(call.finishReason !== undefined && { [key.finishReasons]: [call.finishReason] }),
+    ...(firstTokenMs !== undefined &&
+      slotMs !== undefined && { [key.timeToFirstChunk]: Math.max(0, firstTokenMs - slotMs) / 1000 }),
+    ...(tokens.prompt !== undefined && { [key.inputTokens]: tokens.prompt }),
+    [key.outputTokens]: tokens.generated,
+    [key.wastedTokens]: tokens.wasted,
+    [key.deliveredTokens]: tokens.delivered,
+    [key.slotMs]: call.slotMs,
+    [key.wastedSlotMs]: call.wastedSlotMs,
+    ...(process?.clock !== undefined && {
+      [key.clockOffset]: process.clock.offsetMs,
+      [key.clockError]: process.clock.errorMs,
+    }),
+    ...(captureContent &&
+      text !== undefined && {
+        [key.outputMessages]: JSON.stringify([
+          { role: 'assistant', parts: [{ type: 'text', content: text.slice(0, longest) }] },
+        ]),
+      }),
+  }
+}
+
+/** A file is no server. An IPv6 address has its brackets. */
+function serverOf(address: string | undefined): Attributes {
+  const [, host, port] = /^(\[[^\]]+\]|[^:/\s]+)(?::(\d+))?$/.exec(address ?? '') ?? []
+  if (host === undefined || address?.endsWith('.gguf')) return {}
+  return { [key.serverAddress]: host, ...(port !== undefined && { [key.serverPort]: Number(port) }) }
+}
+
+function eventsOf({ timeline }: TraceOfRun, { marks, sentenceEnds = [] }: CallRecord): TimedEvent[] {
+  const told = [
+    ...marks.filter(({ name }) => !silentMarks.has(name)),
+    ...sentenceEnds.map((ms) => ({ name: event.sentenceEnd, ms })),
+  ].sort((a, b) => a.ms - b.ms)
+  return told.map(({ name, ms }) => ({ name, time: timeline.at(ms), attributes: { [key.markMs]: ms } }))
+}

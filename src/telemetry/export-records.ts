@@ -1,0 +1,47 @@
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
+import { CaesuraError } from '../core/errors.ts'
+import type { RunRecord } from '../core/record.ts'
+import { Resources } from './resources.ts'
+import { runSpans, spanCount } from './run-spans.ts'
+import { type Environment, isWeb, otlpUrl, telemetrySettings } from './settings.ts'
+import { SpanSender } from './span-sender.ts'
+
+/** How long a collector may take for all of it, ms. */
+const LIMIT_MS = 30_000
+
+/** Sends the spans of these records. Throws `CAESURA_E_USAGE` for a URL that is none. */
+export async function sendRecords(
+  records: readonly RunRecord[],
+  place: {
+    /** Of the collector, without `/v1/traces`. */
+    readonly url: string
+    readonly environment: Environment
+    readonly instance: string
+    readonly version: string
+    readonly log: (line: string) => void
+  },
+): Promise<{ readonly sent: number; readonly dropped: number }> {
+  if (!isWeb(place.url))
+    throw new CaesuraError('CAESURA_E_USAGE', 'this is no address of a collector', {
+      received: place.url,
+      expected: 'an http or https URL, such as http://127.0.0.1:4318',
+    })
+  const settings = telemetrySettings(place.environment)
+  const { service = 'caesura', resource: more, longest, captureContent } = settings
+  const resources = new Resources({ ...place, service, more })
+  const fates = { sent: 0, dropped: 0 }
+  const sender = new SpanSender({
+    exporter: new OTLPTraceExporter({ url: otlpUrl(place.url, 'traces') }),
+    mostWaiting: Number.POSITIVE_INFINITY,
+    batch: settings.batch,
+    delayMs: settings.delayMs,
+    log: place.log,
+    count: (spans, fate) => {
+      fates[fate] += spans
+    },
+  })
+  const spanSettings = { resources, longest, captureContent: captureContent.spans }
+  for (const record of records) sender.offer({ count: spanCount(record), make: () => runSpans(record, spanSettings) })
+  await sender.close(LIMIT_MS)
+  return fates
+}

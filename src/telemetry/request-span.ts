@@ -1,0 +1,56 @@
+import { SpanKind, TraceFlags } from '@opentelemetry/api'
+import type { RequestTrace, Telemetry } from '../core/ports.ts'
+import type { Resources } from './resources.ts'
+import { attribute as key } from './semconv.ts'
+import { endedSpan, Timeline } from './span.ts'
+import type { SpanSender } from './span-sender.ts'
+import { type Carrier, traceContextOf } from './trace-context.ts'
+
+/** ms since 1970, of one piece with `performance.now`. */
+const now = (): number => performance.timeOrigin + performance.now()
+
+/** A request to the API that starts a run: a SERVER span below the caller's, above the run. */
+export function openRequest(
+  request: { readonly method: string; readonly route: string; readonly headers: Carrier },
+  parts: {
+    readonly telemetry: Pick<Telemetry, 'begin'>
+    readonly sender: SpanSender
+    readonly resources: Resources
+    /** 16 hex digits, another one each time. */
+    readonly newSpanId: () => string
+  },
+): RequestTrace {
+  const { telemetry, sender, resources } = parts
+  const { method, route, headers } = request
+  const startMs = now()
+  const asked = traceContextOf(headers)
+  const trace = telemetry.begin(asked)
+  if (!trace.sampled) return { trace, end: () => undefined }
+  const context = { traceId: trace.traceId, spanId: parts.newSpanId(), traceFlags: TraceFlags.SAMPLED }
+  return {
+    trace: { ...trace, parentSpanId: context.spanId },
+    end({ status }) {
+      const endMs = now()
+      const make = () => [
+        endedSpan({
+          name: `${method} ${route}`,
+          kind: SpanKind.SERVER,
+          context,
+          ...(asked?.parentSpanId !== undefined && {
+            parent: {
+              traceId: asked.traceId,
+              spanId: asked.parentSpanId,
+              traceFlags: TraceFlags.SAMPLED,
+              isRemote: true,
+            },
+          }),
+          start: new Timeline(startMs).at(0),
+          end: new Timeline(endMs).at(0),
+          attributes: { [key.httpMethod]: method, [key.httpRoute]: route, [key.httpStatus]: status },
+          resource: resources.own,
+        }),
+      ]
+      sender.offer({ count: 1, make })
+    },
+  }
+}

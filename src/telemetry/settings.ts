@@ -1,0 +1,149 @@
+import { parseKeyPairsIntoRecord } from '@opentelemetry/core'
+import {
+  AlwaysOffSampler,
+  AlwaysOnSampler,
+  ParentBasedSampler,
+  type Sampler,
+  TraceIdRatioBasedSampler,
+} from '@opentelemetry/sdk-trace'
+
+/** Variables of the environment. */
+export type Environment = Readonly<Record<string, string | undefined>>
+
+/** What the environment says of telemetry: OpenTelemetry's own variables, and a few of ours. */
+export interface TelemetrySettings {
+  /** Where spans go, the whole URL; absent: nowhere. */
+  readonly tracesUrl?: string
+  /** Where figures are pushed to, the whole URL; absent: nowhere. */
+  readonly metricsUrl?: string
+  /** Between two pushes of figures, ms; 60,000 by default. */
+  readonly metricsIntervalMs: number
+  readonly sampler: Sampler
+  /** `OTEL_SERVICE_NAME`. */
+  readonly service?: string
+  /** `OTEL_RESOURCE_ATTRIBUTES`. */
+  readonly resource: Readonly<Record<string, string>>
+  /** The longest string of an attribute, UTF-16 units; 1,024 by default. */
+  readonly longest: number
+  /** Spans that may wait; 50,000 by default. */
+  readonly mostWaiting: number
+  /** Spans of one request; 128 by default. */
+  readonly batch: number
+  /** How long spans wait for others, ms; 1,000 by default. */
+  readonly delayMs: number
+  /** Whether spans and logs hold what people wrote and models answered; false by default. */
+  readonly captureContent: { readonly spans: boolean; readonly logs: boolean }
+  /** Where a trace is looked at, such as `http://127.0.0.1:16686`; absent where nothing is known of it. */
+  readonly jaegerUrl?: string
+  /** What of the environment could not be used, one sentence each. */
+  readonly warnings: readonly string[]
+}
+
+/** Never throws: what can't be used is left out, with a warning. */
+export function telemetrySettings(environment: Environment): TelemetrySettings {
+  const warnings: string[] = []
+  const read = (name: string): string | undefined => environment[name]?.trim() || undefined
+  const whole = (name: string, least: number, otherwise: number): number => {
+    const value = read(name)
+    if (value === undefined) return otherwise
+    if (/^\d{1,9}$/.test(value) && Number(value) >= least) return Number(value)
+    warnings.push(`${name} is not a whole number from ${least}: ${otherwise} is used`)
+    return otherwise
+  }
+  const isOff = read('OTEL_SDK_DISABLED')?.toLowerCase() === 'true'
+  const urlOf = (signal: 'TRACES' | 'METRICS'): string | undefined => {
+    const exporter = read(`OTEL_${signal}_EXPORTER`) ?? 'otlp'
+    if (isOff || exporter.split(',').every((name) => name.trim() !== 'otlp')) return undefined
+    const url = endpointOf(read, signal)
+    if (url !== undefined && !isWeb(url.value)) {
+      warnings.push(`${url.name} is no http or https URL: nothing is sent there`)
+      return undefined
+    }
+    const protocol = read(`OTEL_EXPORTER_OTLP_${signal}_PROTOCOL`) ?? read('OTEL_EXPORTER_OTLP_PROTOCOL')
+    if (url !== undefined && protocol !== undefined && protocol !== 'http/protobuf')
+      warnings.push(`OTLP is sent as http/protobuf, not as ${protocol}`)
+    return url?.value
+  }
+  const tracesUrl = urlOf('TRACES')
+  const metricsUrl = urlOf('METRICS')
+  const jaegerUrl = read('CAESURA_JAEGER_URL') ?? jaegerOf(tracesUrl)
+  const service = read('OTEL_SERVICE_NAME')
+  return {
+    ...(tracesUrl !== undefined && { tracesUrl }),
+    ...(metricsUrl !== undefined && { metricsUrl }),
+    metricsIntervalMs: whole('OTEL_METRIC_EXPORT_INTERVAL', 1, 60_000),
+    sampler: samplerOf(read('OTEL_TRACES_SAMPLER'), read('OTEL_TRACES_SAMPLER_ARG'), warnings),
+    ...(service !== undefined && { service }),
+    resource: parseKeyPairsIntoRecord(read('OTEL_RESOURCE_ATTRIBUTES')),
+    longest: whole('OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT', 1, 1024),
+    mostWaiting: whole('OTEL_BSP_MAX_QUEUE_SIZE', 1, 50_000),
+    batch: whole('OTEL_BSP_MAX_EXPORT_BATCH_SIZE', 1, 128),
+    delayMs: whole('OTEL_BSP_SCHEDULE_DELAY', 0, 1000),
+    captureContent: contentOf(read('CAESURA_CAPTURE_CONTENT'), warnings),
+    ...(jaegerUrl !== undefined && { jaegerUrl: jaegerUrl.replace(/\/+$/, '') }),
+    warnings,
+  }
+}
+
+/** The signal's own variable names the whole URL, the common one what comes before `/v1/…` (OTLP exporter specification). */
+function endpointOf(
+  read: (name: string) => string | undefined,
+  signal: string,
+): { name: string; value: string } | undefined {
+  const own = `OTEL_EXPORTER_OTLP_${signal}_ENDPOINT`
+  const [url, base] = [read(own), read('OTEL_EXPORTER_OTLP_ENDPOINT')]
+  if (url !== undefined) return { name: own, value: url }
+  if (base === undefined) return undefined
+  return { name: 'OTEL_EXPORTER_OTLP_ENDPOINT', value: otlpUrl(base, signal.toLowerCase() as 'traces' | 'metrics') }
+}
+
+/** Where a collector takes a signal. */
+export const otlpUrl = (base: string, signal: 'traces' | 'metrics'): string =>
+  `${base.replace(/\/+$/, '')}/v1/${signal}`
+
+export const isWeb = (url: string): boolean => /^https?:\/\/[^/]/.test(url) && URL.canParse(url)
+
+/** Jaeger takes OTLP on 4318 and shows traces on 16686 of the same machine. */
+function jaegerOf(tracesUrl: string | undefined): string | undefined {
+  if (tracesUrl === undefined) return undefined
+  const { protocol, hostname, port } = new URL(tracesUrl)
+  return port === '4318' ? `${protocol}//${hostname}:16686` : undefined
+}
+
+function samplerOf(name: string | undefined, argument: string | undefined, warnings: string[]): Sampler {
+  const ratio = (): Sampler => {
+    const value = argument === undefined ? 1 : Number(argument)
+    if (value >= 0 && value <= 1) return new TraceIdRatioBasedSampler(value)
+    warnings.push('OTEL_TRACES_SAMPLER_ARG is not a number from 0 to 1: 1 is used')
+    return new TraceIdRatioBasedSampler(1)
+  }
+  switch (name) {
+    case undefined:
+    case 'parentbased_always_on':
+      return new ParentBasedSampler({ root: new AlwaysOnSampler() })
+    case 'parentbased_always_off':
+      return new ParentBasedSampler({ root: new AlwaysOffSampler() })
+    case 'parentbased_traceidratio':
+      return new ParentBasedSampler({ root: ratio() })
+    case 'always_on':
+      return new AlwaysOnSampler()
+    case 'always_off':
+      return new AlwaysOffSampler()
+    case 'traceidratio':
+      return ratio()
+    default:
+      warnings.push(`OTEL_TRACES_SAMPLER names no sampler (${name}): parentbased_always_on is used`)
+      return new ParentBasedSampler({ root: new AlwaysOnSampler() })
+  }
+}
+
+function contentOf(value: string | undefined, warnings: string[]): TelemetrySettings['captureContent'] {
+  const asked = (value ?? '')
+    .split(',')
+    .map((name) => name.trim())
+    .filter((name) => name !== '')
+  const unknown = asked.filter((name) => name !== 'spans' && name !== 'logs')
+  if (unknown.length > 0)
+    warnings.push(`CAESURA_CAPTURE_CONTENT holds ${unknown.join(', ')}: only spans and logs are known`)
+  return { spans: asked.includes('spans'), logs: asked.includes('logs') }
+}

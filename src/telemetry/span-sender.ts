@@ -1,0 +1,173 @@
+import { type ExportResult, ExportResultCode } from '@opentelemetry/core'
+import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace'
+
+export interface SpanSenderSettings {
+  readonly exporter: SpanExporter
+  /** Spans that may wait, of one request, and for how long they wait for others. */
+  readonly mostWaiting: number
+  readonly batch: number
+  readonly delayMs: number
+  /** Hears of it when spans can't be sent, once, and when they can be sent again. */
+  readonly log: (line: string) => void
+  /** Spans that were sent, or that were given up. */
+  readonly count: (spans: number, fate: 'sent' | 'dropped') => void
+}
+
+/** Spans that are made when they are sent. */
+export interface PlannedSpans {
+  /** How many at most. */
+  readonly count: number
+  make(): ReadableSpan[]
+  /** Called when they have arrived. */
+  sent?(): void
+}
+
+/** After a failure the next try comes after this, then after twice as long, ms. */
+const FIRST_PAUSE_MS = 1000
+const LONGEST_PAUSE_MS = 30_000
+
+/**
+ * Sends the spans of runs that have ended, in order, a request at a time. What waits is the record: its spans are made when their
+ * request goes out, so a run pays nothing while it runs. A collector that is away costs no more memory than `mostWaiting` spans;
+ * the oldest are given up first, and counted. OpenTelemetry's BatchSpanProcessor wants spans that are made already, and gives up each
+ * batch whose request fails.
+ */
+export class SpanSender {
+  readonly #settings: SpanSenderSettings
+  readonly #waiting: PlannedSpans[] = []
+  #spans = 0
+  #timer: NodeJS.Timeout | undefined
+  #sending: Promise<void> | undefined
+  #pauseMs = 0
+  #lost = 0
+  #isOver = false
+
+  constructor(settings: SpanSenderSettings) {
+    this.#settings = settings
+  }
+
+  /** Spans that wait. */
+  get waiting(): number {
+    return this.#spans
+  }
+
+  offer(planned: PlannedSpans): void {
+    if (this.#isOver) {
+      this.#drop(planned.count)
+      return
+    }
+    this.#waiting.push(planned)
+    this.#spans += planned.count
+    while (this.#spans > this.#settings.mostWaiting) this.#drop(this.#next().count)
+    this.#schedule()
+  }
+
+  /** Sends what waits, for at most `limitMs`; what is left then is given up. */
+  async close(limitMs: number): Promise<void> {
+    this.#isOver = true
+    clearTimeout(this.#timer)
+    const late = new Promise<'late'>((resolve) => setTimeout(() => resolve('late'), limitMs).unref())
+    const flushed = (async () => {
+      await this.#sending
+      while (this.#waiting.length > 0 && this.#pauseMs === 0) await this.#send()
+    })()
+    await Promise.race([flushed, late])
+    if (this.#spans > 0) {
+      this.#settings.log(`${this.#spans} spans could not be sent`)
+      this.#drop(this.#spans)
+      this.#waiting.length = 0
+      this.#spans = 0
+    }
+    await Promise.race([this.#settings.exporter.shutdown().catch(() => undefined), late])
+  }
+
+  #next(): PlannedSpans {
+    const next = this.#waiting.shift()!
+    this.#spans -= next.count
+    return next
+  }
+
+  #drop(spans: number): void {
+    this.#lost += spans
+    this.#settings.count(spans, 'dropped')
+  }
+
+  #schedule(): void {
+    if (this.#sending !== undefined || this.#isOver) return
+    const { batch, delayMs } = this.#settings
+    const isFull = this.#spans >= batch && this.#pauseMs === 0
+    if (this.#timer !== undefined && !isFull) return
+    clearTimeout(this.#timer)
+    this.#timer = setTimeout(
+      () => {
+        this.#timer = undefined
+        void this.#send()
+      },
+      isFull ? 0 : Math.max(delayMs, this.#pauseMs),
+    ).unref()
+  }
+
+  #send(): Promise<void> {
+    this.#sending ??= this.#sendBatch().finally(() => {
+      this.#sending = undefined
+      if (this.#waiting.length > 0) this.#schedule()
+    })
+    return this.#sending
+  }
+
+  async #sendBatch(): Promise<void> {
+    const { batch, count, log } = this.#settings
+    const taken: PlannedSpans[] = []
+    const spans: ReadableSpan[] = []
+    while (this.#waiting.length > 0 && spans.length < batch) {
+      const next = this.#next()
+      taken.push(next)
+      spans.push(...next.make())
+    }
+    const { code, error } = await this.#export(spans)
+    if (code === ExportResultCode.SUCCESS) {
+      count(spans.length, 'sent')
+      for (const planned of taken) planned.sent?.()
+      if (this.#pauseMs > 0) log(`spans are sent again; ${this.#lost} were given up`)
+      this.#pauseMs = 0
+      this.#lost = 0
+      return
+    }
+    if (this.#pauseMs === 0) log(`spans can't be sent: ${reasonOf(error)}`)
+    this.#pauseMs = Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, this.#pauseMs * 2))
+    // What a collector refuses for good, it would refuse again.
+    if (isFinal(error)) {
+      this.#drop(spans.length)
+      return
+    }
+    this.#waiting.unshift(...taken)
+    for (const planned of taken) this.#spans += planned.count
+  }
+
+  #export(spans: ReadableSpan[]): Promise<ExportResult> {
+    return new Promise((resolve) => {
+      try {
+        this.#settings.exporter.export(spans, resolve)
+      } catch (error) {
+        resolve({ code: ExportResultCode.FAILED, error: error as Error })
+      }
+    })
+  }
+}
+
+const statusOf = (error: Error | undefined): number | undefined => {
+  const { code } = (error ?? {}) as { code?: unknown }
+  return typeof code === 'number' ? code : undefined
+}
+
+function isFinal(error: Error | undefined): boolean {
+  const status = statusOf(error)
+  return status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429
+}
+
+function reasonOf(error: Error | undefined): string {
+  const status = statusOf(error)
+  const causes = error instanceof AggregateError ? error.errors : [error]
+  const said = causes.map((cause: unknown) => (cause instanceof Error ? cause.message : String(cause))).join(', ')
+  return status === undefined ? said : `the collector answered ${status} (${said})`
+}

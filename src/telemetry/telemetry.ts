@@ -1,0 +1,83 @@
+import { ROOT_CONTEXT, SpanKind, TraceFlags, trace } from '@opentelemetry/api'
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
+import { RandomIdGenerator, type Sampler, SamplingDecision, type SpanExporter } from '@opentelemetry/sdk-trace'
+import type { RequestTrace, Telemetry } from '../core/ports.ts'
+import { newTraceId, type TraceContext } from '../core/trace.ts'
+import { openRequest } from './request-span.ts'
+import { Resources } from './resources.ts'
+import { runSpans, spanCount } from './run-spans.ts'
+import type { TelemetrySettings } from './settings.ts'
+import { SpanSender } from './span-sender.ts'
+import { type Carrier, traceContextOf } from './trace-context.ts'
+
+export interface TelemetryPlace {
+  /** By which spans name this process where `OTEL_SERVICE_NAME` does not. */
+  readonly service: string
+  /** Tells the processes of one service apart. */
+  readonly instance: string
+  readonly version: string
+  readonly log: (line: string) => void
+  /** In the place of OTLP over HTTP. */
+  readonly exporter?: SpanExporter
+  /** How long `close` may take, ms; 3,000 by default. */
+  readonly closeMs?: number
+}
+
+const CLOSE_MS = 3000
+
+/** Telemetry of one process. */
+export interface ProcessTelemetry extends Telemetry {
+  /** A request to the API that starts a run. */
+  openRequest(request: { readonly method: string; readonly route: string; readonly headers: Carrier }): RequestTrace
+}
+
+/** Spans of this process's runs, as `settings` say. */
+export function openTelemetry(settings: TelemetrySettings, place: TelemetryPlace): ProcessTelemetry {
+  const { service = place.service, sampler, tracesUrl } = settings
+  const resources = new Resources({ ...place, service, more: settings.resource })
+  const exporter = place.exporter ?? (tracesUrl === undefined ? undefined : new OTLPTraceExporter({ url: tracesUrl }))
+  const spanSettings = { resources, longest: settings.longest, captureContent: settings.captureContent.spans }
+  const ids = new RandomIdGenerator()
+  const sender =
+    exporter &&
+    new SpanSender({
+      exporter,
+      mostWaiting: settings.mostWaiting,
+      batch: settings.batch,
+      delayMs: settings.delayMs,
+      log: place.log,
+      count: () => undefined,
+    })
+  const begin = (asked: TraceContext = { traceId: newTraceId() }): TraceContext =>
+    sender === undefined ? asked : { ...asked, sampled: isSampled(sampler, asked) }
+  return {
+    begin,
+    runEnded(record) {
+      if (record.sampled) sender?.offer({ count: spanCount(record), make: () => runSpans(record, spanSettings) })
+    },
+    openRequest(request) {
+      if (sender !== undefined)
+        return openRequest(request, { telemetry: { begin }, sender, resources, newSpanId: () => ids.generateSpanId() })
+      const trace = traceContextOf(request.headers)
+      return { ...(trace !== undefined && { trace }), end: () => undefined }
+    },
+    async close() {
+      await sender?.close(place.closeMs ?? CLOSE_MS)
+    },
+  }
+}
+
+/** The same for one trace wherever it is asked. */
+function isSampled(sampler: Sampler, { traceId, parentSpanId, sampled }: TraceContext): boolean {
+  const context =
+    parentSpanId === undefined || sampled === undefined
+      ? ROOT_CONTEXT
+      : trace.setSpanContext(ROOT_CONTEXT, {
+          traceId,
+          spanId: parentSpanId,
+          traceFlags: sampled ? TraceFlags.SAMPLED : TraceFlags.NONE,
+          isRemote: true,
+        })
+  const { decision } = sampler.shouldSample(context, traceId, 'invoke_workflow', SpanKind.INTERNAL, {}, [])
+  return decision === SamplingDecision.RECORD_AND_SAMPLED
+}
