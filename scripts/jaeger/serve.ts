@@ -26,7 +26,11 @@ export async function startJaeger(binary: string): Promise<OwnJaeger> {
     queryUrl: `http://${query}`,
     otlpUrl: `http://${otlp}`,
     healthUrl: `http://${health}/status`,
-    stop: () => services.stop(),
+    stop: () => {
+      // On SIGTERM it takes 10 s to end, and what it has in memory is gone either way.
+      services.kill()
+      return services.stop()
+    },
   }
 }
 
