@@ -97,8 +97,8 @@ async function run(file: string, flags: RunFlags): Promise<void> {
 
   if (flags.json) printJson(record)
   else if (!flags.events) showEnd(record, flags.record)
-  const link = record.sampled ? telemetry?.traceLink(record.traceId) : undefined
-  if (link !== undefined) remark(`Trace: ${link}`)
+  if (telemetry !== undefined && record.sampled)
+    remark(`Trace: ${telemetry.traceLink(record.traceId) ?? record.traceId}`)
   const missed = signals.length - signalsSeen(record, signals)
   if (missed > 0 && record.outcome === 'completed') remark(missedSignals(missed, pipeline))
   if (stoppedBy !== undefined) process.exitCode = stoppedBy

@@ -3,7 +3,7 @@ import type { ReadableSpan, TimedEvent } from '@opentelemetry/sdk-trace'
 import type { CallRecord } from '../core/record.ts'
 import { callPart } from '../core/trace.ts'
 import { event, attribute as key } from './semconv.ts'
-import { endedSpan } from './span.ts'
+import { endedSpan, faultOf } from './span.ts'
 import type { TraceOfRun } from './trace-of-run.ts'
 
 /** Marks that are the span's own start and end, or say no more than that. */
@@ -13,7 +13,7 @@ const silentMarks = new Set(['call-start', 'slot-acquired', 'slot-released', 'se
 export function callSpan(trace: TraceOfRun, call: CallRecord, stage: SpanContext): ReadableSpan {
   const { timeline, context, resources, record } = trace
   const hasFailed = call.settlement === 'failed'
-  const error = call.error ?? { code: 'CAESURA_E_INTERNAL', message: '' }
+  const error = faultOf(call.error, trace.longest)
   return endedSpan({
     name: `chat ${call.model}`,
     kind: SpanKind.CLIENT,
@@ -29,7 +29,7 @@ export function callSpan(trace: TraceOfRun, call: CallRecord, stage: SpanContext
     },
     events: eventsOf(trace, call),
     ...(call.retryOf !== undefined && { links: [{ context: context(callPart(call.retryOf)) }] }),
-    ...(hasFailed && { error: { ...error, message: error.message.slice(0, trace.longest) } }),
+    ...(hasFailed && { error }),
     resource: resources.of(call.process ?? record.owners?.at(-1)),
   })
 }

@@ -4,7 +4,7 @@ import type { CallRecord, InterruptRecord, ProcessRecord, RunRecord } from '../c
 import { callSpan } from './call-spans.ts'
 import { interruptSpans, isHandled, slowestOf } from './interrupt-spans.ts'
 import { event, attribute as key } from './semconv.ts'
-import { endedSpan } from './span.ts'
+import { endedSpan, faultOf } from './span.ts'
 import { type SpanSettings, type TraceOfRun, traceOf } from './trace-of-run.ts'
 
 /**
@@ -40,7 +40,7 @@ function rootSpan(trace: TraceOfRun): ReadableSpan {
     end: timeline.at(record.durationMs),
     attributes: rootAttributes(trace),
     events: record.interrupts.map((interrupt, index) => interruptEvent(trace, interrupt, index + 1)),
-    ...(record.outcome === 'failed' && { error: error ?? { code: 'CAESURA_E_INTERNAL', message: '' } }),
+    ...(record.outcome === 'failed' && { error: faultOf(error, trace.longest) }),
     resource: trace.resources.of(record.owners?.at(-1)),
   })
 }
@@ -75,7 +75,7 @@ function rootAttributes({ record, longest }: TraceOfRun): Attributes {
       }),
     }),
     ...(owners !== undefined && owners.length > 1 && { [key.resumed]: true }),
-    ...(record.outcome === 'failed' && error !== undefined && { [key.errorType]: error.code }),
+    ...(record.outcome === 'failed' && { [key.errorType]: faultOf(error, 0).code }),
     ...(cancelReason !== undefined && { [key.cancelReason]: cancelReason.slice(0, longest) }),
     [key.generatedTokens]: cost.generatedTokens,
     [key.wastedTokens]: cost.wastedTokens,
@@ -146,9 +146,9 @@ function stageSpans(trace: TraceOfRun): ReadableSpan[] {
         [key.attempts]: calls.length,
         ...(first.policy !== undefined && { [key.policy]: first.policy }),
         ...(last.warmed !== undefined && { [key.warmed]: last.warmed.outcome }),
-        ...(last.settlement === 'failed' && last.error !== undefined && { [key.errorType]: last.error.code }),
+        ...(last.settlement === 'failed' && { [key.errorType]: faultOf(last.error, 0).code }),
       },
-      ...(last.settlement === 'failed' && { error: last.error ?? { code: 'CAESURA_E_INTERNAL', message: '' } }),
+      ...(last.settlement === 'failed' && { error: faultOf(last.error, trace.longest) }),
       resource: resources.of(record.owners?.at(-1)),
     })
     return [span, ...calls.map((call) => callSpan(trace, call, stage))]

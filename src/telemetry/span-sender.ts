@@ -3,6 +3,8 @@ import type { ReadableSpan, SpanExporter } from '@opentelemetry/sdk-trace'
 
 export interface SpanSenderSettings {
   readonly exporter: SpanExporter
+  /** Where it sends to, for what is logged. */
+  readonly to: string
   /** Spans that may wait, of one request, and for how long they wait for others. */
   readonly mostWaiting: number
   readonly batch: number
@@ -38,17 +40,20 @@ export class SpanSender {
   #spans = 0
   #timer: NodeJS.Timeout | undefined
   #sending: Promise<void> | undefined
+  /** Spans of the request that is under way. */
+  #underWay = 0
   #pauseMs = 0
   #lost = 0
   #isOver = false
+  #isGivenUp = false
 
   constructor(settings: SpanSenderSettings) {
     this.#settings = settings
   }
 
-  /** Spans that wait. */
+  /** Spans that have not arrived. */
   get waiting(): number {
-    return this.#spans
+    return this.#spans + this.#underWay
   }
 
   offer(planned: PlannedSpans): void {
@@ -72,11 +77,12 @@ export class SpanSender {
       while (this.#waiting.length > 0 && this.#pauseMs === 0) await this.#send()
     })()
     await Promise.race([flushed, late])
-    if (this.#spans > 0) {
-      this.#settings.log(`${this.#spans} spans could not be sent`)
-      this.#drop(this.#spans)
+    this.#isGivenUp = true
+    if (this.waiting > 0) {
+      // Why is said already where a request has failed.
+      if (this.#pauseMs === 0) this.#settings.log(`spans can't be sent to ${this.#settings.to}: no answer in time`)
+      this.#drop(this.waiting)
       this.#waiting.length = 0
-      this.#spans = 0
     }
     await Promise.race([this.#settings.exporter.shutdown().catch(() => undefined), late])
   }
@@ -116,7 +122,7 @@ export class SpanSender {
   }
 
   async #sendBatch(): Promise<void> {
-    const { batch, count, log } = this.#settings
+    const { batch, count, log, to } = this.#settings
     const taken: PlannedSpans[] = []
     const spans: ReadableSpan[] = []
     while (this.#waiting.length > 0 && spans.length < batch) {
@@ -124,16 +130,19 @@ export class SpanSender {
       taken.push(next)
       spans.push(...next.make())
     }
+    this.#underWay = spans.length
     const { code, error } = await this.#export(spans)
+    if (this.#isGivenUp) return
+    this.#underWay = 0
     if (code === ExportResultCode.SUCCESS) {
       count(spans.length, 'sent')
       for (const planned of taken) planned.sent?.()
-      if (this.#pauseMs > 0) log(`spans are sent again; ${this.#lost} were given up`)
+      if (this.#pauseMs > 0) log(`spans are sent to ${to} again; ${this.#lost} were given up`)
       this.#pauseMs = 0
       this.#lost = 0
       return
     }
-    if (this.#pauseMs === 0) log(`spans can't be sent: ${reasonOf(error)}`)
+    if (this.#pauseMs === 0) log(`spans can't be sent to ${to}: ${reasonOf(error)}`)
     this.#pauseMs = Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, this.#pauseMs * 2))
     // What a collector refuses for good, it would refuse again.
     if (isFinal(error)) {

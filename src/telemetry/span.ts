@@ -50,6 +50,12 @@ export interface SpanParts {
   readonly resource: Resource
 }
 
+/** What went wrong, cut to `longest` UTF-16 units. Whatever failed says something. */
+export const faultOf = (error: SpanParts['error'], longest: number): NonNullable<SpanParts['error']> => {
+  const { code, message } = error ?? { code: 'CAESURA_E_INTERNAL', message: '' }
+  return { code, message: message.slice(0, longest) }
+}
+
 /** A span that has ended, made after the fact. */
 export function endedSpan(parts: SpanParts): ReadableSpan {
   const { context, parent, start, end, error } = parts

@@ -6,7 +6,7 @@ import { newTraceId, type TraceContext } from '../core/trace.ts'
 import { openRequest } from './request-span.ts'
 import { Resources } from './resources.ts'
 import { runSpans, spanCount } from './run-spans.ts'
-import type { TelemetrySettings } from './settings.ts'
+import { type TelemetrySettings, withoutCredentials } from './settings.ts'
 import { SpanSender } from './span-sender.ts'
 import { type Carrier, traceContextOf } from './trace-context.ts'
 
@@ -42,6 +42,7 @@ export function openTelemetry(settings: TelemetrySettings, place: TelemetryPlace
     exporter &&
     new SpanSender({
       exporter,
+      to: withoutCredentials(tracesUrl ?? ''),
       mostWaiting: settings.mostWaiting,
       batch: settings.batch,
       delayMs: settings.delayMs,
