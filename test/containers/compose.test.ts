@@ -46,7 +46,7 @@ describe('docker-compose.yml', () => {
   })
 
   it.each(all)('%s: its image has an exact version', (_, { image }) => {
-    expect(image).toMatch(/^[a-z/]+:\d+\.\d+\.\d+$/)
+    expect(image).toMatch(/^[a-z/]+:v?\d+\.\d+\.\d+$/)
   })
 
   it.each(all)('%s: stays within memory, rotates its log, gains no privileges', (_, service) => {
