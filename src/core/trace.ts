@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from 'node:crypto'
+import { hash, randomBytes } from 'node:crypto'
 
 /** The trace that a run belongs to, as the W3C's Trace Context has it. */
 export interface TraceContext {
@@ -28,7 +28,7 @@ export const newTraceId = (): string => randomBytes(16).toString('hex')
  * of the same record too: SHA-256 of both, the first 8 bytes.
  */
 export const spanIdOf = (runId: string, part: string): string =>
-  createHash('sha256').update(`${runId} ${part}`).digest('hex').slice(0, 16)
+  hash('sha256', `${runId} ${part}`).slice(0, 16)
 
 /** The part of a run that a call is. */
 export const callPart = (callId: string): string => `call ${callId}`

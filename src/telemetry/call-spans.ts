@@ -98,5 +98,5 @@ function eventsOf({ timeline }: TraceOfRun, { marks, sentenceEnds = [] }: CallRe
     ...marks.filter(({ name }) => !silentMarks.has(name)),
     ...sentenceEnds.map((ms) => ({ name: event.sentenceEnd, ms })),
   ].sort((a, b) => a.ms - b.ms)
-  return told.map(({ name, ms }) => ({ name, time: timeline.at(ms), attributes: { [key.markMs]: ms } }))
+  return told.map(({ name, ms }) => ({ name, time: timeline.at(ms) }))
 }

@@ -91,7 +91,6 @@ function interruptEvent(trace: TraceOfRun, interrupt: InterruptRecord, index: nu
     time: trace.timeline.at(interrupt.at),
     attributes: {
       [key.interruptIndex]: index,
-      [key.markMs]: interrupt.at,
       [key.trigger]: interrupt.trigger,
       ...(!isHandled(interrupt) && { [key.reason]: interrupt.reason.slice(0, trace.longest) }),
       ...(trace.captureContent && input !== undefined && { [key.interruptInput]: input.slice(0, trace.longest) }),

@@ -124,7 +124,6 @@ const attributeTable = {
     'how far off an instant may be that was taken in another process: half a round trip to Redis, of both',
   ],
   // ── An event
-  markMs: ['caesura.ms', 'double', 'ms from the start of the run'],
   interruptInput: ['caesura.interrupt.input', 'string', 'the new input; only where content is captured'],
 } as const satisfies Record<string, Row>
 

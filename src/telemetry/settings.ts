@@ -1,11 +1,6 @@
 import { parseKeyPairsIntoRecord } from '@opentelemetry/core'
-import {
-  AlwaysOffSampler,
-  AlwaysOnSampler,
-  ParentBasedSampler,
-  type Sampler,
-  TraceIdRatioBasedSampler,
-} from '@opentelemetry/sdk-trace'
+import type { Sampler } from '@opentelemetry/sdk-trace'
+import { samplerOf } from './sampling.ts'
 
 /** Variables of the environment. */
 export type Environment = Readonly<Record<string, string | undefined>>
@@ -110,33 +105,6 @@ function jaegerOf(tracesUrl: string | undefined): string | undefined {
   if (tracesUrl === undefined) return undefined
   const { protocol, hostname, port } = new URL(tracesUrl)
   return port === '4318' ? `${protocol}//${hostname}:16686` : undefined
-}
-
-function samplerOf(name: string | undefined, argument: string | undefined, warnings: string[]): Sampler {
-  const ratio = (): Sampler => {
-    const value = argument === undefined ? 1 : Number(argument)
-    if (value >= 0 && value <= 1) return new TraceIdRatioBasedSampler(value)
-    warnings.push('OTEL_TRACES_SAMPLER_ARG is not a number from 0 to 1: 1 is used')
-    return new TraceIdRatioBasedSampler(1)
-  }
-  switch (name) {
-    case undefined:
-    case 'parentbased_always_on':
-      return new ParentBasedSampler({ root: new AlwaysOnSampler() })
-    case 'parentbased_always_off':
-      return new ParentBasedSampler({ root: new AlwaysOffSampler() })
-    case 'parentbased_traceidratio':
-      return new ParentBasedSampler({ root: ratio() })
-    case 'always_on':
-      return new AlwaysOnSampler()
-    case 'always_off':
-      return new AlwaysOffSampler()
-    case 'traceidratio':
-      return ratio()
-    default:
-      warnings.push(`OTEL_TRACES_SAMPLER names no sampler (${name}): parentbased_always_on is used`)
-      return new ParentBasedSampler({ root: new AlwaysOnSampler() })
-  }
 }
 
 function contentOf(value: string | undefined, warnings: string[]): TelemetrySettings['captureContent'] {

@@ -41,7 +41,11 @@ describe('what else the environment says', () => {
   }
 
   it('chooses the sampler, with a warning for one that is none', () => {
-    expect(sampled({}).sampler).toMatch(/^ParentBased\{root=AlwaysOn/)
+    expect(sampled({}).sampler).toMatch(/^ParentBased\{root=RateLimited\{50\}/)
+    expect(sampled({ OTEL_TRACES_SAMPLER: 'parentbased_always_on' }).sampler).toMatch(/^ParentBased\{root=AlwaysOn/)
+    expect(sampled({ OTEL_TRACES_SAMPLER: 'rate_limited', OTEL_TRACES_SAMPLER_ARG: '7' }).sampler).toBe(
+      'RateLimited{7}',
+    )
     expect(sampled({ OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.25' })).toEqual({
       sampler: 'TraceIdRatioBased{0.25}',
       warnings: 0,
