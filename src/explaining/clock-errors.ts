@@ -1,0 +1,30 @@
+import type { RunRecord } from '../core/record.ts'
+
+/** How far off the instants of one process may be, ms. */
+export interface ClockError {
+  /** The stage whose call it made; absent for a process that hosted the run. */
+  readonly stage?: string
+  readonly process: string
+  readonly errorMs: number
+}
+
+interface Clocked {
+  readonly service: string
+  readonly instance: string
+  readonly clock?: { readonly offsetMs: number; readonly errorMs: number }
+}
+
+/** The clock errors that a record of a fleet has; none where all instants come from one process. */
+export function clockErrorsOf(record: RunRecord & { readonly owners?: readonly Clocked[] }): ClockError[] {
+  const said = new Set<string>()
+  const error = (part: Clocked | undefined, stage?: string): ClockError[] => {
+    if (part?.clock === undefined || said.has(part.instance)) return []
+    said.add(part.instance)
+    return [{ ...(stage !== undefined && { stage }), process: part.service, errorMs: part.clock.errorMs }]
+  }
+  const calls: readonly (RunRecord['stages'][number] & { readonly process?: Clocked })[] = record.stages
+  return [
+    ...(record.owners ?? []).flatMap((owner) => error(owner)),
+    ...calls.flatMap((call) => error(call.process, call.id)),
+  ]
+}
