@@ -45,7 +45,8 @@ caption { text-align: left; padding: .5rem 0 .25rem; }
 th, td { text-align: left; vertical-align: top; padding: .3rem .75rem .3rem 0; border-bottom: 1px solid var(--line); }
 thead th, tbody th { font-weight: 600; }
 .figures td, .figures thead th { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
-.figures th { white-space: nowrap; }
+.figures thead th { white-space: nowrap; }
+.figures tbody th { min-width: 8rem; overflow-wrap: anywhere; }
 .figures .words { text-align: left; }
 .pairs td { overflow-wrap: anywhere; }
 .pairs th { width: 8rem; color: var(--quiet); font-weight: 400; }
@@ -62,6 +63,8 @@ summary { cursor: pointer; font-weight: 600; padding: .25rem 0; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   body { padding: 0; max-width: none; font-size: 10.5pt; }
   .scroll { overflow: visible; } table { font-size: 8.5pt; }
+  .figures td, .figures thead th, .figures tbody th { white-space: normal; overflow-wrap: normal; padding-right: .4rem; }
+  .figures tbody th, .figures td.words { overflow-wrap: anywhere; min-width: 4.5rem; }
   figure, tr, .claims li { break-inside: avoid; } h2, h3, summary { break-after: avoid; }
 }
 `

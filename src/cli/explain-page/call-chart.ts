@@ -7,8 +7,8 @@ import { counted, milliseconds } from '../figures.ts'
 /** The calls of a run along one time axis, with the instants of its interrupts. */
 export function callChart({ stages, interrupts, durationMs }: RunRecord): Markup {
   const rows = stages.map((call) => ({
-    name: call.attempt === 1 ? call.id : `${call.id}, attempt ${call.attempt}`,
-    facts: `${call.settlement}, ${counted(call.tokens.generated, 'token')}`,
+    name: call.id,
+    facts: `${call.attempt === 1 ? '' : `attempt ${call.attempt}: `}${call.settlement}, ${counted(call.tokens.generated, 'token')}`,
     bars: barsOf(call),
   }))
   const description = stages.map(callInWords).join(' ')
