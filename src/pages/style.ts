@@ -63,7 +63,7 @@ summary { cursor: pointer; font-weight: 600; padding: .25rem 0; }
   * { print-color-adjust: exact; -webkit-print-color-adjust: exact; }
   body { padding: 0; max-width: none; font-size: 10.5pt; }
   .scroll { overflow: visible; } table { font-size: 8.5pt; }
-  .figures td, .figures thead th, .figures tbody th { white-space: normal; overflow-wrap: normal; padding-right: .4rem; }
+  .figures th, .figures td { padding-right: .4rem; } .figures thead th, .figures td.words { white-space: normal; overflow-wrap: normal; }
   .figures tbody th, .figures td.words { overflow-wrap: anywhere; min-width: 4.5rem; }
   figure, tr, .claims li { break-inside: avoid; } h2, h3, summary { break-after: avoid; }
 }
