@@ -46,10 +46,14 @@ export async function observe(environment: Environment, process: ObservedProcess
   ])
   const settings = telemetrySettings(environment)
   for (const warning of settings.warnings) process.log(warning)
-  const telemetry = openTelemetry(settings, { ...process, instance: instanceName(), version })
+  const { begin, runEnded, openRequest, close } = openTelemetry(settings, {
+    ...process,
+    instance: instanceName(),
+    version,
+  })
   const { jaegerUrl } = settings
   return {
-    ...telemetry,
+    ...{ begin, runEnded, openRequest, close },
     traceLink: (traceId) => (jaegerUrl === undefined ? undefined : `${jaegerUrl}/trace/${traceId}`),
   }
 }

@@ -146,5 +146,10 @@ export interface RunStore {
   writeProbe(result: ProbeResult): void
   /** The newest probe of a node, its address and model; undefined when there is none. Throws `CAESURA_E_RECORDS`. */
   readProbe(key: ProbeKey): ProbeResult | undefined
+  /**
+   * The newest probe of a node and model, for a reader who does not know the address; undefined when there is none, or when
+   * probes of several addresses are kept, because then it is not known which server a record speaks of.
+   */
+  findProbe(node: string, model: string): ProbeResult | undefined
   close(): void
 }

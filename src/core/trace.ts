@@ -27,8 +27,7 @@ export const newTraceId = (): string => randomBytes(16).toString('hex')
  * The id of a part of a run (`call draft.1`, `interrupt 1`), 16 hex digits. Every process comes to the same one, and a second export
  * of the same record too: SHA-256 of both, the first 8 bytes.
  */
-export const spanIdOf = (runId: string, part: string): string =>
-  hash('sha256', `${runId} ${part}`).slice(0, 16)
+export const spanIdOf = (runId: string, part: string): string => hash('sha256', `${runId} ${part}`).slice(0, 16)
 
 /** The part of a run that a call is. */
 export const callPart = (callId: string): string => `call ${callId}`
@@ -36,8 +35,10 @@ export const callPart = (callId: string): string => `call ${callId}`
 /** What a model server is told with a call, so that its own spans lie below that of the call; undefined where nobody traces. */
 export function headersOf(trace: TraceContext, runId: string, callId: string): TraceHeaders | undefined {
   if (trace.sampled === undefined) return undefined
+  // Nobody looks for a span that is not sent: any id says so.
+  const spanId = trace.sampled ? spanIdOf(runId, callPart(callId)) : trace.traceId.slice(16)
   return {
-    traceparent: `00-${trace.traceId}-${spanIdOf(runId, callPart(callId))}-${trace.sampled ? '01' : '00'}`,
+    traceparent: `00-${trace.traceId}-${spanId}-${trace.sampled ? '01' : '00'}`,
     ...(trace.state !== undefined && { tracestate: trace.state }),
     ...(trace.baggage !== undefined && { baggage: trace.baggage }),
   }

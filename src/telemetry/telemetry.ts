@@ -27,6 +27,8 @@ const CLOSE_MS = 3000
 
 /** Telemetry of one process. */
 export interface ProcessTelemetry extends Telemetry {
+  /** Spans that have not arrived yet. */
+  readonly waiting: number
   /** A request to the API that starts a run. */
   openRequest(request: { readonly method: string; readonly route: string; readonly headers: Carrier }): RequestTrace
 }
@@ -52,6 +54,9 @@ export function openTelemetry(settings: TelemetrySettings, place: TelemetryPlace
   const begin = (asked: TraceContext = { traceId: newTraceId() }): TraceContext =>
     sender === undefined ? asked : { ...asked, sampled: isSampled(sampler, asked) }
   return {
+    get waiting() {
+      return sender?.waiting ?? 0
+    },
     begin,
     runEnded(record) {
       if (record.sampled) sender?.offer({ count: spanCount(record), make: () => runSpans(record, spanSettings) })
