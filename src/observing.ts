@@ -1,5 +1,5 @@
 import { hostname } from 'node:os'
-import type { RequestTrace, Telemetry } from './core/ports.ts'
+import type { IncomingRequest, RequestTrace, Telemetry } from './core/ports.ts'
 import type { RunRecord } from './core/record.ts'
 import type { TraceContext } from './core/trace.ts'
 import { version } from './version.ts'
@@ -9,14 +9,8 @@ import { version } from './version.ts'
 export interface Observing extends Telemetry {
   /** Where a person looks at a trace; undefined where that is not known. */
   traceLink(traceId: string): string | undefined
-  /** A request to the API that starts a run. */
+  /** A request to this process that is part of its caller's trace, or begins one. */
   openRequest(request: IncomingRequest): RequestTrace
-}
-
-export interface IncomingRequest {
-  readonly method: string
-  readonly route: string
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
 }
 
 export interface ObservedProcess {
@@ -24,6 +18,8 @@ export interface ObservedProcess {
   readonly service: string
   /** Hears what an operator should know: what of the environment can't be used, that spans can't be sent. */
   readonly log: (line: string) => void
+  /** How long a collector may take for a request, ms; for a process whose end waits for it. */
+  readonly answerMs?: number
 }
 
 type Environment = Readonly<Record<string, string | undefined>>

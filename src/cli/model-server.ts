@@ -1,6 +1,7 @@
 import { Command, Option } from 'commander'
 import { serveModel } from '../model-serving.ts'
-import { printJson, printLines } from './output.ts'
+import { observe } from '../observing.ts'
+import { printJson, printLines, remark } from './output.ts'
 import { type ScriptFlags, scriptOf, whole, withScriptFlags } from './script-flags.ts'
 import { stopOnSignals } from './stop-on-signals.ts'
 
@@ -37,11 +38,13 @@ async function modelServer(flags: ModelServerFlags): Promise<void> {
   const { host, port, slots, queue, model, json } = flags
   const script = scriptOf(flags)
   const stop = stopOnSignals()
+  const telemetry = await observe(process.env, { service: 'caesura-model-server', log: remark })
   try {
     const { server, model: name } = await serveModel({
       ...{ host, port, slots, queue },
       ...(model !== undefined && { model }),
       ...(script !== undefined && { script }),
+      ...(telemetry !== undefined && { openRequest: telemetry.openRequest }),
     })
     if (json) printJson({ url: server.url, model: name, slots, pid: process.pid })
     else printLines([`model-server: ${server.url} (model ${name}, ${slots} ${slots === 1 ? 'slot' : 'slots'})`])
@@ -49,6 +52,7 @@ async function modelServer(flags: ModelServerFlags): Promise<void> {
       await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }))
     await server.close()
   } finally {
+    await telemetry?.close()
     stop.dispose()
   }
 }

@@ -113,12 +113,24 @@ export interface Telemetry {
   close(): Promise<void>
 }
 
-/** A request from outside that starts a run. */
+/** A request from outside, with its headers as Node has them. */
+export interface IncomingRequest {
+  readonly method: string
+  /** Of the route, without what differs from request to request. */
+  readonly route: string
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+}
+
+/** A request from outside as a part of its caller's trace. */
 export interface RequestTrace {
-  /** For the run: below the request's own span, where that is sent. */
+  /** For what is done for it: below the request's own span, where that is sent. */
   readonly trace?: TraceContext
-  /** The request was answered with a run that did not exist before. */
-  end(answer: { readonly status: number }): void
+  /** It was answered: its span may be sent. */
+  end(answer: {
+    readonly status: number
+    /** What happened meanwhile, ms since 1970 with fractions. */
+    readonly marks?: readonly { readonly name: string; readonly unixMs: number }[]
+  }): void
 }
 
 /** The start of a run's record, for lists. */

@@ -1,14 +1,14 @@
 import { ROOT_CONTEXT, SpanKind, TraceFlags, trace } from '@opentelemetry/api'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
 import { RandomIdGenerator, type Sampler, SamplingDecision, type SpanExporter } from '@opentelemetry/sdk-trace'
-import type { RequestTrace, Telemetry } from '../core/ports.ts'
+import type { IncomingRequest, RequestTrace, Telemetry } from '../core/ports.ts'
 import { newTraceId, type TraceContext } from '../core/trace.ts'
 import { openRequest } from './request-span.ts'
 import { Resources } from './resources.ts'
 import { runSpans, spanCount } from './run-spans.ts'
 import { type TelemetrySettings, withoutCredentials } from './settings.ts'
 import { SpanSender } from './span-sender.ts'
-import { type Carrier, traceContextOf } from './trace-context.ts'
+import { traceContextOf } from './trace-context.ts'
 
 export interface TelemetryPlace {
   /** By which spans name this process where `OTEL_SERVICE_NAME` does not. */
@@ -21,6 +21,8 @@ export interface TelemetryPlace {
   readonly exporter?: SpanExporter
   /** How long `close` may take, ms; 3,000 by default. */
   readonly closeMs?: number
+  /** How long a collector may take for a request, ms; `OTEL_EXPORTER_OTLP_TIMEOUT` or 10,000 by default. */
+  readonly answerMs?: number
 }
 
 const CLOSE_MS = 3000
@@ -29,15 +31,20 @@ const CLOSE_MS = 3000
 export interface ProcessTelemetry extends Telemetry {
   /** Spans that have not arrived yet. */
   readonly waiting: number
-  /** A request to the API that starts a run. */
-  openRequest(request: { readonly method: string; readonly route: string; readonly headers: Carrier }): RequestTrace
+  /** A request to this process that is part of its caller's trace, or begins one. */
+  openRequest(request: IncomingRequest): RequestTrace
 }
 
 /** Spans of this process's runs, as `settings` say. */
 export function openTelemetry(settings: TelemetrySettings, place: TelemetryPlace): ProcessTelemetry {
   const { service = place.service, sampler, tracesUrl } = settings
   const resources = new Resources({ ...place, service, more: settings.resource })
-  const exporter = place.exporter ?? (tracesUrl === undefined ? undefined : new OTLPTraceExporter({ url: tracesUrl }))
+  const { answerMs } = place
+  const exporter =
+    place.exporter ??
+    (tracesUrl === undefined
+      ? undefined
+      : new OTLPTraceExporter({ url: tracesUrl, ...(answerMs !== undefined && { timeoutMillis: answerMs }) }))
   const spanSettings = { resources, longest: settings.longest, captureContent: settings.captureContent.spans }
   const ids = new RandomIdGenerator()
   const sender =
