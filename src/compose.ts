@@ -111,6 +111,8 @@ function inThisProcess(settings: EngineSettings): Engine {
       clock,
       settings.outputLimits,
     )
+    // So that its spans are the same ones, whoever sends them again.
+    if (telemetry !== undefined) journal.own(telemetry.process)
     const handle = startRun(
       {
         journal,

@@ -1,4 +1,5 @@
 import { hostname } from 'node:os'
+import { emitWarning, pid } from 'node:process'
 import type { IncomingRequest, RequestTrace, Telemetry } from './core/ports.ts'
 import type { RunRecord } from './core/record.ts'
 import type { TraceContext } from './core/trace.ts'
@@ -16,8 +17,8 @@ export interface Observing extends Telemetry {
 export interface ObservedProcess {
   /** By which spans name it where `OTEL_SERVICE_NAME` does not, such as `caesura-serve`. */
   readonly service: string
-  /** Hears what an operator should know: what of the environment can't be used, that spans can't be sent. */
-  readonly log: (line: string) => void
+  /** Hears what an operator should know: what of the environment can't be used, that spans can't be sent. A warning of Node by default. */
+  readonly log?: (line: string) => void
   /** How long a collector may take for a request, ms; for a process whose end waits for it. */
   readonly answerMs?: number
 }
@@ -34,27 +35,31 @@ const ENDPOINTS = [
  * Telemetry to where OpenTelemetry's variables of the environment say (docs/telemetry.md); undefined where they name no endpoint.
  * Only who asks for it pays for loading it, a quarter of a second.
  */
-export async function observe(environment: Environment, process: ObservedProcess): Promise<Observing | undefined> {
+export async function observe(
+  environment: Environment,
+  { log = (line) => emitWarning(line), ...place }: ObservedProcess,
+): Promise<Observing | undefined> {
   if (ENDPOINTS.every((name) => !environment[name]?.trim())) return undefined
   const [{ telemetrySettings }, { openTelemetry }] = await Promise.all([
     import('./telemetry/settings.ts'),
     import('./telemetry/telemetry.ts'),
   ])
   const settings = telemetrySettings(environment)
-  for (const warning of settings.warnings) process.log(warning)
-  const { begin, runEnded, openRequest, close } = openTelemetry(settings, {
-    ...process,
+  for (const warning of settings.warnings) log(warning)
+  const { process, begin, runEnded, openRequest, close } = openTelemetry(settings, {
+    ...place,
+    log,
     instance: instanceName(),
     version,
   })
   const { jaegerUrl } = settings
   return {
-    ...{ begin, runEnded, openRequest, close },
+    ...{ process, begin, runEnded, openRequest, close },
     traceLink: (traceId) => (jaegerUrl === undefined ? undefined : `${jaegerUrl}/trace/${traceId}`),
   }
 }
 
-const instanceName = (): string => `${hostname()}-${process.pid}`
+const instanceName = (): string => `${hostname()}-${pid}`
 
 /** The trace that the environment says this command is part of (`TRACEPARENT`, `TRACESTATE`, `BAGGAGE`). */
 export async function traceOfEnvironment(environment: Environment): Promise<TraceContext | undefined> {
@@ -87,5 +92,5 @@ export async function exportRuns(
   to: { readonly url: string; readonly environment: Environment; readonly log: (line: string) => void },
 ): Promise<Exported> {
   const { sendRecords } = await import('./telemetry/export-records.ts')
-  return sendRecords(records, { ...to, version, instance: instanceName() })
+  return sendRecords(records, { ...to, version })
 }

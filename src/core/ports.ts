@@ -102,6 +102,8 @@ export interface Executor {
 
 /** Makes spans and figures of runs. Never throws, and never keeps a run waiting. */
 export interface Telemetry {
+  /** This process, as its spans name it. */
+  readonly process: ProcessRecord
   /**
    * The trace of a run to come: that of `parent` where one asked for the run, else a new one. Decides whether its spans are sent (head
    * sampling), where the parent has not.

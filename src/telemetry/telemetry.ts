@@ -64,6 +64,7 @@ export function openTelemetry(settings: TelemetrySettings, place: TelemetryPlace
     get waiting() {
       return sender?.waiting ?? 0
     },
+    process: { service, instance: place.instance },
     begin,
     runEnded(record) {
       if (record.sampled) sender?.offer({ count: spanCount(record), make: () => runSpans(record, spanSettings) })
