@@ -124,7 +124,7 @@ export class FleetClient implements Fleet {
     const id = randomUUID()
     const answered = new Promise<SignalAnswer>((resolve) => this.#answers.set(id, resolve))
     const payload = ['interrupt', input === undefined ? {} : { input }, { inbox: this.#inbox.id, id }]
-    const [answer] = await this.redis.call('signal', runId, JSON.stringify(payload), id)
+    const [answer] = await this.redis.call('signal', runId, JSON.stringify(payload), id, '')
     if (answer === 'ok') return answered
     this.#answers.delete(id)
     if (answer === 'unknown') throw unknownRun(runId)
@@ -132,7 +132,7 @@ export class FleetClient implements Fleet {
   }
 
   async cancel(runId: string, reason = 'cancelled'): Promise<boolean> {
-    const [answer] = await this.redis.call('signal', runId, JSON.stringify(['cancel', reason]), randomUUID())
+    const [answer] = await this.redis.call('signal', runId, JSON.stringify(['cancel', reason]), randomUUID(), reason)
     if (answer === 'unknown') throw unknownRun(runId)
     return answer === 'ok'
   }

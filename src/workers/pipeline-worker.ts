@@ -5,6 +5,7 @@ import type { FleetAddress } from '../core/fleet.ts'
 import type { PolicyCatalogue } from '../core/policy.ts'
 import { putAside, putRunAside } from './dead.ts'
 import { fleetClock } from './fleet-clock.ts'
+import { GroupWriter } from './group-writer.ts'
 import { type Host, OwnedRun, type SignalPayload } from './hosted-run.ts'
 import { Inbox } from './inbox.ts'
 import { RUNS_QUEUE } from './keys.ts'
@@ -51,6 +52,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
   await Promise.all([inbox.open(), directory.open()])
   const host: Host = {
     redis,
+    group: new GroupWriter(redis, 'appendAll'),
     clock,
     directory,
     tickets,
@@ -69,6 +71,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
   inbox.on('signal', (runId, number, payload) =>
     owned.get(runId as string)?.signal(number as number, payload as SignalPayload),
   )
+  inbox.on('declined', (runId, callId) => owned.get(runId as string)?.declined(callId as string))
   inbox.on('delivered', (runs) => {
     for (const [runId, seq] of Object.entries(runs as Record<string, number>)) owned.get(runId)?.delivered(seq)
   })

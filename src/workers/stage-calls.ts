@@ -2,19 +2,14 @@ import type { CallEnd, CallRequest } from '../core/call.ts'
 import { CallCancelled, summarize } from '../core/errors.ts'
 import type { Node } from '../core/ports.ts'
 import type { FleetClock } from './fleet-clock.ts'
+import { GroupWriter } from './group-writer.ts'
+import { lostNews } from './news.ts'
 import { NewsWriter } from './news-writer.ts'
 import type { FleetRedis } from './redis.ts'
 import type { CallTicket } from './ticket-queues.ts'
 
-/** The call was in the hands of a worker that is gone. */
-const lostEnd: CallEnd = {
-  end: 'failed',
-  retryable: true,
-  error: { code: 'CAESURA_E_WORKER_LOST', message: 'the worker of the call is gone' },
-}
-
 /** What became of a ticket. */
-export type TicketOutcome = 'done' | 'gone' | 'ended' | 'moved' | 'lost'
+export type TicketOutcome = 'done' | 'gone' | 'ended' | 'moved' | 'taken' | 'lost'
 
 interface LiveCall {
   readonly controller: AbortController
@@ -30,6 +25,7 @@ export class StageCalls {
   readonly #worker: string
   readonly #ended: (end: CallEnd) => void
   readonly #live = new Map<string, LiveCall>()
+  readonly #group: GroupWriter
   /** When something came for any call, ms. */
   #newsAt = 0
 
@@ -40,6 +36,7 @@ export class StageCalls {
     this.#node = node
     this.#worker = worker
     this.#ended = ended
+    this.#group = new GroupWriter(redis, 'tellAll')
   }
 
   get count(): number {
@@ -50,7 +47,6 @@ export class StageCalls {
   async run(ticket: CallTicket, queue: string, claim: string, lost?: AbortSignal): Promise<TicketOutcome> {
     const { runId, callId } = ticket
     const { name } = this.#node
-    const lostNews = JSON.stringify([['end', lostEnd]])
     const [answer, request] = await this.#redis.call(
       'claimCall',
       runId,
@@ -68,7 +64,7 @@ export class StageCalls {
     this.#live.set(key, live)
     const lose = () => controller.abort(new WorkerLeaves('the lock of its job is lost'))
     lost?.addEventListener('abort', lose, { once: true })
-    const writer = new NewsWriter(this.#redis, ticket, claim, lose)
+    const writer = new NewsWriter(this.#group, ticket, claim, lose)
     const end = await this.#generate(request as string, live, writer)
     this.#live.delete(key)
     lost?.removeEventListener('abort', lose)
@@ -119,7 +115,7 @@ export class StageCalls {
     try {
       writer.tell(['mark', 'slot-acquired', at()])
       const { address } = backend
-      writer.tell(['placed', { name, backend: backend.kind, ...(address !== undefined && { address }) }])
+      writer.tell(['placed', { name, backend: backend.kind, ...(address !== undefined && { address }) }, this.#worker])
       return await backend.generate(JSON.parse(request) as CallRequest, {
         clock,
         signal: live.controller.signal,

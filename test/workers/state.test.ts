@@ -4,7 +4,7 @@ import { definePipeline } from '../../src/compose.ts'
 import { openFleetRedis } from '../../src/workers/redis.ts'
 import { TicketQueues } from '../../src/workers/ticket-queues.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { TestFleet, until } from './fleet.ts'
+import { each, TestFleet, until } from './fleet.ts'
 
 const pipeline = definePipeline({ name: 'one', stages: [{ id: 'only', model: 'scripted', prompt: '{{ input }}' }] })
 
@@ -85,9 +85,11 @@ describe('runs that have ended', () => {
       await call('submit', runId, '{}', run, 'tenant')
       await call('claimRun', runId, 1, 'gone')
       const event = JSON.stringify({ seq: 1, runId, ms: 0, type: 'run-end', outcome: 'completed' })
-      await call('append', runId, 1, 0, '{}', 0, 'open', 'a.1', '{}', 'q', '', 'text', 'a.1', '{}', '', '')
-      await call('signal', runId, '["cancel","r"]', runId)
-      await call('append', runId, 1, 0, '', 1, event, 'drop', 'a.1', '', '', '', 'end', record, 60_000, Date.now(), 500)
+      const open = ['open', 'a.1', '{}', 'q', '', 'text', 'a.1', '{}', '', '']
+      await each(client, 'appendAll', [runId, 1, 0, '{}', 0, ...open])
+      await call('signal', runId, '["cancel","r"]', runId, 'r')
+      const end = ['drop', 'a.1', '', '', '', 'end', record, 60_000, Date.now(), 500]
+      await each(client, 'appendAll', [runId, 1, 0, '', 1, event, ...end])
       if (run % 2000 === 1999) {
         sizes.push(await raw.dbsize())
         memory.push(Number(/used_memory:(\d+)/.exec(await raw.info('memory'))![1]))
