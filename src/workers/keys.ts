@@ -20,7 +20,7 @@ export interface FleetKeys {
   inbox(id: string): string
   /** Exists while the process of an inbox lives. */
   alive(id: string): string
-  /** Hash: a node that a stage worker serves. Gone 3 s after its worker. */
+  /** Hash: a node that a stage worker serves. Gone 2 s after its worker. */
   node(name: string): string
   /** Set: the names of nodes. */
   readonly nodes: string

@@ -6,8 +6,8 @@ import type { FleetClock } from './fleet-clock.ts'
 import type { FleetRedis } from './redis.ts'
 import type { Slots } from './slots.ts'
 
-/** How long a node is known after its worker's last sign of life, ms; it gives one three times as often. */
-export const ALIVE_MS = 3000
+/** How long a node is known after its worker's last sign of life, ms; it gives one four times as often. */
+export const ALIVE_MS = 2000
 
 /** A node's entry in the fleet's list. One worker a name. */
 export class NodeRegistration {

@@ -170,6 +170,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
       stopping = true
       sweeper.close()
       directory.close()
+      clock.close()
       // While Redis is away nothing can be handed over: the locks end, and other workers take the runs up.
       await within(CLOSE_MS, async () => {
         await worker.pause(true)

@@ -36,6 +36,10 @@ const STALLED_MS = 500
 const GRACE_MS = 10_000
 const STUCK_MS = 30_000
 const MODELS_MS = 3000
+/** How often it gives a sign of life, ms; how many of these come between two looks at its server, and at the flags of its calls. */
+const BEAT_MS = ALIVE_MS / 4
+const LOOK_BEATS = 6
+const RECHECK_BEATS = 2
 /** How long the ends of calls may take to be told, ms. */
 const CLOSE_MS = 3000
 
@@ -194,14 +198,14 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
   let beats = 0
   async function beat(): Promise<void> {
     beats += 1
-    if (beats % 3 === 0 || faults.server !== '') await look()
-    await calls.recheck()
+    if (beats % LOOK_BEATS === 0 || faults.server !== '') await look()
+    if (beats % RECHECK_BEATS === 0) await calls.recheck()
     review()
     const isOurs = await registration.announce(state, reason)
     faults.name = isOurs ? '' : 'another worker has taken its name'
     review()
   }
-  const heart = setInterval(() => void beat().catch(() => undefined), ALIVE_MS / 3)
+  const heart = setInterval(() => void beat().catch(() => undefined), BEAT_MS)
 
   return {
     id,
@@ -215,6 +219,7 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
       // While Redis is away no end can be told: the locks end, and the calls count as lost.
       await within(CLOSE_MS, () => Promise.all([...direct, ...workers.map((worker) => worker.close())]))
       clearInterval(heart)
+      clock.close()
       await within(500, () => registration.forget())
       for (const connection of [orders, ...connections]) connection.disconnect()
       await node.backend.close()
