@@ -43,11 +43,11 @@ local function endRun(runId, record, keepMs, now, most)
   end
 end
 
-local function tellReaders(runId, first, last)
+local function tellReaders(runId, owner, first, last)
   local readers = prefix .. ':readers:' .. runId
   local inboxes = redis.call('SMEMBERS', readers)
   if #inboxes == 0 then return end
-  local batch = '["events","' .. runId .. '",[' .. table.concat(ARGV, ',', first, last) .. ']]'
+  local batch = '["events","' .. runId .. '",[' .. table.concat(ARGV, ',', first, last) .. '],"' .. (owner or '') .. '"]'
   for _, inbox in ipairs(inboxes) do
     if not post(inbox, batch) then redis.call('SREM', readers, inbox) end
   end
@@ -56,7 +56,7 @@ end
 local function one(first, last)
   local runId, epoch, seqText, state, count = ARGV[first], ARGV[first + 1], ARGV[first + 2], ARGV[first + 3], tonumber(ARGV[first + 4])
   local run = prefix .. ':run:' .. runId
-  local old = redis.call('HMGET', run, 'epoch', 'seq')
+  local old = redis.call('HMGET', run, 'epoch', 'seq', 'owner')
   if old[1] ~= epoch then return {'older', old[1] or ''} end
   if old[2] ~= seqText then return {'gap', old[2] or ''} end
   local seq = tonumber(seqText)
@@ -66,7 +66,7 @@ local function one(first, last)
     for i = 1, count do redis.call('XADD', stream, (seq + i) .. '-0', 'e', ARGV[events + i - 1]) end
     if state ~= '' then redis.call('HSET', run, 'seq', seq + count, 'state', state)
     else redis.call('HSET', run, 'seq', seq + count) end
-    tellReaders(runId, events, events + count - 1)
+    tellReaders(runId, old[3], events, events + count - 1)
   elseif state ~= '' then redis.call('HSET', run, 'state', state) end
   local answer = {'ok'}
   for i = events + count, last, 5 do

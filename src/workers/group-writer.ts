@@ -3,8 +3,9 @@ import type { FleetRedis } from './redis.ts'
 /** Answer of a script to one of those that asked. */
 export type Answer = readonly [string, ...unknown[]]
 
-/** Calls of the script under way at once. */
-const MOST_UNDER_WAY = 2
+/** Where a call of the script was for so many, the next one goes at least so long after it, ms: many come, and more go along. */
+const MANY = 8
+const PACE_MS = 2
 /** How many are asked for in one call of the script: Redis does nothing else meanwhile. */
 const MOST_TOGETHER = 200
 
@@ -22,15 +23,17 @@ interface Item extends Asked {
 }
 
 /**
- * What a process writes for its many runs or calls through one script: at once while little is under way, else all together that
+ * What a process writes for its many runs or calls through one script: at once while nothing is under way, else all together that
  * came meanwhile. In the order in which it was given; each has an answer of its own.
  */
 export class GroupWriter {
   readonly #redis: FleetRedis
   readonly #script: 'appendAll' | 'tellAll'
   #waiting: Item[] = []
-  #underWay = 0
+  #isUnderWay = false
   #isScheduled = false
+  /** ms of the process. */
+  #notBefore = 0
 
   constructor(redis: FleetRedis, script: 'appendAll' | 'tellAll') {
     this.#redis = redis
@@ -46,8 +49,16 @@ export class GroupWriter {
   }
 
   #schedule(): void {
-    if (this.#isScheduled || this.#underWay >= MOST_UNDER_WAY) return
+    if (this.#isScheduled || this.#isUnderWay || this.#waiting.length === 0) return
     this.#isScheduled = true
+    const earlyMs = this.#notBefore - performance.now()
+    if (earlyMs > 0) {
+      setTimeout(() => {
+        this.#isScheduled = false
+        this.#send()
+      }, earlyMs)
+      return
+    }
     // After the microtasks: what else is written in this turn of the event loop goes along.
     process.nextTick(() => {
       this.#isScheduled = false
@@ -56,7 +67,7 @@ export class GroupWriter {
   }
 
   #send(): void {
-    while (this.#waiting.length > 0 && this.#underWay < MOST_UNDER_WAY) {
+    while (this.#waiting.length > 0 && !this.#isUnderWay) {
       const items: Item[] = []
       const parameters: (string | number)[] = []
       for (const item of this.#waiting.splice(0, MOST_TOGETHER)) {
@@ -66,7 +77,8 @@ export class GroupWriter {
         items.push(item)
       }
       if (items.length === 0) continue
-      this.#underWay += 1
+      if (items.length >= MANY && items.length < MOST_TOGETHER) this.#notBefore = performance.now() + PACE_MS
+      this.#isUnderWay = true
       void this.#redis
         .call(this.#script, ...parameters)
         .then(
@@ -78,7 +90,7 @@ export class GroupWriter {
           },
         )
         .finally(() => {
-          this.#underWay -= 1
+          this.#isUnderWay = false
           this.#schedule()
         })
       for (const { sent } of items) sent?.()

@@ -11,6 +11,7 @@ import { Inbox } from './inbox.ts'
 import { RUNS_QUEUE } from './keys.ts'
 import type { NewsBatch } from './news.ts'
 import { NodeDirectory } from './node-directory.ts'
+import { Ownership } from './ownership.ts'
 import { connect, openFleetRedis } from './redis.ts'
 import { defaultRetention, type Retention } from './run-session.ts'
 import { RunSweeper } from './run-sweeper.ts'
@@ -162,12 +163,14 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     for (const id of ids) worker.cancelJob(id, 'its lock is lost')
   })
   await worker.waitUntilReady()
+  const ownership = new Ownership(redis, owned)
   const sweeper = new RunSweeper(redis, tickets, clock.wall)
 
   return {
     id: inbox.id,
     async close() {
       stopping = true
+      ownership.close()
       sweeper.close()
       directory.close()
       clock.close()

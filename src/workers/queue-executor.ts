@@ -101,7 +101,7 @@ export class QueueExecutor implements Executor {
     if (call.placed) {
       if (call.worker !== undefined && directory.isGone(call.worker)) this.#endLost(call)
     } else if (call.queue === undefined) this.#place(call)
-    else if (!tickets.isServed(call.queue, directory.nodes)) void this.#move(call, call.queue)
+    else if (!tickets.isServed(call.queue, directory.nodes)) this.#move(call, call.queue).catch(() => undefined)
     else if (performance.now() - call.issuedAt > (call.isOffered ? OFFER_MS : REISSUE_MS)) {
       // It may have been taken up by a worker that has died before it said so. Adding it again does nothing where it still lies there.
       this.#endLost(call)
@@ -120,7 +120,8 @@ export class QueueExecutor implements Executor {
   /** Ends the call where the worker that has taken it up is gone. Redis itself looks whether that is so. */
   #endLost(call: RemoteCall): void {
     const { redis, session, directory } = this.#parts
-    if (directory.isSteady) void redis.call('endLost', session.runId, call.request.callId, lostNews)
+    if (!directory.isSteady) return
+    redis.call('endLost', session.runId, call.request.callId, lostNews).catch(() => undefined)
   }
 
   async load(): Promise<{ outcome: 'skipped'; reason: string }> {

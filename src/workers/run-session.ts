@@ -77,6 +77,19 @@ export class RunSession {
     })
   }
 
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  /** The number of the last event that is written. */
+  get seq(): number {
+    return this.#seq
+  }
+
+  get isWriting(): boolean {
+    return this.#writing !== undefined
+  }
+
   get isOver(): boolean {
     return this.#isOver
   }
@@ -167,9 +180,9 @@ export class RunSession {
     const wasWritten = answer === 'gap' && events > 0 && Number(rest[0]) === this.#seq + events
     if (answer !== 'ok' && !wasWritten) {
       this.lose(
-        answer === 'older'
+        answer === 'older' && rest[0] !== ''
           ? 'another worker has taken the run over'
-          : answer === 'gap'
+          : answer === 'gap' || answer === 'older'
             ? 'Redis has lost what was written'
             : `Redis refuses it: ${rest[0]}`,
       )

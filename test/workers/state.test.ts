@@ -172,3 +172,50 @@ describe('a Redis that goes away', () => {
     expect(told).toBe('w '.repeat(60))
   })
 })
+
+describe('a Redis that comes back with less than it had', () => {
+  const script = { tokens: Array(60).fill('w '), firstTokenMs: 5, tokenMs: 10 }
+
+  it('takes a run back to that moment, from where it goes on', async () => {
+    const client = await fleet.client()
+    await fleet.pipelines()
+    await fleet.node({ name: 'n1', script })
+    const { runId } = await client.submit(pipeline, { input: 'i' })
+    let tokens = 0
+    for await (const event of client.events(runId)) if (event.type === 'token' && ++tokens === 40) break
+    await redis.restart(15_000)
+    await client.ended(runId)
+    const { record } = await client.read(runId)
+    expect(record).toMatchObject({ outcome: 'completed', output: 'w '.repeat(60) })
+    let told = ''
+    for await (const event of client.events(runId)) {
+      if (event.type === 'output-withdraw') told = ''
+      if (event.type === 'token') told += event.text
+    }
+    expect(told).toBe('w '.repeat(60))
+    // Nothing is tried again and again.
+    expect(fleet.logged.length).toBeLessThan(10)
+  }, 60_000)
+
+  it('has its readers hear that a run is lost, and keeps no worker from others', async () => {
+    const client = await fleet.client()
+    const { client: raw, keys } = client.redis
+    await fleet.pipelines()
+    await fleet.node({ name: 'n1', script })
+    const { runId } = await client.submit(pipeline, { input: 'i' })
+    const reading = (async () => {
+      for await (const event of client.events(runId)) {
+        if (event.type !== 'token') continue
+        const lost = [keys.run(runId), keys.events(runId), keys.readers(runId), keys.signals(runId)]
+        await raw.del(...lost, keys.call(runId, 'only.1'), keys.news(runId, 'only.1'))
+      }
+    })()
+    await expect(reading).rejects.toMatchObject({ code: 'CAESURA_E_RUN_UNKNOWN' })
+    const other = await client.submit(pipeline, { input: 'other' })
+    await client.ended(other.runId)
+    expect((await client.read(other.runId)).record).toMatchObject({ outcome: 'completed' })
+    expect(await raw.exists(keys.run(runId), keys.call(runId, 'only.1'), keys.news(runId, 'only.1'))).toBe(0)
+    await until(async () => (await raw.zscore(keys.live, runId)) === null)
+    expect(fleet.logged.filter((line) => line.includes(runId))).toHaveLength(1)
+  }, 60_000)
+})
