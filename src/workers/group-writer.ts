@@ -3,9 +3,11 @@ import type { FleetRedis } from './redis.ts'
 /** Answer of a script to one of those that asked. */
 export type Answer = readonly [string, ...unknown[]]
 
-/** Where a call of the script was for so many, the next one goes at least so long after it, ms: many come, and more go along. */
+/** Where a call of the script is for so many, the next one waits for it, and goes at least so long after it, ms: more go along. */
 const MANY = 8
 const PACE_MS = 2
+/** Calls of the script under way at once while each is for a few. */
+const MOST_UNDER_WAY = 2
 /** How many are asked for in one call of the script: Redis does nothing else meanwhile. */
 const MOST_TOGETHER = 200
 
@@ -23,14 +25,15 @@ interface Item extends Asked {
 }
 
 /**
- * What a process writes for its many runs or calls through one script: at once while nothing is under way, else all together that
+ * What a process writes for its many runs or calls through one script: at once while little is under way, else all together that
  * came meanwhile. In the order in which it was given; each has an answer of its own.
  */
 export class GroupWriter {
   readonly #redis: FleetRedis
   readonly #script: 'appendAll' | 'tellAll'
   #waiting: Item[] = []
-  #isUnderWay = false
+  #underWay = 0
+  #areMany = false
   #isScheduled = false
   /** ms of the process. */
   #notBefore = 0
@@ -48,8 +51,12 @@ export class GroupWriter {
     })
   }
 
+  get #isFull(): boolean {
+    return this.#underWay >= (this.#areMany ? 1 : MOST_UNDER_WAY)
+  }
+
   #schedule(): void {
-    if (this.#isScheduled || this.#isUnderWay || this.#waiting.length === 0) return
+    if (this.#isScheduled || this.#isFull || this.#waiting.length === 0) return
     this.#isScheduled = true
     const earlyMs = this.#notBefore - performance.now()
     if (earlyMs > 0) {
@@ -67,7 +74,7 @@ export class GroupWriter {
   }
 
   #send(): void {
-    while (this.#waiting.length > 0 && !this.#isUnderWay) {
+    while (this.#waiting.length > 0 && !this.#isFull) {
       const items: Item[] = []
       const parameters: (string | number)[] = []
       for (const item of this.#waiting.splice(0, MOST_TOGETHER)) {
@@ -77,8 +84,9 @@ export class GroupWriter {
         items.push(item)
       }
       if (items.length === 0) continue
-      if (items.length >= MANY && items.length < MOST_TOGETHER) this.#notBefore = performance.now() + PACE_MS
-      this.#isUnderWay = true
+      this.#areMany = items.length >= MANY
+      if (this.#areMany && items.length < MOST_TOGETHER) this.#notBefore = performance.now() + PACE_MS
+      this.#underWay += 1
       void this.#redis
         .call(this.#script, ...parameters)
         .then(
@@ -90,7 +98,7 @@ export class GroupWriter {
           },
         )
         .finally(() => {
-          this.#isUnderWay = false
+          this.#underWay -= 1
           this.#schedule()
         })
       for (const { sent } of items) sent?.()
