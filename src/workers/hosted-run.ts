@@ -9,6 +9,7 @@ import { renderKnownStart, renderTemplate } from '../core/template.ts'
 import type { GeneratedText } from '../core/transcript.ts'
 import { type HostedRun, startRun } from '../machines/start-run.ts'
 import type { FleetClock } from './fleet-clock.ts'
+import type { GroupWriter } from './group-writer.ts'
 import type { NewsBatch } from './news.ts'
 import type { NodeDirectory } from './node-directory.ts'
 import { QueueExecutor } from './queue-executor.ts'
@@ -20,6 +21,8 @@ import type { TicketQueues } from './ticket-queues.ts'
 /** What the runs of one process share. */
 export interface Host {
   readonly redis: FleetRedis
+  /** Writes what the runs have to write. */
+  readonly group: GroupWriter
   readonly clock: FleetClock
   readonly directory: NodeDirectory
   readonly tickets: TicketQueues
@@ -89,12 +92,12 @@ export class OwnedRun {
     },
   ) {
     const { runId, spec, state, texts, events } = kept
-    const { clock, directory, tickets, redis } = host
+    const { clock, directory, tickets, redis, group } = host
     this.#host = host
     this.#runId = runId
     this.#signals = state?.signals ?? 0
     this.session = new RunSession(
-      redis,
+      group,
       { runId, epoch: kept.epoch, seq: events.length, kept: texts.keys() },
       host.retention,
       clock.wall,
@@ -124,6 +127,8 @@ export class OwnedRun {
       kept: kept.news,
       readNews: (callId) => readNews(redis, runId, callId),
       queueOf: (callId) => kept.queues.get(callId),
+      redis,
+      hearSignals: () => this.#hearSignals(),
     })
     // Who sent a signal that the owner before took may still wait; the first step may decide it.
     for (const [index, signal] of kept.signals.slice(0, this.#signals).entries()) {
@@ -174,8 +179,7 @@ export class OwnedRun {
     }
     do {
       this.#catchingUp = 'yes'
-      const signals = await readSignals(this.#host.redis, this.#runId)
-      for (const [index, signal] of signals.entries()) this.#take(index + 1, signal)
+      await this.#hearSignals()
     } while ((this.#catchingUp as string) === 'again')
     this.#catchingUp = 'no'
     this.#executor.catchUp()
@@ -190,6 +194,11 @@ export class OwnedRun {
 
   news(callId: string, index: number, batch: NewsBatch): void {
     this.#executor.feed(callId, index, batch)
+  }
+
+  /** The worker that was asked to take the call can't. */
+  declined(callId: string): void {
+    this.#executor.declined(callId)
   }
 
   delivered(seq: number): void {
@@ -210,6 +219,11 @@ export class OwnedRun {
   leave(reason: string): void {
     this.session.lose(reason)
     this.#run.abandon()
+  }
+
+  async #hearSignals(): Promise<void> {
+    const signals = await readSignals(this.#host.redis, this.#runId)
+    for (const [index, signal] of signals.entries()) this.#take(index + 1, signal)
   }
 
   #take(number: number, signal: SignalPayload): void {

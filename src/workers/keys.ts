@@ -20,7 +20,7 @@ export interface FleetKeys {
   inbox(id: string): string
   /** Exists while the process of an inbox lives. */
   alive(id: string): string
-  /** Hash: a node that a stage worker serves. Gone 3 s after its worker. */
+  /** Hash: a node that a stage worker serves. Gone 2 s after its worker. */
   node(name: string): string
   /** Set: the names of nodes. */
   readonly nodes: string
@@ -34,8 +34,8 @@ export interface FleetKeys {
   readonly dead: string
   /** Exists while a worker looks for runs that have lost their ticket. */
   readonly sweep: string
-  /** Channel: the calls that a worker is to stop. */
-  cancels(workerId: string): string
+  /** Channel: the calls that a worker is to stop, and those that it may take without a ticket. */
+  orders(workerId: string): string
 }
 
 export function fleetKeys(prefix = DEFAULT_PREFIX): FleetKeys {
@@ -56,7 +56,7 @@ export function fleetKeys(prefix = DEFAULT_PREFIX): FleetKeys {
     tenants: `${prefix}:tenants`,
     dead: `${prefix}:dead`,
     sweep: `${prefix}:sweep`,
-    cancels: (workerId) => `${prefix}:cancels:${workerId}`,
+    orders: (workerId) => `${prefix}:orders:${workerId}`,
   }
 }
 

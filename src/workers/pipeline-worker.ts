@@ -6,11 +6,13 @@ import type { PolicyCatalogue } from '../core/policy.ts'
 import type { Telemetry } from '../core/ports.ts'
 import { putAside, putRunAside } from './dead.ts'
 import { fleetClock, processOf } from './fleet-clock.ts'
+import { GroupWriter } from './group-writer.ts'
 import { type Host, OwnedRun, type SignalPayload } from './hosted-run.ts'
 import { Inbox } from './inbox.ts'
 import { RUNS_QUEUE } from './keys.ts'
 import type { NewsBatch } from './news.ts'
 import { NodeDirectory } from './node-directory.ts'
+import { Ownership } from './ownership.ts'
 import { connect, openFleetRedis } from './redis.ts'
 import { defaultRetention, type Retention } from './run-session.ts'
 import { RunSweeper } from './run-sweeper.ts'
@@ -56,6 +58,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
   await Promise.all([inbox.open(), directory.open()])
   const host: Host = {
     redis,
+    group: new GroupWriter(redis, 'appendAll'),
     clock,
     directory,
     tickets,
@@ -76,6 +79,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
   inbox.on('signal', (runId, number, payload) =>
     owned.get(runId as string)?.signal(number as number, payload as SignalPayload),
   )
+  inbox.on('declined', (runId, callId) => owned.get(runId as string)?.declined(callId as string))
   inbox.on('delivered', (runs) => {
     for (const [runId, seq] of Object.entries(runs as Record<string, number>)) owned.get(runId)?.delivered(seq)
   })
@@ -169,14 +173,17 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     for (const id of ids) worker.cancelJob(id, 'its lock is lost')
   })
   await worker.waitUntilReady()
+  const ownership = new Ownership(redis, owned)
   const sweeper = new RunSweeper(redis, tickets, clock.wall)
 
   return {
     id: inbox.id,
     async close() {
       stopping = true
+      ownership.close()
       sweeper.close()
       directory.close()
+      clock.close()
       // While Redis is away nothing can be handed over: the locks end, and other workers take the runs up.
       await within(CLOSE_MS, async () => {
         await worker.pause(true)

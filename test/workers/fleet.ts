@@ -79,3 +79,13 @@ export const pause = (ms: number): Promise<void> => new Promise((resolve) => set
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await holds())) await pause(5)
 }
+
+/** Asks a script that serves many for one thing. */
+export async function each(
+  client: FleetClient,
+  script: 'appendAll' | 'tellAll',
+  parameters: readonly (string | number)[],
+): Promise<unknown> {
+  const [, answer] = await client.redis.call(script, parameters.length, ...parameters)
+  return answer
+}
