@@ -18,7 +18,7 @@ export const hostRuns = (settings: {
   /** Runs at once; 500 by default. */
   readonly runs?: number
   readonly retention?: Partial<Retention>
-  /** Spans and figures of the runs that end here. Not closed with the worker. */
+  /** Spans and figures of the runs that end here. Closed with the worker. */
   readonly telemetry?: Telemetry
   /** By which records and spans name this process; `caesura-pipelines` by default. */
   readonly service?: string

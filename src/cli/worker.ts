@@ -147,13 +147,7 @@ async function pipelines(flags: PipelinesFlags): Promise<void> {
       ...(telemetry !== undefined && { telemetry }),
     })
     tellReady(flags, redis, { worker: worker.id }, (at) => `Hosting up to ${counted(runs, 'run')} at once of ${at}.`)
-    return {
-      id: worker.id,
-      async close() {
-        await worker.close()
-        await telemetry?.close()
-      },
-    }
+    return worker
   })
 }
 

@@ -66,8 +66,8 @@ export function openTelemetry(settings: TelemetrySettings, place: TelemetryPlace
     },
     process: { service, instance: place.instance },
     begin,
-    runEnded(record) {
-      if (record.sampled) sender?.offer({ count: spanCount(record), make: () => runSpans(record, spanSettings) })
+    runEnded(record, sent = () => undefined) {
+      if (record.sampled) sender?.offer({ count: spanCount(record), make: () => runSpans(record, spanSettings), sent })
     },
     openRequest(request) {
       if (sender !== undefined)

@@ -3,7 +3,7 @@ import { forEach } from './script-parts.ts'
 /**
  * For each run: runId, epoch, seq that the events follow, state ('' for the old one), number of events, the events, then orders of
  * five each: open (call, request, queue, node that is asked to take it at once), cancel (call, reason), text (call, text), drop
- * (call), answer (inbox, payload), end (record, ms to keep it, now in ms, most that are kept). → `ok` and the calls that a worker was
+ * (call), answer (inbox, payload), untold (now in ms), end (record, ms to keep it, now in ms, most that are kept). → `ok` and the calls that a worker was
  * asked to take; `older` and the epoch, `gap` and the seq, where nothing was written.
  */
 export const appendAll = forEach(`
@@ -81,6 +81,9 @@ local function one(first, last)
     elseif what == 'text' then redis.call('HSET', run, 'text:' .. a, b)
     elseif what == 'drop' then redis.call('DEL', call, prefix .. ':news:' .. runId .. ':' .. a)
     elseif what == 'answer' then post(a, b)
+    elseif what == 'untold' then
+      redis.call('ZADD', prefix .. ':untold', a, runId)
+      redis.call('ZREMRANGEBYRANK', prefix .. ':untold', 0, -10001)
     elseif what == 'end' then endRun(runId, a, b, c, d)
     end
   end

@@ -6,6 +6,7 @@ import type { PolicyCatalogue } from '../core/policy.ts'
 import type { Telemetry } from '../core/ports.ts'
 import type { ProcessRecord } from '../core/record.ts'
 import { renderKnownStart, renderTemplate } from '../core/template.ts'
+import type { TraceContext } from '../core/trace.ts'
 import type { GeneratedText } from '../core/transcript.ts'
 import { type HostedRun, startRun } from '../machines/start-run.ts'
 import type { FleetClock } from './fleet-clock.ts'
@@ -98,7 +99,7 @@ export class OwnedRun {
     this.#signals = state?.signals ?? 0
     this.session = new RunSession(
       group,
-      { runId, epoch: kept.epoch, seq: events.length, kept: texts.keys() },
+      { runId, epoch: kept.epoch, seq: events.length, kept: texts.keys(), traces: host.telemetry !== undefined },
       host.retention,
       clock.wall,
     )
@@ -107,8 +108,7 @@ export class OwnedRun {
         runId,
         pipeline: spec.pipeline.name,
         stages: spec.pipeline.stages,
-        // Where nobody who submits traces, each owner comes to the same decision.
-        trace: spec.trace.sampled === undefined ? (host.telemetry?.begin(spec.trace) ?? spec.trace) : spec.trace,
+        trace: traceOf(host, spec.trace, state?.journal.sampled),
         ...(spec.experiment !== undefined && { experiment: spec.experiment }),
       },
       clock,
@@ -251,6 +251,12 @@ export class OwnedRun {
     if (entry === undefined) this.#tickets.set(number, this.#answer(sender))
     else if (entry.decision === undefined && !entry.superseded) entry.answer = this.#answer(sender)
   }
+}
+
+/** Whether its spans are sent is decided once: by who submitted it, else by its first owner that traces. */
+function traceOf({ telemetry }: Host, trace: TraceContext, sampled: boolean | undefined): TraceContext {
+  if (trace.sampled !== undefined) return trace
+  return sampled === undefined ? (telemetry?.begin(trace) ?? trace) : { ...trace, sampled }
 }
 
 const endedAnswer: SignalAnswer = { accepted: false, code: 'CAESURA_E_RUN_ENDED', reason: 'the run has ended' }

@@ -28,6 +28,8 @@ export interface FleetKeys {
   readonly live: string
   /** Sorted set: runs that have ended and are still kept, by when they ended, ms since 1970. */
   readonly finished: string
+  /** Sorted set: runs that have ended and whose spans have not arrived, by when they were to be sent, ms since 1970. */
+  readonly untold: string
   /** Hash: how many runs of each tenant have not ended. */
   readonly tenants: string
   /** List: what was refused as unreadable, newest first, with the reason. */
@@ -53,6 +55,7 @@ export function fleetKeys(prefix = DEFAULT_PREFIX): FleetKeys {
     nodes: `${prefix}:nodes`,
     live: `${prefix}:live`,
     finished: `${prefix}:finished`,
+    untold: `${prefix}:untold`,
     tenants: `${prefix}:tenants`,
     dead: `${prefix}:dead`,
     sweep: `${prefix}:sweep`,

@@ -17,6 +17,7 @@ import { connect, openFleetRedis } from './redis.ts'
 import { defaultRetention, type Retention } from './run-session.ts'
 import { RunSweeper } from './run-sweeper.ts'
 import { type RunTicket, readRunTicket, TicketQueues } from './ticket-queues.ts'
+import { UntoldRuns } from './untold-runs.ts'
 import { within } from './within.ts'
 
 export interface PipelineWorkerSettings {
@@ -25,7 +26,7 @@ export interface PipelineWorkerSettings {
   /** Runs at once; 500 by default. */
   readonly runs?: number
   readonly retention?: Partial<Retention>
-  /** Makes spans and figures of the runs that end here; none by default. */
+  /** Makes spans and figures of the runs that end here; none by default. Closed with the worker. */
   readonly telemetry?: Telemetry
   /** By which records and spans name this process; `caesura-pipelines` by default. */
   readonly service?: string
@@ -70,6 +71,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     ...(settings.telemetry !== undefined && { telemetry: settings.telemetry }),
   }
   const { log = () => undefined } = settings
+  const untold = new UntoldRuns(redis, clock.wall, settings.telemetry)
   const owned = new Map<string, OwnedRun>()
   let stopping = false
 
@@ -117,7 +119,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
       if (epoch > 1 || Number(signals) > 0) await run.catchUp()
       const end = await run.session.end
       if ('record' in end) {
-        settings.telemetry?.runEnded(end.record)
+        settings.telemetry?.runEnded(end.record, () => untold.told(runId))
         return { runId, outcome: end.record.outcome }
       }
       run.leave(end.lost)
@@ -174,7 +176,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
   })
   await worker.waitUntilReady()
   const ownership = new Ownership(redis, owned)
-  const sweeper = new RunSweeper(redis, tickets, clock.wall)
+  const sweeper = new RunSweeper(redis, tickets, clock.wall, settings.telemetry && untold)
 
   return {
     id: inbox.id,
@@ -191,6 +193,8 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
         await worker.close()
       })
       for (const run of owned.values()) run.leave('this worker stops')
+      // Before Redis goes: what has arrived is not to be sent again.
+      await settings.telemetry?.close()
       inbox.close()
       await within(CLOSE_MS, () => tickets.close())
       connection.disconnect()

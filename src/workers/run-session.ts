@@ -45,6 +45,8 @@ export class RunSession {
   readonly #wall: () => number
   #run: SessionRun | undefined
   #seq: number
+  /** Whether this process sends the spans of runs. */
+  readonly #traces: boolean
   #orders: Order[] = []
   #afterwards: Afterwards[] = []
   readonly #kept = new Set<string>()
@@ -60,7 +62,7 @@ export class RunSession {
 
   constructor(
     group: GroupWriter,
-    run: { runId: string; epoch: number; seq: number; kept: Iterable<string> },
+    run: { runId: string; epoch: number; seq: number; kept: Iterable<string>; traces: boolean },
     retention: Retention,
     wall: () => number,
   ) {
@@ -68,6 +70,7 @@ export class RunSession {
     this.#group = group
     this.#epoch = run.epoch
     this.#seq = run.seq
+    this.#traces = run.traces
     this.#kept = new Set(run.kept)
     this.#retention = retention
     this.#wall = wall
@@ -210,6 +213,7 @@ export class RunSession {
     }
     if (ends) {
       const { keepMs, keepMost } = this.#retention
+      if (this.#traces && journal.trace.sampled) this.#orders.push(['untold', Math.floor(this.#wall())])
       this.#orders.push(['end', JSON.stringify(this.#record), keepMs, Math.floor(this.#wall()), keepMost])
     }
     const written =
