@@ -28,6 +28,7 @@ export class StageCalls {
   readonly #ended: (end: CallEnd) => void
   readonly #live = new Map<string, LiveCall>()
   readonly #group: GroupWriter
+  #claims = 0
   /** When something came for any call, ms. */
   #newsAt = 0
 
@@ -55,8 +56,10 @@ export class StageCalls {
   }
 
   /** Makes the call that the ticket stands for, where it still is to be made. `lost`: aborted when the job's lock is lost. */
-  async run(ticket: CallTicket, queue: string, claim: string, lost?: AbortSignal): Promise<TicketOutcome> {
+  async run(ticket: CallTicket, queue: string, claimant: string, lost?: AbortSignal): Promise<TicketOutcome> {
     const { runId, callId } = ticket
+    // Never the same one twice: a Redis that has come back with less than it had counts a job's attempts again.
+    const claim = `${claimant} ${this.#claims++}`
     const { name } = this.#node
     const [answer, request] = await this.#redis.call(
       'claimCall',
