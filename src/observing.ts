@@ -1,7 +1,9 @@
 import { hostname } from 'node:os'
+import type { ScrapedFigures } from './core/figures.ts'
 import type { RequestTrace, Telemetry } from './core/ports.ts'
 import type { RunRecord } from './core/record.ts'
 import type { TraceContext } from './core/trace.ts'
+import { serveMetrics } from './server/metrics-server.ts'
 import { version } from './version.ts'
 
 /** Part of the composition root: spans and figures of a process, as its environment asks for them. */
@@ -11,6 +13,10 @@ export interface Observing extends Telemetry {
   traceLink(traceId: string): string | undefined
   /** A request to the API that starts a run. */
   openRequest(request: IncomingRequest): RequestTrace
+  /** Absent where nobody wants them. */
+  readonly figures?: ScrapedFigures
+  /** Where figures are scraped, where `metrics` asked for it. */
+  readonly metricsUrl?: string
 }
 
 export interface IncomingRequest {
@@ -24,6 +30,10 @@ export interface ObservedProcess {
   readonly service: string
   /** Hears what an operator should know: what of the environment can't be used, that spans can't be sent. */
   readonly log: (line: string) => void
+  /** Serves the process's figures there; 0 takes a free port. By default nothing listens. */
+  readonly metrics?: { readonly host: string; readonly port: number }
+  /** Whether figures are scraped from this process in another way. */
+  readonly isScraped?: boolean
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -35,23 +45,40 @@ const ENDPOINTS = [
 ]
 
 /**
- * Telemetry to where OpenTelemetry's variables of the environment say (docs/telemetry.md); undefined where they name no endpoint.
- * Only who asks for it pays for loading it, a quarter of a second.
+ * Telemetry to where OpenTelemetry's variables of the environment say (docs/telemetry.md); undefined where they name no endpoint
+ * and no figures are to be served. Only who asks for it pays for loading it, a quarter of a second. Throws `CAESURA_E_LISTEN`.
  */
 export async function observe(environment: Environment, process: ObservedProcess): Promise<Observing | undefined> {
-  if (ENDPOINTS.every((name) => !environment[name]?.trim())) return undefined
+  const { metrics, isScraped = false } = process
+  if (metrics === undefined && ENDPOINTS.every((name) => !environment[name]?.trim())) return undefined
   const [{ telemetrySettings }, { openTelemetry }] = await Promise.all([
     import('./telemetry/settings.ts'),
     import('./telemetry/telemetry.ts'),
   ])
   const settings = telemetrySettings(environment)
   for (const warning of settings.warnings) process.log(warning)
-  const telemetry = openTelemetry(settings, { ...process, instance: instanceName(), version })
+  const { service, log } = process
+  const telemetry = openTelemetry(settings, {
+    ...{ service, log, version, instance: instanceName() },
+    isScraped: isScraped || metrics !== undefined,
+  })
   const { jaegerUrl } = settings
+  const server = metrics && telemetry.figures && (await serveMetrics({ ...metrics, figures: telemetry.figures }))
   return {
     ...telemetry,
     traceLink: (traceId) => (jaegerUrl === undefined ? undefined : `${jaegerUrl}/trace/${traceId}`),
+    ...(server !== undefined && { metricsUrl: `${server.url}/metrics` }),
+    async close() {
+      await telemetry.close()
+      await server?.close()
+    },
   }
+}
+
+/** Figures that are only scraped, for a process that sends nothing anywhere. */
+export async function figuresToScrape(service: string): Promise<ScrapedFigures> {
+  const { scrapedFigures } = await import('./telemetry/metrics/scraped-figures.ts')
+  return scrapedFigures({ service, version, instance: instanceName() })
 }
 
 const instanceName = (): string => `${hostname()}-${process.pid}`

@@ -74,7 +74,7 @@ async function serve(flags: ServeFlags): Promise<void> {
     remark('There is no pipeline to run: --pipelines names a folder, --allow-inline lets requests bring one along.')
   }
   const stop = stopOnSignals()
-  const telemetry = await observe(process.env, { service: 'caesura-serve', log: remark })
+  const telemetry = await observe(process.env, { service: 'caesura-serve', log: remark, isScraped: true })
   try {
     const api = await serveFleet({
       ...{ host, port, rate, bodyBytes: bodyLimit, pipelines, tokens, allowInline },
@@ -82,6 +82,7 @@ async function serve(flags: ServeFlags): Promise<void> {
       models: config?.models ?? {},
       ...(flags.cors !== undefined && { cors: flags.cors }),
       log: remark,
+      ...(telemetry?.figures !== undefined && { figures: telemetry.figures }),
       openRequest: telemetry?.openRequest ?? (await joinTraces()),
     })
     if (json) printJson({ url: api.url, pipelines: [...pipelines.keys()], tokens: tokens.length, pid: process.pid })

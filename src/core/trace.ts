@@ -27,8 +27,7 @@ export const newTraceId = (): string => randomBytes(16).toString('hex')
  * The id of a part of a run (`call draft.1`, `interrupt 1`), 16 hex digits. Every process comes to the same one, and a second export
  * of the same record too: SHA-256 of both, the first 8 bytes.
  */
-export const spanIdOf = (runId: string, part: string): string =>
-  hash('sha256', `${runId} ${part}`).slice(0, 16)
+export const spanIdOf = (runId: string, part: string): string => hash('sha256', `${runId} ${part}`).slice(0, 16)
 
 /** The part of a run that a call is. */
 export const callPart = (callId: string): string => `call ${callId}`

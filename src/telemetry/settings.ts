@@ -13,6 +13,8 @@ export interface TelemetrySettings {
   readonly metricsUrl?: string
   /** Between two pushes of figures, ms; 60,000 by default. */
   readonly metricsIntervalMs: number
+  /** Of pushed figures; `exponential` by default. */
+  readonly histograms: 'exponential' | 'explicit'
   readonly sampler: Sampler
   /** `OTEL_SERVICE_NAME`. */
   readonly service?: string
@@ -67,6 +69,7 @@ export function telemetrySettings(environment: Environment): TelemetrySettings {
     ...(tracesUrl !== undefined && { tracesUrl }),
     ...(metricsUrl !== undefined && { metricsUrl }),
     metricsIntervalMs: whole('OTEL_METRIC_EXPORT_INTERVAL', 1, 60_000),
+    histograms: histogramsOf(read('OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION'), warnings),
     sampler: samplerOf(read('OTEL_TRACES_SAMPLER'), read('OTEL_TRACES_SAMPLER_ARG'), warnings),
     ...(service !== undefined && { service }),
     resource: parseKeyPairsIntoRecord(read('OTEL_RESOURCE_ATTRIBUTES')),
@@ -105,6 +108,15 @@ function jaegerOf(tracesUrl: string | undefined): string | undefined {
   if (tracesUrl === undefined) return undefined
   const { protocol, hostname, port } = new URL(tracesUrl)
   return port === '4318' ? `${protocol}//${hostname}:16686` : undefined
+}
+
+function histogramsOf(name: string | undefined, warnings: string[]): TelemetrySettings['histograms'] {
+  if (name === 'explicit_bucket_histogram') return 'explicit'
+  if (name !== undefined && name !== 'base2_exponential_bucket_histogram')
+    warnings.push(
+      `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION names no aggregation (${name}): base2_exponential_bucket_histogram is used`,
+    )
+  return 'exponential'
 }
 
 function contentOf(value: string | undefined, warnings: string[]): TelemetrySettings['captureContent'] {

@@ -174,7 +174,8 @@ function isFinal(error: Error | undefined): boolean {
   return status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429
 }
 
-function reasonOf(error: Error | undefined): string {
+/** Why an export failed, for people. */
+export function reasonOf(error: Error | undefined): string {
   const status = statusOf(error)
   const causes = error instanceof AggregateError ? error.errors : [error]
   const said = causes.map((cause: unknown) => (cause instanceof Error ? cause.message : String(cause))).join(', ')

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { ScrapedFigures } from '../../core/figures.ts'
 import type { Fleet } from '../../core/fleet.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
 import type { JsonSchema } from '../../core/policy-json-schema.ts'
@@ -37,6 +38,8 @@ export interface ApiSettings {
     readonly route: string
     readonly headers: Readonly<Record<string, string | string[] | undefined>>
   }): RequestTrace
+  /** Where it counts; they are what `/metrics` shows. */
+  readonly figures: ScrapedFigures
   readonly version: string
   readonly times?: Partial<ApiTimes>
   /** Hears of faults, and of what an operator should know. */
