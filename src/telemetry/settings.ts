@@ -11,6 +11,8 @@ export interface TelemetrySettings {
   readonly tracesUrl?: string
   /** Where figures are pushed to, the whole URL; absent: nowhere. */
   readonly metricsUrl?: string
+  /** Whether that is the common endpoint, which may be for spans alone. */
+  readonly isMetricsUrlCommon: boolean
   /** Between two pushes of figures, ms; 60,000 by default. */
   readonly metricsIntervalMs: number
   /** Of pushed figures; `exponential` by default. */
@@ -68,6 +70,7 @@ export function telemetrySettings(environment: Environment): TelemetrySettings {
   return {
     ...(tracesUrl !== undefined && { tracesUrl }),
     ...(metricsUrl !== undefined && { metricsUrl }),
+    isMetricsUrlCommon: read('OTEL_EXPORTER_OTLP_METRICS_ENDPOINT') === undefined,
     metricsIntervalMs: whole('OTEL_METRIC_EXPORT_INTERVAL', 1, 60_000),
     histograms: histogramsOf(read('OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION'), warnings),
     sampler: samplerOf(read('OTEL_TRACES_SAMPLER'), read('OTEL_TRACES_SAMPLER_ARG'), warnings),

@@ -164,7 +164,8 @@ export class SpanSender {
   }
 }
 
-const statusOf = (error: Error | undefined): number | undefined => {
+/** What an HTTP server answered; undefined where it did not. */
+export const statusOf = (error: Error | undefined): number | undefined => {
   const { code } = (error ?? {}) as { code?: unknown }
   return typeof code === 'number' ? code : undefined
 }

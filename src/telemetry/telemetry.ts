@@ -95,14 +95,14 @@ function figuresOf(
   { metricExporter, isScraped = false, log }: TelemetryPlace,
   { own }: Resources,
 ): ProcessFigures | undefined {
-  const { metricsUrl, metricsIntervalMs: intervalMs, histograms } = settings
+  const { metricsUrl, isMetricsUrlCommon: mayBeOfSpans, metricsIntervalMs: intervalMs, histograms } = settings
   const exporter = metricExporter ?? (metricsUrl === undefined ? undefined : otlpExporter(metricsUrl, histograms))
   if (exporter === undefined && !isScraped) return undefined
   const to = withoutCredentials(metricsUrl ?? '')
   return processFigures(own, {
     isScraped,
     ...(exporter !== undefined && {
-      push: (gauges, count) => pushReader({ exporter, intervalMs, to, log, count }, gauges),
+      push: (gauges, count) => pushReader({ exporter, intervalMs, to, mayBeOfSpans, log, count }, gauges),
     }),
   })
 }

@@ -9,7 +9,7 @@ import {
   type ResourceMetrics,
 } from '@opentelemetry/sdk-metrics'
 import { MOST_SERIES } from '../metric-table.ts'
-import { reasonOf } from '../span-sender.ts'
+import { reasonOf, statusOf } from '../span-sender.ts'
 import type { Gauges } from './gauges.ts'
 
 /** How long one push may take, ms; less where pushes follow each other faster. */
@@ -20,6 +20,8 @@ export interface PushSettings {
   readonly intervalMs: number
   /** Where it sends to, for what is logged. */
   readonly to: string
+  /** Whether the receiver may be one of spans alone, such as Jaeger: a 404 then ends the pushes, and is no fault. */
+  readonly mayBeOfSpans: boolean
   /** Hears of it when figures can't be sent, once, and when they can be sent again. */
   readonly log: (line: string) => void
   readonly count: (fate: 'sent' | 'failed') => void
@@ -52,6 +54,7 @@ export const pushReader = (settings: PushSettings, gauges: Gauges): PeriodicExpo
 class WatchedExporter implements PushMetricExporter {
   readonly #settings: PushSettings
   #isFailing = false
+  #isUnwanted = false
 
   constructor(settings: PushSettings) {
     this.#settings = settings
@@ -59,6 +62,10 @@ class WatchedExporter implements PushMetricExporter {
 
   export(metrics: ResourceMetrics, done: (result: ExportResult) => void): void {
     const { exporter } = this.#settings
+    if (this.#isUnwanted) {
+      done({ code: ExportResultCode.SUCCESS })
+      return
+    }
     const end = (result: ExportResult) => {
       this.#heed(result)
       done({ code: ExportResultCode.SUCCESS })
@@ -71,7 +78,11 @@ class WatchedExporter implements PushMetricExporter {
   }
 
   #heed({ code, error }: ExportResult): void {
-    const { log, count, to } = this.#settings
+    const { log, count, to, mayBeOfSpans } = this.#settings
+    if (mayBeOfSpans && statusOf(error) === 404) {
+      this.#isUnwanted = true
+      return
+    }
     const isSent = code === ExportResultCode.SUCCESS
     count(isSent ? 'sent' : 'failed')
     if (isSent === !this.#isFailing) return
