@@ -1,13 +1,14 @@
 /**
- * What telemetry costs: CPU a run at a rate of runs a second, and the delay of tokens to their readers, with spans of every run, of one
- * run in ten, and of none, in turns in one process; the collector in another one. Then a burst, and a collector that is away.
- * Settings: `rate=N` runs a second, `seconds=N` a block, `blocks=N`, `down=N` seconds away.
+ * What telemetry costs: CPU a run at a rate of runs a second, and the delay of tokens to their readers, with spans of every run, of the
+ * default sample, and of none, in short turns in one process; the collector in another one. Then a burst, and a collector that is away.
+ * Settings: `rate=N` runs a second, `ms=N` a turn, `turns=N` an arm, `down=N` seconds away.
  */
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { createEngine, definePipeline, type EngineSettings, scripted, systemClock } from '../src/index.ts'
+import { quantile } from 'simple-statistics'
+import { createEngine, definePipeline, type Engine, scripted, systemClock } from '../src/index.ts'
 import { runSpans, spanCount } from '../src/telemetry/run-spans.ts'
 import { telemetrySettings } from '../src/telemetry/settings.ts'
 import { openTelemetry } from '../src/telemetry/telemetry.ts'
@@ -29,8 +30,8 @@ if (process.send !== undefined) {
 }
 
 const rate = setting('rate', 1000)
-const seconds = setting('seconds', 3)
-const blocks = setting('blocks', 8)
+const turnMs = setting('ms', 1000)
+const turns = setting('turns', 40)
 const down = setting('down', 60)
 
 const collector = fork(fileURLToPath(import.meta.url), { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] })
@@ -60,36 +61,38 @@ const pipeline = definePipeline({
 })
 const tokens = Array.from({ length: 12 }, (_, index) => (index % 6 === 5 ? ' end.' : ' token'))
 
-interface Block {
+interface Turn {
   readonly cpuUsARun: number
   readonly lateMs: number[]
 }
 
+/** When each token was said, by run and call, ns. */
+const said = new Map<string, number[]>()
+const { backend, ...rest } = scripted({ name: 'n', slots: 100_000, script: { tokens, firstTokenMs: 5, tokenMs: 2 } })
+const node = {
+  ...rest,
+  backend: {
+    ...backend,
+    generate: ((request, context) => {
+      const times: number[] = []
+      said.set(`${request.runId} ${request.callId}`, times)
+      const token = (text: string) => {
+        times.push(systemClock.now())
+        context.token(text)
+      }
+      return backend.generate(request, { ...context, token })
+    }) satisfies typeof backend.generate,
+  },
+}
+
 /** Runs of two stages with an interrupt, started at the rate; every run has a reader. */
-async function block(telemetry?: EngineSettings['telemetry']): Promise<Block> {
-  const said = new Map<string, number[]>()
-  const { backend, ...rest } = scripted({ name: 'n', slots: 100_000, script: { tokens, firstTokenMs: 5, tokenMs: 2 } })
-  const node = {
-    ...rest,
-    backend: {
-      ...backend,
-      generate: ((request, context) => {
-        const times: number[] = []
-        said.set(`${request.runId} ${request.callId}`, times)
-        const token = (text: string) => {
-          times.push(systemClock.now())
-          context.token(text)
-        }
-        return backend.generate(request, { ...context, token })
-      }) satisfies typeof backend.generate,
-    },
-  }
-  const engine = createEngine({ nodes: [node], ...(telemetry !== undefined && { telemetry }) })
+async function turn(telemetry: Arm): Promise<Turn> {
+  const { engine } = telemetry
   const lateMs: number[] = []
   const cpu = process.cpuUsage()
   const ended: Promise<unknown>[] = []
   const began = performance.now()
-  const runs = rate * seconds
+  const runs = (rate * turnMs) / 1000
   while (ended.length < runs) {
     const due = Math.min(runs, Math.floor(((performance.now() - began) / 1000) * rate))
     while (ended.length < due) {
@@ -111,57 +114,68 @@ async function block(telemetry?: EngineSettings['telemetry']): Promise<Block> {
     await sleep(1)
   }
   await Promise.all(ended)
-  // What was made meanwhile is to be sent at the cost of this block.
-  await telemetry?.close()
+  // What was made meanwhile is to be sent at the cost of this turn.
+  while (telemetry.isSending()) await sleep(5)
   const used = process.cpuUsage(cpu)
-  await engine.close()
   return { cpuUsARun: (used.user + used.system) / runs, lateMs }
 }
 
-const arms = {
-  off: () => block(),
-  'at most 50 a second (default)': () => block(telemetryOf()),
-  'one run in ten': () => block(telemetryOf({ OTEL_TRACES_SAMPLER: 'traceidratio', OTEL_TRACES_SAMPLER_ARG: '0.1' })),
-  'every run': () => block(telemetryOf({ OTEL_TRACES_SAMPLER: 'always_on' })),
+interface Arm {
+  readonly engine: Engine
+  isSending(): boolean
 }
-type Arm = keyof typeof arms
-const names = Object.keys(arms) as Arm[]
-const results = Object.fromEntries(names.map((name) => [name, [] as Block[]])) as unknown as Record<Arm, Block[]>
-for (let round = -1; round < blocks; round++) {
-  for (const name of names.map((_, at) => names[(at + round + names.length) % names.length]!)) {
-    const result = await arms[name]()
+
+function arm(more?: Record<string, string>): Arm {
+  if (more === undefined) return { engine: createEngine({ nodes: [node] }), isSending: () => false }
+  const telemetry = telemetryOf({ OTEL_BSP_SCHEDULE_DELAY: '200', ...more })
+  return { engine: createEngine({ nodes: [node], telemetry }), isSending: () => telemetry.waiting > 0 }
+}
+
+const arms = {
+  off: arm(),
+  'at most 50 a second (default)': arm({}),
+  'every run': arm({ OTEL_TRACES_SAMPLER: 'always_on' }),
+}
+const names = Object.keys(arms) as (keyof typeof arms)[]
+const results = Object.fromEntries(names.map((name) => [name, [] as Turn[]])) as unknown as Record<
+  keyof typeof arms,
+  Turn[]
+>
+for (let round = -3; round < turns; round++) {
+  for (const name of names.map((_, at) => names[(at + round + 3) % names.length]!)) {
+    const result = await turn(arms[name])
     if (round >= 0) results[name].push(result)
   }
 }
 
-console.log(`${rate} runs/s of two stages with an interrupt, blocks of ${seconds} s, ${blocks} an arm. ${machine()}\n`)
+console.log(`${rate} runs/s of two stages with an interrupt, ${turns} turns of ${turnMs} ms an arm. ${machine()}\n`)
 const median = (values: number[]) => spread(values).p50
-const cpuOf = (name: Arm) => results[name].map(({ cpuUsARun }) => cpuUsARun)
-const p99Of = (name: Arm) => results[name].map(({ lateMs }) => spread(lateMs).p99)
-const ratios = (name: Arm) => cpuOf(name).map((cpu, index) => cpu / results.off[index]!.cpuUsARun)
+const cpuOf = (name: keyof typeof arms) => results[name].map(({ cpuUsARun }) => cpuUsARun)
+const p99Of = (name: keyof typeof arms) => results[name].map(({ lateMs }) => spread(lateMs).p99)
+const ratios = (name: keyof typeof arms) => cpuOf(name).map((cpu, index) => cpu / results.off[index]!.cpuUsARun)
 printTable(
-  ['spans of', 'CPU µs a run', 'over off', 'token → reader p99, ms'],
+  ['spans of', 'CPU µs a run', 'over off, p50', 'p25', 'p75', 'token → reader p99, ms'],
   names.map((name) => [
     name,
     fixed(median(cpuOf(name)), 0),
-    fixed(median(ratios(name)), 3),
+    ...[0.5, 0.25, 0.75].map((q) => fixed(quantile(ratios(name), q), 3)),
     fixed(median(p99Of(name)), 3),
   ]),
 )
 
 // What a run's spans cost by themselves.
-const telemetry = telemetryOf()
+const telemetry = telemetryOf({ OTEL_TRACES_SAMPLER: 'always_on' })
 const engine = createEngine({
   nodes: [scripted({ name: 'n', slots: 1000, script: { tokens, firstTokenMs: 1, tokenMs: 0.2 } })],
   telemetry,
 })
 const record = await engine.start(pipeline, { input: 'question' }).result
 const perRun = spanCount(record)
-const turns = 5000
-for (let turn = 0; turn < turns; turn++) runSpans(record, spanSettings)
+const times = 20_000
+for (let time = 0; time < times; time++) runSpans(record, spanSettings)
 const began = performance.now()
-for (let turn = 0; turn < turns; turn++) runSpans(record, spanSettings)
-console.log(`\nmaking the ${perRun} spans of a run: ${fixed(((performance.now() - began) * 1000) / turns, 1)} µs`)
+for (let time = 0; time < times; time++) runSpans(record, spanSettings)
+console.log(`\nmaking the ${perRun} spans of a run: ${fixed(((performance.now() - began) * 1000) / times, 1)} µs`)
 
 // A burst, all at once.
 const before = await ask('count')

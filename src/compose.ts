@@ -111,6 +111,8 @@ function inThisProcess(settings: EngineSettings): Engine {
       clock,
       settings.outputLimits,
     )
+    // So that its spans are the same ones, whoever sends them again.
+    if (telemetry !== undefined) journal.own(telemetry.process)
     const handle = startRun(
       {
         journal,
@@ -184,7 +186,7 @@ function checkPlacement({ stages }: Pipeline, nodes: readonly Node[]): void {
 
 /** What a probe of this node found; the stated priors where there was none, or where it observed nothing. */
 function priors(store: RunStore | undefined, model: string, node: string): Priors {
-  const result = store?.readProbe({ node, model })
+  const result = store?.findProbe(node, model)
   if (result === undefined) return defaultPriors
   const { firstTokenMs, msPerToken, abortLagMs } = priorsOf(result)
   return {

@@ -35,8 +35,19 @@ export {
   type TriggerDefinition,
   withdrawNext,
 } from './core/policy.ts'
-export type { Backend, ModelInfo, Node, RunStore, RunSummary, ServerInfo, WarmOutcome } from './core/ports.ts'
+export type {
+  Backend,
+  ModelInfo,
+  Node,
+  RunStore,
+  RunSummary,
+  ServerInfo,
+  Telemetry,
+  WarmOutcome,
+} from './core/ports.ts'
 export type { ProbeKey, ProbePriors, ProbeResult } from './core/probe.ts'
-export type { CallRecord, InterruptRecord, Phase, RunRecord } from './core/record.ts'
+export type { CallRecord, ExperimentArm, InterruptRecord, Phase, ProcessRecord, RunRecord } from './core/record.ts'
+export type { TraceContext, TraceHeaders } from './core/trace.ts'
 export { llamaCpp, type NodeSettings, ollama, openai, scripted } from './nodes.ts'
+export { type ObservedProcess, type Observing, observe as openTelemetry } from './observing.ts'
 export { VirtualClock } from './simulation/virtual-clock.ts'

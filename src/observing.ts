@@ -1,6 +1,7 @@
 import { hostname } from 'node:os'
+import { emitWarning, pid } from 'node:process'
 import type { ScrapedFigures } from './core/figures.ts'
-import type { RequestTrace, Telemetry } from './core/ports.ts'
+import type { IncomingRequest, RequestTrace, Telemetry } from './core/ports.ts'
 import type { RunRecord } from './core/record.ts'
 import type { TraceContext } from './core/trace.ts'
 import { serveMetrics } from './server/metrics-server.ts'
@@ -11,7 +12,7 @@ import { version } from './version.ts'
 export interface Observing extends Telemetry {
   /** Where a person looks at a trace; undefined where that is not known. */
   traceLink(traceId: string): string | undefined
-  /** A request to the API that starts a run. */
+  /** A request to this process that is part of its caller's trace, or begins one. */
   openRequest(request: IncomingRequest): RequestTrace
   /** Absent where nobody wants them. */
   readonly figures?: ScrapedFigures
@@ -19,17 +20,13 @@ export interface Observing extends Telemetry {
   readonly metricsUrl?: string
 }
 
-export interface IncomingRequest {
-  readonly method: string
-  readonly route: string
-  readonly headers: Readonly<Record<string, string | string[] | undefined>>
-}
-
 export interface ObservedProcess {
   /** By which spans name it where `OTEL_SERVICE_NAME` does not, such as `caesura-serve`. */
   readonly service: string
-  /** Hears what an operator should know: what of the environment can't be used, that spans can't be sent. */
-  readonly log: (line: string) => void
+  /** Hears what an operator should know: what of the environment can't be used, that spans can't be sent. A warning of Node by default. */
+  readonly log?: (line: string) => void
+  /** How long a collector may take for a request, ms; for a process whose end waits for it. */
+  readonly answerMs?: number
   /** Serves the process's figures there; 0 takes a free port. By default nothing listens. */
   readonly metrics?: { readonly host: string; readonly port: number }
   /** Whether figures are scraped from this process in another way. */
@@ -48,28 +45,33 @@ const ENDPOINTS = [
  * Telemetry to where OpenTelemetry's variables of the environment say (docs/telemetry.md); undefined where they name no endpoint
  * and no figures are to be served. Only who asks for it pays for loading it, a quarter of a second. Throws `CAESURA_E_LISTEN`.
  */
-export async function observe(environment: Environment, process: ObservedProcess): Promise<Observing | undefined> {
-  const { metrics, isScraped = false } = process
+export async function observe(
+  environment: Environment,
+  { log = (line) => emitWarning(line), metrics, isScraped = false, ...place }: ObservedProcess,
+): Promise<Observing | undefined> {
   if (metrics === undefined && ENDPOINTS.every((name) => !environment[name]?.trim())) return undefined
   const [{ telemetrySettings }, { openTelemetry }] = await Promise.all([
     import('./telemetry/settings.ts'),
     import('./telemetry/telemetry.ts'),
   ])
   const settings = telemetrySettings(environment)
-  for (const warning of settings.warnings) process.log(warning)
-  const { service, log } = process
-  const telemetry = openTelemetry(settings, {
-    ...{ service, log, version, instance: instanceName() },
+  for (const warning of settings.warnings) log(warning)
+  const { process, begin, runEnded, openRequest, figures, close } = openTelemetry(settings, {
+    ...place,
+    log,
+    instance: instanceName(),
+    version,
     isScraped: isScraped || metrics !== undefined,
   })
   const { jaegerUrl } = settings
-  const server = metrics && telemetry.figures && (await serveMetrics({ ...metrics, figures: telemetry.figures }))
+  const server = metrics && figures && (await serveMetrics({ ...metrics, figures }))
   return {
-    ...telemetry,
+    ...{ process, begin, runEnded, openRequest },
+    ...(figures !== undefined && { figures }),
     traceLink: (traceId) => (jaegerUrl === undefined ? undefined : `${jaegerUrl}/trace/${traceId}`),
     ...(server !== undefined && { metricsUrl: `${server.url}/metrics` }),
     async close() {
-      await telemetry.close()
+      await close()
       await server?.close()
     },
   }
@@ -81,7 +83,7 @@ export async function figuresToScrape(service: string): Promise<ScrapedFigures> 
   return scrapedFigures({ service, version, instance: instanceName() })
 }
 
-const instanceName = (): string => `${hostname()}-${process.pid}`
+const instanceName = (): string => `${hostname()}-${pid}`
 
 /** The trace that the environment says this command is part of (`TRACEPARENT`, `TRACESTATE`, `BAGGAGE`). */
 export async function traceOfEnvironment(environment: Environment): Promise<TraceContext | undefined> {
@@ -114,5 +116,5 @@ export async function exportRuns(
   to: { readonly url: string; readonly environment: Environment; readonly log: (line: string) => void },
 ): Promise<Exported> {
   const { sendRecords } = await import('./telemetry/export-records.ts')
-  return sendRecords(records, { ...to, version, instance: instanceName() })
+  return sendRecords(records, { ...to, version })
 }

@@ -4,6 +4,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { drawn } from '../scripts/policies-page.ts'
+import { written } from '../scripts/telemetry-page.ts'
 import { catalogue } from '../src/compose.ts'
 import { readConfig } from '../src/core/config-schema.ts'
 import { readDocument } from '../src/core/document.ts'
@@ -46,6 +47,11 @@ describe('the documentation', () => {
   it('docs/policies.md: its drawings are fresh (npm run policies-page)', async () => {
     const text = readFileSync(join(root, 'docs/policies.md'), 'utf8')
     expect(await drawn(text)).toBe(text)
+  })
+
+  it('docs/telemetry.md: its tables are fresh (npm run telemetry-page)', () => {
+    const text = readFileSync(join(root, 'docs/telemetry.md'), 'utf8')
+    expect(written(text)).toBe(text)
   })
 
   it('README: its commands do what they say', async () => {

@@ -47,6 +47,7 @@ async function modelServer(flags: ModelServerFlags): Promise<void> {
       ...(model !== undefined && { model }),
       ...(script !== undefined && { script }),
       ...(telemetry?.figures !== undefined && { figures: telemetry.figures }),
+      ...(telemetry !== undefined && { openRequest: telemetry.openRequest }),
     })
     const metrics = telemetry?.metricsUrl
     if (json)

@@ -1,4 +1,4 @@
-import type { RunRecord } from '../core/record.ts'
+import type { InterruptRecord, RunRecord } from '../core/record.ts'
 import { milliseconds } from './figures.ts'
 import { oneLine, paragraph, type Screen } from './screen.ts'
 import { interruptWaterfall } from './waterfall.ts'
@@ -12,18 +12,24 @@ export const shortId = (runId: string): string => runId.slice(0, SHORT_ID)
 
 /** One heading and waterfall for each interrupt that led to a first token. Lines, unended. */
 export function interruptReport({ interrupts }: RunRecord, canvas: Canvas): string[] {
-  return interrupts.flatMap((interrupt, index) => {
-    const number = interrupts.length > 1 ? ` ${index + 1}` : ''
-    const place = `Interrupt${number} of ${interrupt.from} at ${milliseconds(interrupt.at)} → ${interrupt.decision}`
-    const heading = canvas.paint('heading', oneLine(place, canvas.width))
-    const waterfall = interruptWaterfall(interrupt, canvas)
-    const instead = interrupt.suppressed
-      ? `  Refused: ${interrupt.reason}.`
-      : interrupt.superseded
-        ? '  A newer interrupt took its place.'
-        : '  No further stage began.'
-    return ['', heading, ...(waterfall.length > 0 ? waterfall : [canvas.paint('quiet', instead)])]
-  })
+  return interrupts.flatMap((interrupt, index) => oneInterrupt(interrupt, index, interrupts.length, canvas))
+}
+
+/** The heading and waterfall of one of `count` interrupts. */
+export function oneInterrupt(interrupt: InterruptRecord, index: number, count: number, canvas: Canvas): string[] {
+  const heading = canvas.paint('heading', oneLine(interruptHeading(interrupt, index, count), canvas.width))
+  const waterfall = interruptWaterfall(interrupt, canvas)
+  const instead = interrupt.suppressed
+    ? `  Refused: ${interrupt.reason}.`
+    : interrupt.superseded
+      ? '  A newer interrupt took its place.'
+      : '  No further stage began.'
+  return ['', heading, ...(waterfall.length > 0 ? waterfall : [canvas.paint('quiet', instead)])]
+}
+
+/** `Interrupt 2 of draft at 60 ms → abort`; numbered where there are several. */
+export function interruptHeading({ from, at, decision }: InterruptRecord, index: number, count: number): string {
+  return `Interrupt${count > 1 ? ` ${index + 1}` : ''} of ${from} at ${milliseconds(at)} → ${decision}`
 }
 
 /** How a run ended and what it cost. Lines, unended. */

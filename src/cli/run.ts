@@ -31,6 +31,9 @@ interface RunFlags extends NodeFlags, FleetRunFlags {
   readonly keepText?: boolean
 }
 
+/** How long the end of a run waits for a collector at most, ms. */
+const COLLECTOR_MS = 2000
+
 const collect = (value: string, earlier: readonly string[] = []) => [...earlier, value]
 
 /** `run PIPELINE`: runs it and shows it while it goes. Exit 1 when the run failed, 130 or 143 when a signal stopped it. */
@@ -83,7 +86,7 @@ async function run(file: string, flags: RunFlags): Promise<void> {
       : { redis, ...(await fleetSurroundings(redis, wanted, wishes)) }
   for (const notice of notices) remark(notice)
   if (flags.detach && redis !== undefined) return submitRun(redis, pipeline, { ...start, models: where.models }, flags)
-  const telemetry = await observe(process.env, { service: 'caesura', log: remark })
+  const telemetry = await observe(process.env, { service: 'caesura', log: remark, answerMs: COLLECTOR_MS })
   await using engine = createEngine({
     ...where,
     ...(telemetry !== undefined && { telemetry }),

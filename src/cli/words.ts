@@ -1,4 +1,5 @@
 import type { InterruptRecord, Phase, RunRecord } from '../core/record.ts'
+import type { ClockError } from '../explaining/clock-errors.ts'
 import { counted, listed, milliseconds, share } from './figures.ts'
 
 /** What was going on in a phase, as the end of `87 ms …`. */
@@ -57,3 +58,7 @@ export function costInWords({ cost }: RunRecord): string {
   if (wastedTokens === 0 && wastedSlotMs === 0) return `${used}; nothing was wasted.`
   return `${used}; wasted: ${counted(wastedTokens, 'token')} and ${milliseconds(wastedSlotMs)} of slot time (${share(wastedSlotMs, slotMs)}).`
 }
+
+/** How far off the instants of one process may be. */
+export const clockInWords = ({ stage, process, errorMs }: ClockError): string =>
+  `Instants of ${process}${stage === undefined ? '' : `, which made the call of ${stage},`} may be off by ${milliseconds(errorMs)}.`

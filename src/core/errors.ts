@@ -4,7 +4,7 @@ export type ExitCode = 1 | 2 | 3
 /** Every error code, with the exit status it leads to. Codes are stable: scripts match them. */
 export const errorCodes = {
   // bad input: nothing was started
-  CAESURA_E_FILE: 2, // a file is missing, a folder, unreadable
+  CAESURA_E_FILE: 2, // a file is missing, a folder, unreadable, or cannot be written
   CAESURA_E_FILE_TOO_LARGE: 2,
   CAESURA_E_ENCODING: 2, // not UTF-8 text
   CAESURA_E_YAML: 2, // syntax, tabs, duplicate keys, alias bombs

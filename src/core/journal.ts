@@ -95,7 +95,7 @@ export class Journal {
   readonly allowance: OutputAllowance
   readonly calls = new Map<string, Transcript>()
   readonly interrupts: InterruptEntry[] = []
-  /** Empty in a process of its own. */
+  /** Empty in one process that does not trace. */
   readonly owners: RunOwner[] = []
   #end: (RunEnd & { readonly at: Nanoseconds }) | undefined
   readonly #clock: Clock

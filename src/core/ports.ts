@@ -102,6 +102,8 @@ export interface Executor {
 
 /** Makes spans and figures of runs. Never throws, and never keeps a run waiting. */
 export interface Telemetry {
+  /** This process, as its spans name it. */
+  readonly process: ProcessRecord
   /**
    * The trace of a run to come: that of `parent` where one asked for the run, else a new one. Decides whether its spans are sent (head
    * sampling), where the parent has not.
@@ -113,12 +115,24 @@ export interface Telemetry {
   close(): Promise<void>
 }
 
-/** A request from outside that starts a run. */
+/** A request from outside, with its headers as Node has them. */
+export interface IncomingRequest {
+  readonly method: string
+  /** Of the route, without what differs from request to request. */
+  readonly route: string
+  readonly headers: Readonly<Record<string, string | string[] | undefined>>
+}
+
+/** A request from outside as a part of its caller's trace. */
 export interface RequestTrace {
-  /** For the run: below the request's own span, where that is sent. */
+  /** For what is done for it: below the request's own span, where that is sent. */
   readonly trace?: TraceContext
-  /** The request was answered with a run that did not exist before. */
-  end(answer: { readonly status: number }): void
+  /** It was answered: its span may be sent. */
+  end(answer: {
+    readonly status: number
+    /** What happened meanwhile, ms since 1970 with fractions. */
+    readonly marks?: readonly { readonly name: string; readonly unixMs: number }[]
+  }): void
 }
 
 /** The start of a run's record, for lists. */
@@ -146,5 +160,10 @@ export interface RunStore {
   writeProbe(result: ProbeResult): void
   /** The newest probe of a node, its address and model; undefined when there is none. Throws `CAESURA_E_RECORDS`. */
   readProbe(key: ProbeKey): ProbeResult | undefined
+  /**
+   * The newest probe of a node and model, for a reader who does not know the address; undefined when there is none, or when
+   * probes of several addresses are kept, because then it is not known which server a record speaks of.
+   */
+  findProbe(node: string, model: string): ProbeResult | undefined
   close(): void
 }

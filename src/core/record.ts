@@ -173,7 +173,7 @@ export const recordSchema = z.strictObject({
   durationMs: ms,
   stages: z.array(callRecordSchema),
   interrupts: z.array(interruptRecordSchema),
-  /** Who hosted the run, in order, and from when on. Absent in a process of its own. */
+  /** Who hosted the run, in order, and from when on. Absent where it was one process that did not trace. */
   owners: z.array(processSchema.extend({ fromMs: ms })).optional(),
   cost: z.strictObject({ generatedTokens: count, wastedTokens: count, slotMs: ms, wastedSlotMs: ms }),
 })

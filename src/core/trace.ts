@@ -35,8 +35,10 @@ export const callPart = (callId: string): string => `call ${callId}`
 /** What a model server is told with a call, so that its own spans lie below that of the call; undefined where nobody traces. */
 export function headersOf(trace: TraceContext, runId: string, callId: string): TraceHeaders | undefined {
   if (trace.sampled === undefined) return undefined
+  // Nobody looks for a span that is not sent: any id says so.
+  const spanId = trace.sampled ? spanIdOf(runId, callPart(callId)) : trace.traceId.slice(16)
   return {
-    traceparent: `00-${trace.traceId}-${spanIdOf(runId, callPart(callId))}-${trace.sampled ? '01' : '00'}`,
+    traceparent: `00-${trace.traceId}-${spanId}-${trace.sampled ? '01' : '00'}`,
     ...(trace.state !== undefined && { tracestate: trace.state }),
     ...(trace.baggage !== undefined && { baggage: trace.baggage }),
   }

@@ -95,6 +95,19 @@ export function sqliteStore(file: string): RunStore {
         return newest === undefined ? undefined : parse<ProbeResult>(file, probeResultSchema, String(newest.result))
       })
     },
+    findProbe(node, model) {
+      return guard(file, () => {
+        const newest = database
+          .prepare(
+            'SELECT address, result FROM probes WHERE node = ? AND model = ? ORDER BY measured_at DESC, sequence DESC',
+          )
+          .all(node, model)
+        const isOneServer = newest.every(({ address }) => address === newest[0]?.address)
+        return newest[0] === undefined || !isOneServer
+          ? undefined
+          : parse<ProbeResult>(file, probeResultSchema, String(newest[0].result))
+      })
+    },
     close() {
       if (!closed) database.close()
       closed = true

@@ -16,7 +16,6 @@ export async function sendRecords(
     /** Of the collector, without `/v1/traces`. */
     readonly url: string
     readonly environment: Environment
-    readonly instance: string
     readonly version: string
     readonly log: (line: string) => void
   },
@@ -28,7 +27,8 @@ export async function sendRecords(
     })
   const settings = telemetrySettings(place.environment)
   const { service = 'caesura', resource: more, longest, captureContent } = settings
-  const resources = new Resources({ ...place, service, more })
+  // Of runs whose process did not trace: the same each time.
+  const resources = new Resources({ ...place, service, instance: 'recorded', more })
   const fates = { sent: 0, dropped: 0 }
   const sender = new SpanSender({
     exporter: new OTLPTraceExporter({ url: otlpUrl(place.url, 'traces') }),

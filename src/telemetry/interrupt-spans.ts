@@ -34,7 +34,7 @@ export function interruptSpans(trace: TraceOfRun, interrupt: InterruptRecord, in
   const self = context(`interrupt ${index}`)
   const { at, toFirstTokenMs, phases } = interrupt
   const parent = endedSpan({
-    name: `interrupt ${interrupt.response}`,
+    name: 'interrupt',
     context: self,
     parent: root,
     start: timeline.at(at),

@@ -1,17 +1,17 @@
 import { SpanKind, TraceFlags } from '@opentelemetry/api'
-import type { RequestTrace, Telemetry } from '../core/ports.ts'
+import type { IncomingRequest, RequestTrace, Telemetry } from '../core/ports.ts'
 import type { Resources } from './resources.ts'
 import { attribute as key } from './semconv.ts'
 import { endedSpan, Timeline } from './span.ts'
 import type { SpanSender } from './span-sender.ts'
-import { type Carrier, traceContextOf } from './trace-context.ts'
+import { traceContextOf } from './trace-context.ts'
 
 /** ms since 1970, of one piece with `performance.now`. */
 const now = (): number => performance.timeOrigin + performance.now()
 
-/** A request to the API that starts a run: a SERVER span below the caller's, above the run. */
+/** A request to this process: a SERVER span below the caller's, above what is done for it. */
 export function openRequest(
-  request: { readonly method: string; readonly route: string; readonly headers: Carrier },
+  request: IncomingRequest,
   parts: {
     readonly telemetry: Pick<Telemetry, 'begin'>
     readonly sender: SpanSender
@@ -29,7 +29,7 @@ export function openRequest(
   const context = { traceId: trace.traceId, spanId: parts.newSpanId(), traceFlags: TraceFlags.SAMPLED }
   return {
     trace: { ...trace, parentSpanId: context.spanId },
-    end({ status }) {
+    end({ status, marks = [] }) {
       const endMs = now()
       const make = () => [
         endedSpan({
@@ -46,6 +46,7 @@ export function openRequest(
           }),
           start: new Timeline(startMs).at(0),
           end: new Timeline(endMs).at(0),
+          events: marks.map(({ name, unixMs }) => ({ name, time: new Timeline(unixMs).at(0) })),
           attributes: { [key.httpMethod]: method, [key.httpRoute]: route, [key.httpStatus]: status },
           resource: resources.own,
         }),

@@ -21,10 +21,12 @@ export function runSpans(record: RunRecord, settings: SpanSettings): ReadableSpa
   ]
 }
 
-/** How many spans `runSpans` makes of a record, at most. */
+/** How many spans `runSpans` makes of a record. */
 export function spanCount({ stages, interrupts, owners = [] }: RunRecord): number {
-  const ofInterrupts = interrupts.reduce((sum, { phases }) => sum + 1 + phases.length, 0)
-  return 1 + owners.length + 2 * stages.length + ofInterrupts
+  const ofOwners = owners.length > 1 ? owners.length : 0
+  const visits = stages.filter(({ retryOf }) => retryOf === undefined).length
+  const ofInterrupts = interrupts.filter(isHandled).reduce((sum, { phases }) => sum + 1 + phases.length, 0)
+  return 1 + ofOwners + visits + stages.length + ofInterrupts
 }
 
 function rootSpan(trace: TraceOfRun): ReadableSpan {

@@ -166,7 +166,11 @@ const spanTable = {
     'from the interrupt to the first token of the next stage; without one until the interrupted call has settled',
   ],
   phase: ['phase {phase}', 'INTERNAL', 'one phase of the interrupt; they follow each other without a gap and fill it'],
-  request: ['{method} {route}', 'SERVER', 'a request to the API that starts a run'],
+  request: [
+    '{method} {route}',
+    'SERVER',
+    'a request to the API that starts a run, or one to `caesura model-server`; with its `load-end`, `slot-acquired`, `prefill-start` … as events',
+  ],
 } as const satisfies Record<string, Row>
 
 const eventTable = {

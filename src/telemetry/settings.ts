@@ -82,7 +82,8 @@ export function telemetrySettings(environment: Environment): TelemetrySettings {
     delayMs: whole('OTEL_BSP_SCHEDULE_DELAY', 0, 1000),
     captureContent: contentOf(read('CAESURA_CAPTURE_CONTENT'), warnings),
     ...(jaegerUrl !== undefined && { jaegerUrl: jaegerUrl.replace(/\/+$/, '') }),
-    warnings,
+    // Of both signals the same is said once.
+    warnings: [...new Set(warnings)],
   }
 }
 

@@ -3,7 +3,7 @@ import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
 import type { PushMetricExporter } from '@opentelemetry/sdk-metrics'
 import { RandomIdGenerator, type Sampler, SamplingDecision, type SpanExporter } from '@opentelemetry/sdk-trace'
 import type { ScrapedFigures } from '../core/figures.ts'
-import type { RequestTrace, Telemetry } from '../core/ports.ts'
+import type { IncomingRequest, RequestTrace, Telemetry } from '../core/ports.ts'
 import { newTraceId, type TraceContext } from '../core/trace.ts'
 import { type ProcessFigures, processFigures } from './metrics/process-figures.ts'
 import { otlpExporter, pushReader } from './metrics/push.ts'
@@ -12,7 +12,7 @@ import { Resources } from './resources.ts'
 import { runSpans, spanCount } from './run-spans.ts'
 import { type TelemetrySettings, withoutCredentials } from './settings.ts'
 import { SpanSender } from './span-sender.ts'
-import { type Carrier, traceContextOf } from './trace-context.ts'
+import { traceContextOf } from './trace-context.ts'
 
 export interface TelemetryPlace {
   /** By which spans name this process where `OTEL_SERVICE_NAME` does not. */
@@ -29,6 +29,8 @@ export interface TelemetryPlace {
   readonly isScraped?: boolean
   /** How long `close` may take, ms; 3,000 by default. */
   readonly closeMs?: number
+  /** How long a collector may take for a request, ms; `OTEL_EXPORTER_OTLP_TIMEOUT` or 10,000 by default. */
+  readonly answerMs?: number
 }
 
 const CLOSE_MS = 3000
@@ -37,8 +39,10 @@ const LAST_PUSH_MS = 500
 
 /** Telemetry of one process. */
 export interface ProcessTelemetry extends Telemetry {
-  /** A request to the API that starts a run. */
-  openRequest(request: { readonly method: string; readonly route: string; readonly headers: Carrier }): RequestTrace
+  /** Spans that have not arrived yet. */
+  readonly waiting: number
+  /** A request to this process that is part of its caller's trace, or begins one. */
+  openRequest(request: IncomingRequest): RequestTrace
   /** Absent where nobody scrapes them and they are sent nowhere. */
   readonly figures?: ScrapedFigures
 }
@@ -47,7 +51,12 @@ export interface ProcessTelemetry extends Telemetry {
 export function openTelemetry(settings: TelemetrySettings, place: TelemetryPlace): ProcessTelemetry {
   const { service = place.service, sampler, tracesUrl } = settings
   const resources = new Resources({ ...place, service, more: settings.resource })
-  const exporter = place.exporter ?? (tracesUrl === undefined ? undefined : new OTLPTraceExporter({ url: tracesUrl }))
+  const { answerMs } = place
+  const exporter =
+    place.exporter ??
+    (tracesUrl === undefined
+      ? undefined
+      : new OTLPTraceExporter({ url: tracesUrl, ...(answerMs !== undefined && { timeoutMillis: answerMs }) }))
   const spanSettings = { resources, longest: settings.longest, captureContent: settings.captureContent.spans }
   const ids = new RandomIdGenerator()
   const figures = figuresOf(settings, place, resources)
@@ -69,6 +78,10 @@ export function openTelemetry(settings: TelemetrySettings, place: TelemetryPlace
   const begin = (asked: TraceContext = { traceId: newTraceId() }): TraceContext =>
     sender === undefined ? asked : { ...asked, sampled: isSampled(sampler, asked) }
   return {
+    get waiting() {
+      return sender?.waiting ?? 0
+    },
+    process: { service, instance: place.instance },
     begin,
     ...(figures !== undefined && { figures }),
     runEnded(record) {
@@ -92,11 +105,12 @@ export function openTelemetry(settings: TelemetrySettings, place: TelemetryPlace
 
 function figuresOf(
   settings: TelemetrySettings,
-  { metricExporter, isScraped = false, log }: TelemetryPlace,
+  { metricExporter, isScraped = false, answerMs, log }: TelemetryPlace,
   { own }: Resources,
 ): ProcessFigures | undefined {
   const { metricsUrl, isMetricsUrlCommon: mayBeOfSpans, metricsIntervalMs: intervalMs, histograms } = settings
-  const exporter = metricExporter ?? (metricsUrl === undefined ? undefined : otlpExporter(metricsUrl, histograms))
+  const exporter =
+    metricExporter ?? (metricsUrl === undefined ? undefined : otlpExporter(metricsUrl, histograms, answerMs))
   if (exporter === undefined && !isScraped) return undefined
   const to = withoutCredentials(metricsUrl ?? '')
   return processFigures(own, {

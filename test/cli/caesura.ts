@@ -14,8 +14,8 @@ export interface Ended {
 export interface Started {
   readonly child: ChildProcess
   readonly ended: Promise<Ended>
-  /** Resolves when stdout holds this text. */
-  printed(text: string): Promise<void>
+  /** Resolves to what stdout holds so far, as soon as that has this text in it. */
+  printed(text: string): Promise<string>
 }
 
 /** Starts the command line in a process of its own, in `folder`, with records there and no Ollama unless `env` names one. */
@@ -65,7 +65,7 @@ export function startNode(
     printed: (text) =>
       new Promise((resolve, reject) => {
         const look = () => {
-          if (stdout.includes(text)) resolve()
+          if (stdout.includes(text)) resolve(stdout)
         }
         waiting.add(look)
         look()

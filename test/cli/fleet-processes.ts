@@ -18,12 +18,16 @@ export class FleetProcesses {
   readonly pipeline: string
   readonly #workers: Started[] = []
 
-  static async start(): Promise<FleetProcesses> {
-    return new FleetProcesses(await startRedis())
+  readonly #environment: NodeJS.ProcessEnv
+
+  /** `environment`: of all its processes, beside the address of its Redis. */
+  static async start(environment: NodeJS.ProcessEnv = {}): Promise<FleetProcesses> {
+    return new FleetProcesses(await startRedis(), environment)
   }
 
-  private constructor(redis: TestRedis) {
+  private constructor(redis: TestRedis, environment: NodeJS.ProcessEnv) {
     this.redis = redis
+    this.#environment = environment
     this.pipeline = this.file('two.yaml', pipeline)
   }
 
@@ -72,7 +76,7 @@ export class FleetProcesses {
   }
 
   get #env(): NodeJS.ProcessEnv {
-    return { REDIS_URL: this.redis.url }
+    return { ...this.#environment, REDIS_URL: this.redis.url }
   }
 }
 

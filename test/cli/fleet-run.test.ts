@@ -99,6 +99,10 @@ describe('run --redis', () => {
       return status === 0 ? stdout : undefined
     })
     expect(explained).toContain(`run ${runId}`)
+    expect(await fleet.run('explain', runId, '--redis', '--html', 'run.html')).toMatchObject({
+      status: 0,
+      stderr: expect.stringContaining('wrote run.html'),
+    })
     const { runs } = await fleet.json<{ runs: { runId: string }[] }>('runs', '--redis', '--limit', '1')
     expect(runs).toMatchObject([{ runId, pipeline: 'two', status: 'ended', outcome: 'completed', interrupts: 0 }])
     expect((await fleet.run('runs', '--redis')).stdout).toContain(runId.slice(0, 8))

@@ -6,6 +6,7 @@ import { endReport, interruptReport } from '../../src/cli/report.ts'
 import { runsTable } from '../../src/cli/runs.ts'
 import { harmless, oneLine, paragraph, plain } from '../../src/cli/screen.ts'
 import { costInWords, interruptInWords } from '../../src/cli/words.ts'
+import { explain } from '../../src/explaining/explanation.ts'
 import { abortInterrupt, interruptedRun, plainRun } from '../records.ts'
 
 const canvas = { width: 80, paint: plain }
@@ -83,10 +84,10 @@ it('lists runs in columns; what was not observed stays empty', () => {
 })
 
 it('explains a run in at most 80 columns, and in JSON with the share of each phase', () => {
-  const lines = explanationLines(interruptedRun, canvas)
+  const lines = explanationLines(explain(interruptedRun, { records: [] }), canvas)
   expect(Math.max(...lines.map((line) => line.length))).toBeLessThanOrEqual(80)
-  expect(lines).toContain('In words')
-  const { interrupts } = explanation(interruptedRun)
+  expect(lines).toContain('  decision      abort')
+  const { interrupts } = explanation(explain(interruptedRun, { records: [] }))
   expect(interrupts[0]?.phases.map((phase) => phase.share)).toEqual([0.001, 0.099, 0.01, 0.87, 0.02])
 })
 

@@ -176,6 +176,19 @@ describe('sqliteStore', () => {
     store.close()
   })
 
+  it('finds the newest probe without an address, unless it is not certain which server it measured', () => {
+    const store = sqliteStore(file)
+    const { node, model } = fullProbe
+    expect(store.findProbe(node, model)).toBeUndefined()
+    const newer = { ...fullProbe, measuredAt: '2026-08-02T10:00:00.000Z', slots: 2 }
+    for (const probe of [newer, fullProbe]) store.writeProbe(probe)
+    expect(store.findProbe(node, model)).toEqual(newer)
+    expect(store.findProbe(node, 'other')).toBeUndefined()
+    store.writeProbe({ ...fullProbe, address: 'http://elsewhere:11434' })
+    expect(store.findProbe(node, model)).toBeUndefined()
+    store.close()
+  })
+
   it('brings a file of version 1 up, keeps its runs, and does so once', () => {
     const first = sqliteStore(file)
     first.write(interruptedRun)

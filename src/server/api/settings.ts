@@ -3,7 +3,7 @@ import type { ScrapedFigures } from '../../core/figures.ts'
 import type { Fleet } from '../../core/fleet.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
 import type { JsonSchema } from '../../core/policy-json-schema.ts'
-import type { RequestTrace } from '../../core/ports.ts'
+import type { IncomingRequest, RequestTrace } from '../../core/ports.ts'
 import type { Caller } from './access.ts'
 import type { ApiMetrics } from './metrics.ts'
 import type { ReachableFleet } from './reachable-fleet.ts'
@@ -33,11 +33,7 @@ export interface ApiSettings {
   /** Origins whose pages may read answers; none by default. */
   readonly cors?: readonly string[]
   /** Of a request that starts a run: the trace for it, and whom to tell when it is answered. */
-  openRequest?(request: {
-    readonly method: string
-    readonly route: string
-    readonly headers: Readonly<Record<string, string | string[] | undefined>>
-  }): RequestTrace
+  openRequest?(request: IncomingRequest): RequestTrace
   /** Where it counts; they are what `/metrics` shows. */
   readonly figures: ScrapedFigures
   readonly version: string

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
 import type { CallEnd, CallRequest } from '../../core/call.ts'
-import { type Clock, type Nanoseconds, systemClock } from '../../core/clock.ts'
+import { type Clock, type Nanoseconds, nsToMs, systemClock } from '../../core/clock.ts'
 import { CallCancelled } from '../../core/errors.ts'
 import type { Figures } from '../../core/figures.ts'
 import type { MarkName } from '../../core/ledger.ts'
@@ -42,8 +42,11 @@ export async function answerCall(
   request: AnswerRequest,
   response: ServerResponse,
   { model, slots, signal: closing, figures }: Serving,
+  mark: (name: MarkName, unixMs: number) => void = () => undefined,
 ): Promise<void> {
   const start = clock.now()
+  const zeroMs = clock.wall() - nsToMs(start)
+  const note = (name: MarkName, at = clock.now()) => mark(name, zeroMs + nsToMs(at))
   const options = request.options()
   const controller = new AbortController()
   const leave = () => controller.abort(new CallCancelled('the client left'))
@@ -59,14 +62,18 @@ export async function answerCall(
     const backend = await model.acquire(signal)
     try {
       const loaded = clock.now()
+      note('load-end', loaded)
       if (request.messages.length === 0) return sendJson(response, 200, loadLine(route, request.model, false))
       if (!(await slots.take(signal))) return
+      note('slot-acquired')
       const tell = (piece: string) => {
         if (request.stream) writeLine(response, answerLine(route, request.model, piece))
       }
-      const spoken = await speak(backend, callOf(model.name, request, options), signal, tell).finally(() =>
-        slots.release(),
-      )
+      const call = callOf(model.name, request, options)
+      const spoken = await speak(backend, call, { signal, tell, note }).finally(() => {
+        note('slot-released')
+        slots.release()
+      })
       figures.count('caesura.model_server.calls', { end: spoken.end.end })
       if (!signal.aborted) finish(route, request, response, spoken, { start, loaded, end: clock.now() })
     } finally {
@@ -91,8 +98,15 @@ interface Spoken extends Pick<CallTimes, 'marks' | 'firstToken'> {
 async function speak(
   backend: Backend,
   call: CallRequest,
-  signal: AbortSignal,
-  tell: (piece: string) => void,
+  {
+    signal,
+    tell,
+    note,
+  }: {
+    readonly signal: AbortSignal
+    readonly tell: (piece: string) => void
+    readonly note: (name: MarkName, at?: Nanoseconds) => void
+  },
 ): Promise<Spoken> {
   const marks = new Map<MarkName, Nanoseconds>()
   let text = ''
@@ -100,9 +114,15 @@ async function speak(
   const end = await backend.generate(call, {
     clock,
     signal,
-    mark: (name, at = clock.now()) => void marks.set(name, at),
+    mark(name, at = clock.now()) {
+      marks.set(name, at)
+      note(name, at)
+    },
     token(piece) {
-      firstToken ??= clock.now()
+      if (firstToken === undefined) {
+        firstToken = clock.now()
+        note('first-token', firstToken)
+      }
       text += piece
       tell(piece)
     },

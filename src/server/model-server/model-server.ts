@@ -1,8 +1,8 @@
 import type { ServerResponse } from 'node:http'
-import Fastify, { type FastifyInstance } from 'fastify'
+import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { CaesuraError, summarize } from '../../core/errors.ts'
 import { type Figures, noFigures } from '../../core/figures.ts'
-import type { Backend, ModelInfo } from '../../core/ports.ts'
+import type { Backend, IncomingRequest, ModelInfo, RequestTrace } from '../../core/ports.ts'
 import { answerCall } from './answer-call.ts'
 import type { Route } from './answer-lines.ts'
 import { sendJson } from './answer-stream.ts'
@@ -31,6 +31,8 @@ export interface ModelServerSettings {
   readonly port: number
   /** What is counted; nothing by default. */
   readonly figures?: Figures
+  /** Makes spans of the calls of clients that trace; none by default. */
+  openRequest?(request: IncomingRequest): RequestTrace
 }
 
 export interface ModelServer {
@@ -65,11 +67,21 @@ export async function startModelServer(settings: ModelServerSettings): Promise<M
     if (!description.names.includes(tagged(name))) throw modelNotFound(name)
   }
   /** Fastify has no part in an answer that may be a stream. */
-  const answer = async (route: Route, read: (body: unknown) => AnswerRequest, body: unknown, raw: ServerResponse) => {
+  const answer = async (
+    route: Route,
+    read: (body: unknown) => AnswerRequest,
+    { body, headers }: FastifyRequest,
+    raw: ServerResponse,
+  ) => {
+    // A client that does not trace is not made a trace of.
+    const traced = headers.traceparent !== undefined
+    const opened = traced ? settings.openRequest?.({ method: 'POST', route: `/api/${route}`, headers }) : undefined
+    const marks: { name: string; unixMs: number }[] = []
+    raw.once('close', () => opened?.end({ status: raw.statusCode, marks }))
     try {
       const request = read(body)
       check(request.model)
-      await answerCall(route, request, raw, serving)
+      await answerCall(route, request, raw, serving, (name, unixMs) => marks.push({ name, unixMs }))
     } catch (error) {
       // What went wrong in the middle of an answer can only be shown by its end.
       if (raw.headersSent) return void raw.destroy()
@@ -89,9 +101,9 @@ export async function startModelServer(settings: ModelServerSettings): Promise<M
     return showOf(description)
   })
   for (const [route, read] of [['chat', readChat] as const, ['generate', readGenerate] as const])
-    app.post(`/api/${route}`, ({ body }, reply) => {
+    app.post(`/api/${route}`, (asked, reply) => {
       reply.hijack()
-      const call = answer(route, read, body, reply.raw)
+      const call = answer(route, read, asked, reply.raw)
       running.add(call)
       return call.finally(() => running.delete(call))
     })

@@ -28,9 +28,14 @@ export interface PushSettings {
 }
 
 /** OTLP over HTTP. `histograms`: exponential ones hold any length to some 4 %, where the receiver knows them. */
-export const otlpExporter = (url: string, histograms: 'exponential' | 'explicit'): PushMetricExporter =>
+export const otlpExporter = (
+  url: string,
+  histograms: 'exponential' | 'explicit',
+  answerMs?: number,
+): PushMetricExporter =>
   new OTLPMetricExporter({
     url,
+    ...(answerMs !== undefined && { timeoutMillis: answerMs }),
     aggregationPreference: (type): AggregationOption =>
       type === InstrumentType.HISTOGRAM && histograms === 'exponential'
         ? { type: AggregationType.EXPONENTIAL_HISTOGRAM }
