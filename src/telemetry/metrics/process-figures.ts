@@ -56,7 +56,11 @@ function instrumentsOf(meter: Meter): ReadonlyMap<MetricName, Instrument> {
     const series = new Series()
     if (kind === 'counter') {
       const counter: Counter = meter.createCounter(name, { unit, description })
-      instruments.set(name as MetricName, (value, labels) => counter.add(value, series.of(labels)))
+      instruments.set(name as MetricName, (value, labels) => {
+        const isNew = value === 0 && !series.has(labels)
+        // Nothing is worth a µs only once: it shows that there was nothing.
+        if (value > 0 || isNew) counter.add(value, series.of(labels))
+      })
     } else if (kind === 'histogram') {
       const advice = { explicitBucketBoundaries: [...(buckets ?? [])] }
       const histogram: Histogram = meter.createHistogram(name, { unit, description, advice })

@@ -11,9 +11,12 @@ const overflow: Attributes = Object.freeze({ 'otel.metric.overflow': true })
 export class Series {
   readonly #known = new Map<string, Attributes>()
 
+  has(labels: Labels): boolean {
+    return this.#known.has(nameOf(labels))
+  }
+
   of(labels: Labels): Attributes {
-    let name = ''
-    for (const label in labels) name += `${label}\0${labels[label]}\0`
+    const name = nameOf(labels)
     const known = this.#known.get(name)
     if (known !== undefined) return known
     // One place is for what is more.
@@ -22,6 +25,12 @@ export class Series {
     this.#known.set(name, attributes)
     return attributes
   }
+}
+
+function nameOf(labels: Labels): string {
+  let name = ''
+  for (const label in labels) name += `${label}\0${labels[label]}\0`
+  return name
 }
 
 export const shortened = (labels: Labels): Attributes =>
