@@ -29,7 +29,7 @@ const start = async (...names: Part[]) => {
 const stop = () => {
   for (const part of parts.splice(0)) part.kill('SIGKILL')
 }
-using server = await ModelServer.start()
+const server = await ModelServer.start()
 const fleet = await connectFleet({ url })
 
 const pipeline = definePipeline({
@@ -238,5 +238,6 @@ printTable(
 )
 console.log()
 judge('token → reader, p99', under.p99, 10, 'ms')
+server[Symbol.dispose]()
 await redis.stop()
 process.exit(process.exitCode ?? 0)

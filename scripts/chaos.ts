@@ -68,6 +68,9 @@ await Promise.all(victims.map((victim) => startVictim(victim, url)))
 const fleet = await connectFleet({ url })
 const sums = { kills: 0, redisRestarts: 0, interrupts: 0, cancels: 0, stuck: 0, lost: 0 }
 const recoveries: number[] = []
+/** The same without the time in which Redis itself was away. */
+const ownRecoveries: number[] = []
+const outages: { readonly from: number; until: number }[] = []
 const stories: Story[] = []
 let done = 0
 let over = false
@@ -90,7 +93,10 @@ let resumed = 0
 for (const { runId } of stories) if (Number(await looking.hget(keys.run(runId), 'epoch')) > 1) resumed += 1
 
 over = true
-const p = (q: number) => (recoveries.length === 0 ? 0 : Math.round(quantile(recoveries, q)))
+const spread = (list: readonly number[]) => {
+  const p = (q: number) => (list.length === 0 ? 0 : Math.round(quantile([...list], q)))
+  return { p50: p(0.5), p95: p(0.95), max: p(1) }
+}
 const table = {
   runs: stories.length,
   ...sums,
@@ -98,12 +104,21 @@ const table = {
   wrongText: faults.wrongText.length,
   crossKills: faults.crossKills.length,
   resumed,
-  recoveryMs: { p50: p(0.5), p95: p(0.95), max: p(1) },
+  recoveryMs: spread(recoveries),
+  recoveryBesideRedisMs: spread(ownRecoveries),
 }
 for (const list of Object.values(faults)) for (const line of list.slice(0, 10)) process.stderr.write(`${line}\n`)
 for (const { runId, failure } of stories) if (failure !== undefined) process.stderr.write(`${runId}: ${failure}\n`)
 if (values.json) process.stdout.write(`${JSON.stringify(table)}\n`)
-else console.table({ ...table, recoveryMs: `p50 ${p(0.5)}, p95 ${p(0.95)}, max ${p(1)}` })
+else {
+  const inWords = ({ p50, p95, max }: ReturnType<typeof spread>) => `p50 ${p50}, p95 ${p95}, max ${max}`
+  const { recoveryMs, recoveryBesideRedisMs, ...rest } = table
+  console.table({
+    ...rest,
+    recoveryMs: inWords(recoveryMs),
+    recoveryBesideRedisMs: inWords(recoveryBesideRedisMs),
+  })
+}
 const bad = table.lost + table.doubled + table.wrongText + table.stuck + table.crossKills
 looking.disconnect()
 await fleet.close()
@@ -189,9 +204,12 @@ async function recovery(owner: string, since: number): Promise<void> {
     live.map(async (runId, index) => {
       if (owners[index] !== owner) return
       while (performance.now() - since < STUCK_MS) {
-        const [now, status] = await looking.hmget(keys.run(runId), 'owner', 'status')
-        if (now !== owner || status === 'ended') {
-          recoveries.push(performance.now() - since)
+        const [newest, status] = await looking.hmget(keys.run(runId), 'owner', 'status')
+        if (newest !== owner || status === 'ended') {
+          const now = performance.now()
+          recoveries.push(now - since)
+          const awayMs = outages.map(({ from, until }) => Math.max(0, Math.min(until, now) - Math.max(from, since)))
+          ownRecoveries.push(now - since - awayMs.reduce((sum, ms) => sum + ms, 0))
           return
         }
         await new Promise((resolve) => setTimeout(resolve, 20))
@@ -205,9 +223,12 @@ async function restartingRedis(): Promise<void> {
   for (const part of [0.25, 0.5, 0.75]) {
     while (!over && done < RUNS * part) await new Promise((resolve) => setTimeout(resolve, 50))
     if (over) return
+    const outage = { from: performance.now(), until: Number.POSITIVE_INFINITY }
+    outages.push(outage)
     await server.kill()
     await new Promise((resolve) => setTimeout(resolve, 300 + random() * 700))
     await server.restart()
+    outage.until = performance.now()
     sums.redisRestarts += 1
   }
 }

@@ -19,7 +19,7 @@ export const hostRuns = (settings: {
   /** Runs at once; 500 by default. */
   readonly runs?: number
   readonly retention?: Partial<Retention>
-  /** Spans and figures of the runs that end here. Not closed with the worker. */
+  /** Spans and figures of the runs that end here. Closed with the worker. */
   readonly telemetry?: Telemetry
   /** What of the worker is counted; nothing by default. */
   readonly figures?: Figures

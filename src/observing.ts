@@ -56,7 +56,7 @@ export async function observe(
   ])
   const settings = telemetrySettings(environment)
   for (const warning of settings.warnings) log(warning)
-  const { process, begin, runEnded, openRequest, figures, close } = openTelemetry(settings, {
+  const { process, begin, runEnded, sendAgain, openRequest, figures, close } = openTelemetry(settings, {
     ...place,
     log,
     instance: instanceName(),
@@ -64,15 +64,17 @@ export async function observe(
     isScraped: isScraped || metrics !== undefined,
   })
   const { jaegerUrl } = settings
+  let closed: Promise<void> | undefined
   const server = metrics && figures && (await serveMetrics({ ...metrics, figures }))
   return {
-    ...{ process, begin, runEnded, openRequest },
+    ...{ process, begin, runEnded, sendAgain, openRequest },
     ...(figures !== undefined && { figures }),
     traceLink: (traceId) => (jaegerUrl === undefined ? undefined : `${jaegerUrl}/trace/${traceId}`),
     ...(server !== undefined && { metricsUrl: `${server.url}/metrics` }),
-    async close() {
-      await close()
-      await server?.close()
+    // A worker that hosts runs closes it as well, while Redis is still there.
+    close() {
+      closed ??= close().then(() => server?.close())
+      return closed
     },
   }
 }

@@ -24,6 +24,11 @@ export class EventLog {
     return this.#delivered
   }
 
+  /** How many there are so far. */
+  get length(): number {
+    return this.#events.length
+  }
+
   append(ms: number, body: RunEventBody): void {
     const event = { seq: this.#events.length + 1, runId: this.#runId, ms, ...body }
     this.#events.push(event)

@@ -65,6 +65,8 @@ export interface JournalState {
   readonly interrupts: readonly Omit<InterruptEntry, 'answer'>[]
   /** Those who hosted it so far. */
   readonly owners: readonly RunOwner[]
+  /** As its trace has it. */
+  readonly sampled?: boolean
 }
 
 /** A journal as it was kept. */
@@ -138,6 +140,7 @@ export class Journal {
       calls: [...this.calls.values()].map((call) => call.state),
       interrupts: this.interrupts.map(({ answer: _, ...entry }) => entry),
       owners: this.owners,
+      ...(this.trace.sampled !== undefined && { sampled: this.trace.sampled }),
     }
   }
 

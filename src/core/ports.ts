@@ -109,8 +109,10 @@ export interface Telemetry {
    * sampling), where the parent has not.
    */
   begin(parent?: TraceContext): TraceContext
-  /** A run has ended: this is all that is known of it. */
-  runEnded(record: RunRecord): void
+  /** A run has ended: this is all that is known of it. `sent`: called when its spans have arrived, where they were to be sent. */
+  runEnded(record: RunRecord, sent?: () => void): void
+  /** Sends the spans of a run whose end another process was told of, and counts it in no figures. */
+  sendAgain(record: RunRecord, sent?: () => void): void
   /** Sends what waits, within a bounded time, and ends. */
   close(): Promise<void>
 }

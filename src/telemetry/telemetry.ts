@@ -77,6 +77,9 @@ export function openTelemetry(settings: TelemetrySettings, place: TelemetryPlace
   }
   const begin = (asked: TraceContext = { traceId: newTraceId() }): TraceContext =>
     sender === undefined ? asked : { ...asked, sampled: isSampled(sampler, asked) }
+  const sendAgain: Telemetry['sendAgain'] = (record, sent = () => undefined) => {
+    if (record.sampled) sender?.offer({ count: spanCount(record), make: () => runSpans(record, spanSettings), sent })
+  }
   return {
     get waiting() {
       return sender?.waiting ?? 0
@@ -84,10 +87,11 @@ export function openTelemetry(settings: TelemetrySettings, place: TelemetryPlace
     process: { service, instance: place.instance },
     begin,
     ...(figures !== undefined && { figures }),
-    runEnded(record) {
+    runEnded(record, sent) {
       figures?.runEnded(record)
-      if (record.sampled) sender?.offer({ count: spanCount(record), make: () => runSpans(record, spanSettings) })
+      sendAgain(record, sent)
     },
+    sendAgain,
     openRequest(request) {
       if (sender !== undefined)
         return openRequest(request, { telemetry: { begin }, sender, resources, newSpanId: () => ids.generateSpanId() })

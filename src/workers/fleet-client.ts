@@ -24,6 +24,9 @@ export class FleetClient implements Fleet {
   readonly #tickets: TicketQueues
   readonly #readers = new Map<string, Set<RunReader>>()
   readonly #answers = new Map<string, (answer: SignalAnswer) => void>()
+  /** The inboxes of the owners of the runs that are read here, as their last events named them. */
+  readonly #owners = new Map<string, string>()
+  readonly #check: NodeJS.Timeout
   #delivered: Record<string, number> = {}
   #timer: NodeJS.Timeout | undefined
 
@@ -38,16 +41,19 @@ export class FleetClient implements Fleet {
     this.redis = redis
     this.#inbox = new Inbox(redis)
     this.#tickets = new TicketQueues(redis)
-    this.#inbox.on('events', (runId, events) => {
+    this.#inbox.on('events', (runId, events, owner) => {
+      if (!this.#readers.has(runId as string)) return
+      this.#owners.set(runId as string, owner as string)
       for (const reader of this.#readers.get(runId as string) ?? []) reader.take(events as RunEvent[])
     })
     this.#inbox.on('answer', (id, answer) => {
       this.#answers.get(id as string)?.(answer as SignalAnswer)
       this.#answers.delete(id as string)
     })
-    this.#inbox.onGap(() => {
-      for (const readers of this.#readers.values()) for (const reader of readers) reader.catchUp()
-    })
+    this.#inbox.onGap(() => this.#catchUp())
+    // Redis may have lost a run, or the end that its readers wait for.
+    this.#check = setInterval(() => this.#catchUp(), CHECK_MS)
+    this.#check.unref()
   }
 
   async submit(
@@ -128,7 +134,7 @@ export class FleetClient implements Fleet {
     const id = randomUUID()
     const answered = new Promise<SignalAnswer>((resolve) => this.#answers.set(id, resolve))
     const payload = ['interrupt', input === undefined ? {} : { input }, { inbox: this.#inbox.id, id }]
-    const [answer] = await this.redis.call('signal', runId, JSON.stringify(payload), id)
+    const [answer] = await this.redis.call('signal', runId, JSON.stringify(payload), id, '')
     if (answer === 'ok') return answered
     this.#answers.delete(id)
     if (answer === 'unknown') throw unknownRun(runId)
@@ -136,7 +142,7 @@ export class FleetClient implements Fleet {
   }
 
   async cancel(runId: string, reason = 'cancelled'): Promise<boolean> {
-    const [answer] = await this.redis.call('signal', runId, JSON.stringify(['cancel', reason]), randomUUID())
+    const [answer] = await this.redis.call('signal', runId, JSON.stringify(['cancel', reason]), randomUUID(), reason)
     if (answer === 'unknown') throw unknownRun(runId)
     return answer === 'ok'
   }
@@ -161,6 +167,7 @@ export class FleetClient implements Fleet {
 
   async close(): Promise<void> {
     clearTimeout(this.#timer)
+    clearInterval(this.#check)
     this.#inbox.close()
     await this.#tickets.close()
     this.redis.close()
@@ -202,9 +209,14 @@ export class FleetClient implements Fleet {
       readers.delete(reader)
       if (readers.size === 0) {
         this.#readers.delete(runId)
+        this.#owners.delete(runId)
         void this.redis.client.srem(this.redis.keys.readers(runId), this.#inbox.id).catch(() => undefined)
       }
     }
+  }
+
+  #catchUp(): void {
+    for (const readers of this.#readers.values()) for (const reader of readers) reader.catchUp()
   }
 
   /** Tells the owners what their readers were handed: what `carry: delivered` goes by. Not for each event. */
@@ -220,14 +232,15 @@ export class FleetClient implements Fleet {
 
   async #tellDelivered(delivered: Record<string, number>): Promise<void> {
     const { client, keys } = this.redis
-    const runs = Object.keys(delivered)
-    const owners = await client.pipeline(runs.map((run) => ['hget', keys.run(run), 'owner'])).exec()
+    const unknown = Object.keys(delivered).filter((run) => !this.#owners.has(run))
+    const found = await client.pipeline(unknown.map((run) => ['hget', keys.run(run), 'owner'])).exec()
+    const looked = new Map(unknown.map((run, index) => [run, found?.[index]?.[1]]))
     const byOwner = new Map<string, Record<string, number>>()
-    for (const [index, run] of runs.entries()) {
-      const owner = owners?.[index]?.[1]
+    for (const [run, seq] of Object.entries(delivered)) {
+      const owner = this.#owners.get(run) ?? looked.get(run)
       if (typeof owner !== 'string') continue
       const entry = byOwner.get(owner) ?? {}
-      entry[run] = delivered[run]!
+      entry[run] = seq
       byOwner.set(owner, entry)
     }
     for (const [owner, seqs] of byOwner) {
@@ -244,6 +257,9 @@ export class FleetClient implements Fleet {
     }
   }
 }
+
+/** How often readers look whether they have missed something, ms. */
+const CHECK_MS = 5000
 
 /** How long the news that events were delivered wait for others, ms. */
 const DELIVERED_MS = 20

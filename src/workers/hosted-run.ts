@@ -6,9 +6,11 @@ import type { PolicyCatalogue } from '../core/policy.ts'
 import type { Telemetry } from '../core/ports.ts'
 import type { ProcessRecord } from '../core/record.ts'
 import { renderKnownStart, renderTemplate } from '../core/template.ts'
+import type { TraceContext } from '../core/trace.ts'
 import type { GeneratedText } from '../core/transcript.ts'
 import { type HostedRun, startRun } from '../machines/start-run.ts'
 import type { FleetClock } from './fleet-clock.ts'
+import type { GroupWriter } from './group-writer.ts'
 import type { NewsBatch } from './news.ts'
 import type { NodeDirectory } from './node-directory.ts'
 import { QueueExecutor } from './queue-executor.ts'
@@ -20,6 +22,8 @@ import type { TicketQueues } from './ticket-queues.ts'
 /** What the runs of one process share. */
 export interface Host {
   readonly redis: FleetRedis
+  /** Writes what the runs have to write. */
+  readonly group: GroupWriter
   readonly clock: FleetClock
   readonly directory: NodeDirectory
   readonly tickets: TicketQueues
@@ -89,13 +93,13 @@ export class OwnedRun {
     },
   ) {
     const { runId, spec, state, texts, events } = kept
-    const { clock, directory, tickets, redis } = host
+    const { clock, directory, tickets, redis, group } = host
     this.#host = host
     this.#runId = runId
     this.#signals = state?.signals ?? 0
     this.session = new RunSession(
-      redis,
-      { runId, epoch: kept.epoch, seq: events.length, kept: texts.keys() },
+      group,
+      { runId, epoch: kept.epoch, seq: events.length, kept: texts.keys(), traces: host.telemetry !== undefined },
       host.retention,
       clock.wall,
     )
@@ -104,8 +108,7 @@ export class OwnedRun {
         runId,
         pipeline: spec.pipeline.name,
         stages: spec.pipeline.stages,
-        // Where nobody who submits traces, each owner comes to the same decision.
-        trace: spec.trace.sampled === undefined ? (host.telemetry?.begin(spec.trace) ?? spec.trace) : spec.trace,
+        trace: traceOf(host, spec.trace, state?.journal.sampled),
         ...(spec.experiment !== undefined && { experiment: spec.experiment }),
       },
       clock,
@@ -124,6 +127,8 @@ export class OwnedRun {
       kept: kept.news,
       readNews: (callId) => readNews(redis, runId, callId),
       queueOf: (callId) => kept.queues.get(callId),
+      redis,
+      hearSignals: () => this.#hearSignals(),
     })
     // Who sent a signal that the owner before took may still wait; the first step may decide it.
     for (const [index, signal] of kept.signals.slice(0, this.#signals).entries()) {
@@ -174,8 +179,7 @@ export class OwnedRun {
     }
     do {
       this.#catchingUp = 'yes'
-      const signals = await readSignals(this.#host.redis, this.#runId)
-      for (const [index, signal] of signals.entries()) this.#take(index + 1, signal)
+      await this.#hearSignals()
     } while ((this.#catchingUp as string) === 'again')
     this.#catchingUp = 'no'
     this.#executor.catchUp()
@@ -190,6 +194,11 @@ export class OwnedRun {
 
   news(callId: string, index: number, batch: NewsBatch): void {
     this.#executor.feed(callId, index, batch)
+  }
+
+  /** The worker that was asked to take the call can't. */
+  declined(callId: string): void {
+    this.#executor.declined(callId)
   }
 
   delivered(seq: number): void {
@@ -210,6 +219,11 @@ export class OwnedRun {
   leave(reason: string): void {
     this.session.lose(reason)
     this.#run.abandon()
+  }
+
+  async #hearSignals(): Promise<void> {
+    const signals = await readSignals(this.#host.redis, this.#runId)
+    for (const [index, signal] of signals.entries()) this.#take(index + 1, signal)
   }
 
   #take(number: number, signal: SignalPayload): void {
@@ -237,6 +251,12 @@ export class OwnedRun {
     if (entry === undefined) this.#tickets.set(number, this.#answer(sender))
     else if (entry.decision === undefined && !entry.superseded) entry.answer = this.#answer(sender)
   }
+}
+
+/** Whether its spans are sent is decided once: by who submitted it, else by its first owner that traces. */
+function traceOf({ telemetry }: Host, trace: TraceContext, sampled: boolean | undefined): TraceContext {
+  if (trace.sampled !== undefined) return trace
+  return sampled === undefined ? (telemetry?.begin(trace) ?? trace) : { ...trace, sampled }
 }
 
 const endedAnswer: SignalAnswer = { accepted: false, code: 'CAESURA_E_RUN_ENDED', reason: 'the run has ended' }

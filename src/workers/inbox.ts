@@ -97,7 +97,12 @@ export class Inbox {
       // Nobody of this fleet wrote it.
       return
     }
-    const [kind, ...rest] = message
-    this.#handlers.get(kind)?.(...rest)
+    this.#hand(message)
+  }
+
+  #hand([kind, ...rest]: InboxMessage): void {
+    // What one script posted comes as one entry.
+    if (kind === 'many') for (const message of rest as InboxMessage[]) this.#hand(message)
+    else this.#handlers.get(kind)?.(...rest)
   }
 }

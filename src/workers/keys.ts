@@ -20,7 +20,7 @@ export interface FleetKeys {
   inbox(id: string): string
   /** Exists while the process of an inbox lives. */
   alive(id: string): string
-  /** Hash: a node that a stage worker serves. Gone 3 s after its worker. */
+  /** Hash: a node that a stage worker serves. Gone 2 s after its worker. */
   node(name: string): string
   /** Set: the names of nodes. */
   readonly nodes: string
@@ -30,14 +30,16 @@ export interface FleetKeys {
   readonly live: string
   /** Sorted set: runs that have ended and are still kept, by when they ended, ms since 1970. */
   readonly finished: string
+  /** Sorted set: runs that have ended and whose spans have not arrived, by when they were to be sent, ms since 1970. */
+  readonly untold: string
   /** Hash: how many runs of each tenant have not ended. */
   readonly tenants: string
   /** List: what was refused as unreadable, newest first, with the reason. */
   readonly dead: string
   /** Exists while a worker looks for runs that have lost their ticket. */
   readonly sweep: string
-  /** Channel: the calls that a worker is to stop. */
-  cancels(workerId: string): string
+  /** Channel: the calls that a worker is to stop, and those that it may take without a ticket. */
+  orders(workerId: string): string
 }
 
 export function fleetKeys(prefix = DEFAULT_PREFIX): FleetKeys {
@@ -56,10 +58,11 @@ export function fleetKeys(prefix = DEFAULT_PREFIX): FleetKeys {
     hosts: `${prefix}:hosts`,
     live: `${prefix}:live`,
     finished: `${prefix}:finished`,
+    untold: `${prefix}:untold`,
     tenants: `${prefix}:tenants`,
     dead: `${prefix}:dead`,
     sweep: `${prefix}:sweep`,
-    cancels: (workerId) => `${prefix}:cancels:${workerId}`,
+    orders: (workerId) => `${prefix}:orders:${workerId}`,
   }
 }
 

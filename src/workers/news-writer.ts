@@ -1,5 +1,5 @@
+import type { GroupWriter } from './group-writer.ts'
 import type { NewsItem } from './news.ts'
-import type { FleetRedis } from './redis.ts'
 import type { CallTicket } from './ticket-queues.ts'
 
 /** The news of a call go in writes that are at least so far apart, ms; the first token and the end wait for nothing. */
@@ -10,7 +10,7 @@ export const COALESCE_MS = 8
  * In order and each once, also over a lost connection, for every batch says which one it is. While Redis is gone it keeps what comes.
  */
 export class NewsWriter {
-  readonly #redis: FleetRedis
+  readonly #group: GroupWriter
   readonly #ticket: CallTicket
   readonly #claim: string
   readonly #refused: () => void
@@ -18,14 +18,15 @@ export class NewsWriter {
   #next = 0
   #timer: NodeJS.Timeout | undefined
   #hasToken = false
-  #isSending = false
+  /** What was told goes along with a write that is asked for already. */
+  #isAsked = false
   /** ms; the first marks wait for what follows them. */
   #sentAt = performance.now()
   #last: Promise<void> = Promise.resolve()
 
-  /** `refused`: the call is not ours any more. */
-  constructor(redis: FleetRedis, ticket: CallTicket, claim: string, refused: () => void) {
-    this.#redis = redis
+  /** `group`: of all calls of this worker. `refused`: the call is not ours any more. */
+  constructor(group: GroupWriter, ticket: CallTicket, claim: string, refused: () => void) {
+    this.#group = group
     this.#ticket = ticket
     this.#claim = claim
     this.#refused = refused
@@ -33,10 +34,10 @@ export class NewsWriter {
 
   tell(item: NewsItem): void {
     this.#items.push(item)
-    if (item[0] === 'end' || (item[0] === 'token' && !this.#hasToken)) this.#sendSoon()
+    if (item[0] === 'end' || (item[0] === 'token' && !this.#hasToken)) this.#send()
     else {
       const sinceMs = performance.now() - this.#sentAt
-      if (sinceMs >= COALESCE_MS) this.#sendSoon()
+      if (sinceMs >= COALESCE_MS) this.#send()
       else this.#timer ??= setTimeout(() => this.#send(), COALESCE_MS - sinceMs)
     }
     if (item[0] === 'token') this.#hasToken = true
@@ -48,31 +49,28 @@ export class NewsWriter {
     await this.#last
   }
 
-  /** What else is told in this turn of the event loop goes along. */
-  #sendSoon(): void {
-    if (this.#isSending) return
-    this.#isSending = true
-    queueMicrotask(() => this.#send())
-  }
-
   #send(): void {
-    this.#isSending = false
     clearTimeout(this.#timer)
     this.#timer = undefined
-    if (this.#items.length === 0) return
+    if (this.#items.length === 0 || this.#isAsked) return
+    this.#isAsked = true
+    this.#last = this.#group.write({ parameters: () => this.#take() }).then(
+      ([answer]) => {
+        if (answer !== 'ok') this.#refused()
+      },
+      // Redis would not take it: what follows would leave a gap.
+      () => this.#refused(),
+    )
+  }
+
+  #take(): readonly (string | number)[] {
+    this.#isAsked = false
     const batch = this.#items
     this.#items = []
     this.#sentAt = performance.now()
     const index = this.#next
     this.#next += 1
     const { runId, callId } = this.#ticket
-    const ends = batch.at(-1)![0] === 'end' ? '1' : '0'
-    // One after the other without waiting: the connection keeps the order.
-    const sent = this.#redis
-      .call('tellNews', runId, callId, this.#claim, JSON.stringify(batch), ends, index)
-      .then(([answer]) => {
-        if (answer !== 'ok') this.#refused()
-      })
-    this.#last = Promise.all([this.#last, sent]).then(() => undefined)
+    return [runId, callId, this.#claim, JSON.stringify(batch), batch.at(-1)![0] === 'end' ? '1' : '0', index]
   }
 }

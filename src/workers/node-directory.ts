@@ -4,6 +4,8 @@ import { nodeQueue, poolQueue } from './keys.ts'
 import type { FleetRedis } from './redis.ts'
 
 const REFRESH_MS = 500
+/** A worker that has not been seen for so long after its entry has ended is gone, ms: Redis may have been away, and not the worker. */
+const GONE_MS = 1000
 
 /** The nodes of the fleet, read now and then. */
 export class NodeDirectory {
@@ -11,6 +13,9 @@ export class NodeDirectory {
   #nodes: readonly FleetNode[] = []
   #timer: NodeJS.Timeout | undefined
   readonly #listeners = new Set<() => void>()
+  /** Since when Redis has answered in time, ms of the process. */
+  #steadySince = performance.now()
+  #refreshedAt = performance.now()
 
   constructor(redis: FleetRedis) {
     this.#redis = redis
@@ -36,17 +41,35 @@ export class NodeDirectory {
 
   async refresh(): Promise<void> {
     this.#nodes = await readNodes(this.#redis)
+    const now = performance.now()
+    if (now - this.#refreshedAt > 2 * REFRESH_MS) this.#steadySince = now
+    this.#refreshedAt = now
     for (const listener of this.#listeners) listener()
+  }
+
+  /** Whether Redis has answered for long enough that a worker that it does not know is gone. */
+  get isSteady(): boolean {
+    return performance.now() - this.#steadySince > GONE_MS
+  }
+
+  /** Whether this worker serves no node any more. */
+  isGone(worker: string): boolean {
+    return this.isSteady && !this.#nodes.some((node) => node.worker === worker)
+  }
+
+  /** The node that may take a call of this queue without a ticket: that of the queue, else the one that the run was on before. */
+  handOverTo(queue: string, { model, previousNode }: NodeWish): string | undefined {
+    return this.#nodes.find(
+      (node) =>
+        (nodeQueue(node.name) === queue || (node.name === previousNode && poolQueue(node.pool) === queue)) &&
+        mayTake(node, model),
+    )?.name
   }
 
   /** The queue that a call like this belongs in; undefined while no node of the fleet may take it. */
   queueFor(wish: NodeWish): string | undefined {
     const { model, node: pinned, placement, otherwise, previousNode } = wish
-    const able = this.#nodes.filter(
-      // Ollama lists a model that was pulled without a tag as `:latest`.
-      ({ state, models }) =>
-        state === 'up' && (models.length === 0 || models.includes(model) || models.includes(`${model}:latest`)),
-    )
+    const able = this.#nodes.filter((candidate) => mayTake(candidate, model))
     if (pinned !== undefined) return able.some(({ name }) => name === pinned) ? nodeQueue(pinned) : undefined
     if (previousNode !== undefined && placement === 'same' && able.some(({ name }) => name === previousNode))
       return nodeQueue(previousNode)
@@ -59,6 +82,10 @@ export class NodeDirectory {
     return poolQueue(freest(able).pool)
   }
 }
+
+/** Ollama lists a model that was pulled without a tag as `:latest`. */
+const mayTake = ({ state, models }: FleetNode, model: string): boolean =>
+  state === 'up' && (models.length === 0 || models.includes(model) || models.includes(`${model}:latest`))
 
 const freest = (nodes: readonly FleetNode[]): FleetNode =>
   nodes.reduce((best, node) => (node.slots - node.busy > best.slots - best.busy ? node : best))

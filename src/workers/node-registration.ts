@@ -6,8 +6,8 @@ import type { FleetClock } from './fleet-clock.ts'
 import type { FleetRedis } from './redis.ts'
 import type { Slots } from './slots.ts'
 
-/** How long a node is known after its worker's last sign of life, ms; it gives one three times as often. */
-export const ALIVE_MS = 3000
+/** How long a node is known after its worker's last sign of life, ms; it gives one four times as often. */
+export const ALIVE_MS = 2000
 
 /** A node's entry in the fleet's list. One worker a name. */
 export class NodeRegistration {
@@ -17,16 +17,23 @@ export class NodeRegistration {
   readonly #worker: string
   readonly #slots: Slots
   readonly #version: string
+  /** Its calls may begin only at a certain rate, which only its queues know. */
+  readonly #isLimited: boolean
   /** What its server can run, where the node does not say that itself. */
   models: readonly string[] = []
 
-  constructor(redis: FleetRedis, clock: FleetClock, of: { node: Node; worker: string; slots: Slots; version: string }) {
+  constructor(
+    redis: FleetRedis,
+    clock: FleetClock,
+    of: { node: Node; worker: string; slots: Slots; version: string; isLimited: boolean },
+  ) {
     this.#redis = redis
     this.#clock = clock
     this.#node = of.node
     this.#worker = of.worker
     this.#slots = of.slots
     this.#version = of.version
+    this.#isLimited = of.isLimited
   }
 
   /** Takes the name. Throws `CAESURA_E_NODE_TAKEN` where another worker that lives has it. */
@@ -71,6 +78,7 @@ export class NodeRegistration {
       version: this.#version,
       state,
       reason,
+      rate: this.#isLimited ? 'limited' : '',
       seen: Math.floor(this.#clock.wall()),
     }
     return this.#redis.call('registerNode', name, this.#worker, ALIVE_MS, instead, ...Object.entries(fields).flat())

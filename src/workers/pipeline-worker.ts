@@ -8,15 +8,18 @@ import type { Telemetry } from '../core/ports.ts'
 import { putAside, putRunAside } from './dead.ts'
 import { fleetClock, processOf } from './fleet-clock.ts'
 import { HostSign } from './fleet-load.ts'
+import { GroupWriter } from './group-writer.ts'
 import { type Host, OwnedRun, type SignalPayload } from './hosted-run.ts'
 import { Inbox } from './inbox.ts'
 import { RUNS_QUEUE } from './keys.ts'
 import type { NewsBatch } from './news.ts'
 import { NodeDirectory } from './node-directory.ts'
+import { Ownership } from './ownership.ts'
 import { connect, openFleetRedis } from './redis.ts'
 import { defaultRetention, type Retention } from './run-session.ts'
 import { RunSweeper } from './run-sweeper.ts'
 import { type RunTicket, readRunTicket, TicketQueues } from './ticket-queues.ts'
+import { UntoldRuns } from './untold-runs.ts'
 import { within } from './within.ts'
 
 export interface PipelineWorkerSettings {
@@ -25,7 +28,7 @@ export interface PipelineWorkerSettings {
   /** Runs at once; 500 by default. */
   readonly runs?: number
   readonly retention?: Partial<Retention>
-  /** Makes spans and figures of the runs that end here; none by default. */
+  /** Makes spans and figures of the runs that end here; none by default. Closed with the worker. */
   readonly telemetry?: Telemetry
   /** By which records and spans name this process; `caesura-pipelines` by default. */
   readonly service?: string
@@ -60,6 +63,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
   await Promise.all([inbox.open(), directory.open()])
   const host: Host = {
     redis,
+    group: new GroupWriter(redis, 'appendAll'),
     clock,
     directory,
     tickets,
@@ -71,6 +75,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     ...(settings.telemetry !== undefined && { telemetry: settings.telemetry }),
   }
   const { log = () => undefined, figures = noFigures } = settings
+  const untold = new UntoldRuns(redis, clock.wall, settings.telemetry)
   const owned = new Map<string, OwnedRun>()
   let stopping = false
 
@@ -80,6 +85,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
   inbox.on('signal', (runId, number, payload) =>
     owned.get(runId as string)?.signal(number as number, payload as SignalPayload),
   )
+  inbox.on('declined', (runId, callId) => owned.get(runId as string)?.declined(callId as string))
   inbox.on('delivered', (runs) => {
     for (const [runId, seq] of Object.entries(runs as Record<string, number>)) owned.get(runId)?.delivered(seq)
   })
@@ -122,7 +128,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
       if (epoch > 1 || Number(signals) > 0) await run.catchUp()
       const end = await run.session.end
       if ('record' in end) {
-        settings.telemetry?.runEnded(end.record)
+        settings.telemetry?.runEnded(end.record, () => untold.told(runId))
         return { runId, outcome: end.record.outcome }
       }
       run.leave(end.lost)
@@ -183,7 +189,8 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     for (const id of ids) worker.cancelJob(id, 'its lock is lost')
   })
   await worker.waitUntilReady()
-  const sweeper = new RunSweeper(redis, tickets, clock.wall)
+  const ownership = new Ownership(redis, owned)
+  const sweeper = new RunSweeper(redis, tickets, clock.wall, settings.telemetry && untold)
   const sign = new HostSign(redis, inbox.id)
   await sign.give()
   for (const name of hostCounters) figures.count(name, {}, 0)
@@ -193,8 +200,10 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     id: inbox.id,
     async close() {
       stopping = true
+      ownership.close()
       sweeper.close()
       directory.close()
+      clock.close()
       // While Redis is away nothing can be handed over: the locks end, and other workers take the runs up.
       await within(CLOSE_MS, async () => {
         await worker.pause(true)
@@ -202,6 +211,8 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
         await worker.close()
       })
       for (const run of owned.values()) run.leave('this worker stops')
+      // Before Redis goes: what has arrived is not to be sent again.
+      await settings.telemetry?.close()
       inbox.close()
       await within(CLOSE_MS, () => Promise.all([tickets.close(), sign.close()]))
       connection.disconnect()

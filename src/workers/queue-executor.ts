@@ -1,8 +1,9 @@
 import type { CallEnd, CallRequest } from '../core/call.ts'
 import type { Executor } from '../core/ports.ts'
 import type { FleetClock } from './fleet-clock.ts'
-import type { NewsBatch } from './news.ts'
+import { lostNews, type NewsBatch } from './news.ts'
 import type { NodeDirectory } from './node-directory.ts'
+import type { FleetRedis } from './redis.ts'
 import { RemoteCall } from './remote-call.ts'
 import type { RunSession } from './run-session.ts'
 import type { TicketQueues } from './ticket-queues.ts'
@@ -13,8 +14,12 @@ const NODE_WAIT_MS = 30_000
 /** After so long a ticket that nobody took up is added again, in case that it was lost, ms. */
 const REISSUE_MS = 10_000
 
+/** After so long a call that was offered to a worker, and that nobody took up, has a ticket, ms. */
+const OFFER_MS = 300
+
 /** What a run's executor works with. */
 export interface QueueExecutorParts {
+  readonly redis: FleetRedis
   readonly session: RunSession
   readonly clock: FleetClock
   readonly directory: NodeDirectory
@@ -26,6 +31,8 @@ export interface QueueExecutorParts {
   readonly readNews: (callId: string) => Promise<readonly NewsBatch[]>
   /** Asks for the queue of a call; undefined while there is none. */
   readonly queueOf: (callId: string) => string | undefined
+  /** Takes the run's signals that are kept and were not heard yet. */
+  readonly hearSignals: () => Promise<void>
 }
 
 /** Has the calls of one run made by workers: a ticket in a queue, the request in Redis, the answer as news. */
@@ -48,13 +55,16 @@ export class QueueExecutor implements Executor {
       this.#parts.kept.has(callId) ? Number.NEGATIVE_INFINITY : clock.now(),
     )
     this.#calls.set(callId, call)
-    const cancel = () =>
+    const cancel = () => {
+      call.isStopped = true
       session.order(['cancel', callId, String((context.signal.reason as Error | undefined)?.message)])
+    }
+    call.isStopped = context.signal.aborted
     const settled = call.end.finally(() => {
       this.#calls.delete(callId)
       context.signal.removeEventListener('abort', cancel)
     })
-    for (const [index, batch] of (this.#parts.kept.get(callId) ?? []).entries()) call.feed(index, batch)
+    for (const [index, batch] of (this.#parts.kept.get(callId) ?? []).entries()) this.#feed(call, index, batch)
     if (call.settled) return settled
     call.queue = this.#parts.queueOf(callId)
     if (call.queue === undefined) this.#place(call)
@@ -67,7 +77,13 @@ export class QueueExecutor implements Executor {
   /** News of a call have come. */
   feed(callId: string, index: number, batch: NewsBatch): void {
     const call = this.#calls.get(callId)
-    if (call !== undefined && !call.feed(index, batch)) void this.#catchUp(call)
+    if (call !== undefined && !this.#feed(call, index, batch)) void this.#catchUp(call)
+  }
+
+  /** The worker that was offered the call can't take it. */
+  declined(callId: string): void {
+    const call = this.#calls.get(callId)
+    if (call?.isOffered) this.#ticket(call)
   }
 
   /** News may have been missed: reads them all again. */
@@ -75,23 +91,37 @@ export class QueueExecutor implements Executor {
     for (const call of this.#calls.values()) void this.#catchUp(call)
   }
 
-  /** The nodes have changed: a call that waits where nobody will take it moves. */
+  /** The nodes have changed: a call that waits where nobody will take it moves, and one whose worker is gone ends. */
   review(): void {
-    const { directory, tickets, session } = this.#parts
-    for (const call of this.#calls.values()) {
-      if (call.placed || call.settled) continue
-      if (call.queue === undefined) this.#place(call)
-      else if (!tickets.isServed(call.queue, directory.nodes)) {
-        const queue = directory.queueFor(call.request)
-        if (queue === undefined || queue === call.queue) continue
-        call.queue = queue
-        void tickets.move(session.runId, call.request.callId, queue, this.#parts.priority)
-      } else if (performance.now() - call.issuedAt > REISSUE_MS) {
-        // Adding it again does nothing where it still lies there.
-        call.issuedAt = performance.now()
-        void tickets.add(call.queue, session.runId, call.request.callId, this.#parts.priority)
-      }
+    for (const call of this.#calls.values()) if (!call.settled) this.#review(call)
+  }
+
+  #review(call: RemoteCall): void {
+    const { directory, tickets } = this.#parts
+    if (call.placed) {
+      if (call.worker !== undefined && directory.isGone(call.worker)) this.#endLost(call)
+    } else if (call.queue === undefined) this.#place(call)
+    else if (!tickets.isServed(call.queue, directory.nodes)) this.#move(call, call.queue).catch(() => undefined)
+    else if (performance.now() - call.issuedAt > (call.isOffered ? OFFER_MS : REISSUE_MS)) {
+      // It may have been taken up by a worker that has died before it said so. Adding it again does nothing where it still lies there.
+      this.#endLost(call)
+      this.#ticket(call)
     }
+  }
+
+  async #move(call: RemoteCall, from: string): Promise<void> {
+    const { directory, tickets, session, priority } = this.#parts
+    const queue = directory.queueFor(call.request)
+    if (queue === undefined || queue === from) return this.#endLost(call)
+    call.queue = queue
+    if (!(await tickets.move(session.runId, call.request.callId, queue, priority))) this.#endLost(call)
+  }
+
+  /** Ends the call where the worker that has taken it up is gone. Redis itself looks whether that is so. */
+  #endLost(call: RemoteCall): void {
+    const { redis, session, directory } = this.#parts
+    if (!directory.isSteady) return
+    redis.call('endLost', session.runId, call.request.callId, lostNews).catch(() => undefined)
   }
 
   async load(): Promise<{ outcome: 'skipped'; reason: string }> {
@@ -125,11 +155,43 @@ export class QueueExecutor implements Executor {
 
   #issue(call: RemoteCall, queue: string): void {
     const { request } = call
-    const { session, tickets, priority } = this.#parts
-    session.order(['open', request.callId, JSON.stringify(request), queue], () => {
-      call.queued()
-      void tickets.add(queue, session.runId, request.callId, priority)
+    const { session } = this.#parts
+    const node = this.#handOverTo(call, queue)
+    session.order(['open', request.callId, JSON.stringify(request), queue, node ?? ''], {
+      sent: () => {
+        call.queued()
+        if (node === undefined) this.#ticket(call)
+      },
+      written: (handedOver) => {
+        if (node === undefined) return
+        call.isOffered = handedOver.includes(request.callId)
+        if (!call.isOffered) this.#ticket(call)
+      },
     })
+  }
+
+  /** The node that is asked to take the call at once: its slot has just become free. */
+  #handOverTo(call: RemoteCall, queue: string): string | undefined {
+    const node = this.#parts.directory.handOverTo(queue, call.request)
+    for (const other of this.#calls.values()) if (other.node === node && !other.settled) return undefined
+    return node
+  }
+
+  #ticket(call: RemoteCall): void {
+    const { session, tickets, priority } = this.#parts
+    call.isOffered = false
+    call.issuedAt = performance.now()
+    if (call.queue !== undefined) void tickets.add(call.queue, session.runId, call.request.callId, priority)
+  }
+
+  #feed(call: RemoteCall, index: number, batch: NewsBatch): boolean {
+    const last = batch.at(-1)
+    if (index !== call.next || call.isStopped || last?.[0] !== 'end' || last[1].end !== 'cancelled')
+      return call.feed(index, batch)
+    // A cancel of the run went to the call's worker directly: the run hears of it before it hears what it has led to.
+    call.isStopped = true
+    void this.#parts.hearSignals().then(() => call.feed(index, batch))
+    return true
   }
 
   async #catchUp(call: RemoteCall): Promise<void> {
@@ -138,7 +200,7 @@ export class QueueExecutor implements Executor {
     this.#reading.add(callId)
     try {
       const batches = await this.#parts.readNews(callId)
-      for (const [index, batch] of batches.entries()) call.feed(index, batch)
+      for (const [index, batch] of batches.entries()) this.#feed(call, index, batch)
     } finally {
       this.#reading.delete(callId)
     }

@@ -12,8 +12,16 @@ export class RemoteCall {
   queue: string | undefined
   /** A worker has begun with it. */
   placed = false
-  /** When its ticket was last put into a queue, ms of the process. */
+  /** The node of that worker. */
+  node: string | undefined
+  /** That worker. */
+  worker: string | undefined
+  /** When it was last put into a queue or offered to a worker, ms of the process. */
   issuedAt = 0
+  /** A worker was asked to take it without a ticket. */
+  isOffered = false
+  /** Its run knows that it is to stop. */
+  isStopped = false
   readonly #clock: FleetClock
   readonly #observer: ExecutionObserver
   #resolve!: (end: CallEnd) => void
@@ -55,6 +63,8 @@ export class RemoteCall {
       switch (item[0]) {
         case 'placed':
           this.placed = true
+          this.node = item[1].name
+          this.worker = item[2]
           this.#observer.placed(item[1])
           break
         case 'mark':

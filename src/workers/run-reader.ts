@@ -46,7 +46,7 @@ export class RunReader {
     this.#wake?.()
   }
 
-  /** Throws `CAESURA_E_READER_SLOW` when more than 20,000 events wait. */
+  /** Throws `CAESURA_E_READER_SLOW` when more than 20,000 events wait, `CAESURA_E_RUN_UNKNOWN` when Redis has lost the run. */
   async *events(): AsyncGenerator<RunEvent, void, undefined> {
     for (;;) {
       const event = this.#waiting.shift()
@@ -74,6 +74,10 @@ export class RunReader {
     }
     // A run that was put aside has no last event, and one that has ended tells no more.
     const [status, seq, dead] = await client.hmget(keys.run(this.#runId), 'status', 'seq', 'dead')
+    if (status === null) {
+      this.#error = new CaesuraError('CAESURA_E_RUN_UNKNOWN', `Redis does not know this run any more: ${this.#runId}`)
+      this.stop()
+    }
     if (dead !== null || (status === 'ended' && this.#seq >= Number(seq))) this.stop()
   }
 

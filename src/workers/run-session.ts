@@ -1,13 +1,21 @@
 import { assembleRecord } from '../core/assemble.ts'
 import type { Journal } from '../core/journal.ts'
 import type { RunRecord } from '../core/record.ts'
-import type { FleetRedis } from './redis.ts'
+import type { Answer, GroupWriter } from './group-writer.ts'
 import type { RunState } from './run-spec.ts'
 
 /** An order of `append`: its name and up to four parameters. */
 type Order = readonly [name: string, ...parameters: (string | number)[]]
 
 const ORDER_LENGTH = 5
+
+/** What follows an order. */
+interface Afterwards {
+  /** Called when order and state are on their way to Redis. */
+  sent?(): void
+  /** Called when both are written, with the calls that a worker was asked to take. */
+  written?(handedOver: readonly string[]): void
+}
 
 /** What a session writes for. */
 export interface SessionRun {
@@ -31,14 +39,16 @@ export const defaultRetention: Retention = { keepMs: 24 * 3_600_000, keepMost: 1
  */
 export class RunSession {
   readonly runId: string
-  readonly #redis: FleetRedis
+  readonly #group: GroupWriter
   readonly #epoch: number
   readonly #retention: Retention
   readonly #wall: () => number
   #run: SessionRun | undefined
   #seq: number
+  /** Whether this process sends the spans of runs. */
+  readonly #traces: boolean
   #orders: Order[] = []
-  #afterwards: (() => void)[] = []
+  #afterwards: Afterwards[] = []
   readonly #kept = new Set<string>()
   #isDirty = false
   #isScheduled = false
@@ -51,15 +61,16 @@ export class RunSession {
   readonly end: Promise<{ readonly record: RunRecord } | { readonly lost: string }>
 
   constructor(
-    redis: FleetRedis,
-    run: { runId: string; epoch: number; seq: number; kept: Iterable<string> },
+    group: GroupWriter,
+    run: { runId: string; epoch: number; seq: number; kept: Iterable<string>; traces: boolean },
     retention: Retention,
     wall: () => number,
   ) {
     this.runId = run.runId
-    this.#redis = redis
+    this.#group = group
     this.#epoch = run.epoch
     this.#seq = run.seq
+    this.#traces = run.traces
     this.#kept = new Set(run.kept)
     this.#retention = retention
     this.#wall = wall
@@ -67,6 +78,19 @@ export class RunSession {
       this.#lose = resolve
       this.#finish = (record) => resolve({ record })
     })
+  }
+
+  get epoch(): number {
+    return this.#epoch
+  }
+
+  /** The number of the last event that is written. */
+  get seq(): number {
+    return this.#seq
+  }
+
+  get isWriting(): boolean {
+    return this.#writing !== undefined
   }
 
   get isOver(): boolean {
@@ -88,10 +112,10 @@ export class RunSession {
     this.#schedule()
   }
 
-  /** To be carried out in Redis together with the state as it is now; `then` is called when both are on their way there. */
-  order(order: Order, then?: () => void): void {
+  /** To be carried out in Redis together with the state as it is now. */
+  order(order: Order, afterwards?: Afterwards): void {
     this.#orders.push(order)
-    if (then !== undefined) this.#afterwards.push(then)
+    if (afterwards !== undefined) this.#afterwards.push(afterwards)
     this.touch()
   }
 
@@ -123,16 +147,63 @@ export class RunSession {
         await this.#writing
         continue
       }
-      const events = this.#run?.journal.log.since(this.#seq) ?? []
-      if (events.length === 0 && !this.#isDirty && this.#orders.length === 0) return
-      this.#writing = this.#append(events).finally(() => {
+      const hasEvents = this.#run !== undefined && this.#run.journal.log.length > this.#seq
+      if (!hasEvents && !this.#isDirty && this.#orders.length === 0) return
+      this.#writing = this.#append().finally(() => {
         this.#writing = undefined
       })
     }
   }
 
-  async #append(events: ReturnType<Journal['log']['since']>): Promise<void> {
+  async #append(): Promise<void> {
+    let events = 0
+    let ends = false
+    let afterwards: Afterwards[] = []
+    let written: Answer
+    try {
+      written = await this.#group.write({
+        parameters: () => {
+          // A run that was left must not be written as it was left.
+          if (this.#isOver) return undefined
+          const parameters = this.#parameters()
+          ;({ events, ends, afterwards } = parameters)
+          return parameters.all
+        },
+        // The connection keeps the order; a write that is refused leaves tickets without a call, which count for nothing.
+        sent: () => {
+          for (const { sent } of afterwards) sent?.()
+        },
+      })
+    } catch (error) {
+      written = ['error', error instanceof Error ? error.message : String(error)]
+    }
+    const [answer, ...rest] = written
+    if (answer === 'nothing') return
+    // Sent again because the answer was lost with the connection: it was written the first time.
+    const wasWritten = answer === 'gap' && events > 0 && Number(rest[0]) === this.#seq + events
+    if (answer !== 'ok' && !wasWritten) {
+      this.lose(
+        answer === 'older' && rest[0] !== ''
+          ? 'another worker has taken the run over'
+          : answer === 'gap' || answer === 'older'
+            ? 'Redis has lost what was written'
+            : `Redis refuses it: ${rest[0]}`,
+      )
+      return
+    }
+    this.#seq += events
+    const handedOver = answer === 'ok' ? (rest as string[]) : []
+    for (const { written: then } of afterwards) then?.(handedOver)
+    if (ends) {
+      this.#isOver = true
+      this.#finish(this.#record!)
+    }
+  }
+
+  /** What is to be written now. */
+  #parameters(): { all: (string | number)[]; events: number; ends: boolean; afterwards: Afterwards[] } {
     const { journal, state } = this.#run!
+    const events = journal.log.since(this.#seq)
     const ends = journal.end !== undefined && this.#record === undefined
     if (ends) this.#record = assembleRecord(journal)
     for (const [callId, call] of journal.calls) {
@@ -142,6 +213,7 @@ export class RunSession {
     }
     if (ends) {
       const { keepMs, keepMost } = this.#retention
+      if (this.#traces && journal.trace.sampled) this.#orders.push(['untold', Math.floor(this.#wall())])
       this.#orders.push(['end', JSON.stringify(this.#record), keepMs, Math.floor(this.#wall()), keepMost])
     }
     const written =
@@ -150,32 +222,9 @@ export class RunSession {
     this.#orders = []
     this.#afterwards = []
     this.#isDirty = false
-    const answered = this.#redis.call(
-      'append',
-      this.runId,
-      this.#epoch,
-      this.#seq,
-      written,
-      events.length,
-      ...events.map((event) => JSON.stringify(event)),
-      ...orders.flatMap((order) => Array.from({ length: ORDER_LENGTH }, (_, index) => order[index] ?? '')),
-    )
-    // What is to follow is sent without waiting: the connection keeps the order, and a write that is refused leaves tickets without
-    // a call, which count for nothing.
-    for (const then of afterwards) then()
-    const [answer, found] = await answered
-    // Sent again because the answer was lost with the connection: it was written the first time.
-    const wasWritten = answer === 'gap' && events.length > 0 && Number(found) === this.#seq + events.length
-    if (answer !== 'ok' && !wasWritten) {
-      this.lose(
-        answer === 'older' ? 'another worker has taken the run over' : `Redis has lost what was written (${answer})`,
-      )
-      return
-    }
-    this.#seq += events.length
-    if (ends) {
-      this.#isOver = true
-      this.#finish(this.#record!)
-    }
+    const all: (string | number)[] = [this.runId, this.#epoch, this.#seq, written, events.length]
+    for (const event of events) all.push(JSON.stringify(event))
+    for (const order of orders) for (let index = 0; index < ORDER_LENGTH; index++) all.push(order[index] ?? '')
+    return { all, events: events.length, ends, afterwards }
   }
 }

@@ -1,5 +1,6 @@
 import type { FleetRedis } from './redis.ts'
 import type { TicketQueues } from './ticket-queues.ts'
+import type { UntoldRuns } from './untold-runs.ts'
 
 const SWEEP_MS = 5000
 /** A run that was submitted within this time may be about to have its ticket, ms. */
@@ -14,13 +15,16 @@ export class RunSweeper {
   readonly #redis: FleetRedis
   readonly #tickets: TicketQueues
   readonly #wall: () => number
+  readonly #untold: UntoldRuns | undefined
   readonly #timer: NodeJS.Timeout
   #offset = 0
 
-  constructor(redis: FleetRedis, tickets: TicketQueues, wall: () => number) {
+  /** `untold`: absent in a process that does not trace. */
+  constructor(redis: FleetRedis, tickets: TicketQueues, wall: () => number, untold?: UntoldRuns) {
     this.#redis = redis
     this.#tickets = tickets
     this.#wall = wall
+    this.#untold = untold
     this.#timer = setInterval(() => void this.sweep().catch(() => undefined), SWEEP_MS)
   }
 
@@ -40,5 +44,6 @@ export class RunSweeper {
       if (status === 'live') await this.#tickets.addRun(runId, 0, Number(epoch))
       else await client.zrem(keys.live, runId)
     }
+    await this.#untold?.tellLate()
   }
 }

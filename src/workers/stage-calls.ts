@@ -3,19 +3,14 @@ import { CallCancelled, summarize } from '../core/errors.ts'
 import type { Node } from '../core/ports.ts'
 import type { ProcessRecord } from '../core/record.ts'
 import type { FleetClock } from './fleet-clock.ts'
+import { GroupWriter } from './group-writer.ts'
+import { lostNews } from './news.ts'
 import { NewsWriter } from './news-writer.ts'
 import type { FleetRedis } from './redis.ts'
 import type { CallTicket } from './ticket-queues.ts'
 
-/** The call was in the hands of a worker that is gone. */
-const lostEnd: CallEnd = {
-  end: 'failed',
-  retryable: true,
-  error: { code: 'CAESURA_E_WORKER_LOST', message: 'the worker of the call is gone' },
-}
-
 /** What became of a ticket. */
-export type TicketOutcome = 'done' | 'gone' | 'ended' | 'moved' | 'lost'
+export type TicketOutcome = 'done' | 'gone' | 'ended' | 'moved' | 'taken' | 'lost'
 
 interface LiveCall {
   readonly controller: AbortController
@@ -32,6 +27,7 @@ export class StageCalls {
   readonly #process: () => ProcessRecord
   readonly #ended: (end: CallEnd) => void
   readonly #live = new Map<string, LiveCall>()
+  readonly #group: GroupWriter
   /** When something came for any call, ms. */
   #newsAt = 0
 
@@ -51,6 +47,7 @@ export class StageCalls {
     this.#worker = parts.worker
     this.#process = parts.process
     this.#ended = parts.ended
+    this.#group = new GroupWriter(parts.redis, 'tellAll')
   }
 
   get count(): number {
@@ -61,7 +58,6 @@ export class StageCalls {
   async run(ticket: CallTicket, queue: string, claim: string, lost?: AbortSignal): Promise<TicketOutcome> {
     const { runId, callId } = ticket
     const { name } = this.#node
-    const lostNews = JSON.stringify([['end', lostEnd]])
     const [answer, request] = await this.#redis.call(
       'claimCall',
       runId,
@@ -79,7 +75,7 @@ export class StageCalls {
     this.#live.set(key, live)
     const lose = () => controller.abort(new WorkerLeaves('the lock of its job is lost'))
     lost?.addEventListener('abort', lose, { once: true })
-    const writer = new NewsWriter(this.#redis, ticket, claim, lose)
+    const writer = new NewsWriter(this.#group, ticket, claim, lose)
     const end = await this.#generate(request as string, live, writer)
     this.#live.delete(key)
     lost?.removeEventListener('abort', lose)
@@ -131,7 +127,8 @@ export class StageCalls {
       writer.tell(['mark', 'slot-acquired', at()])
       const { address } = backend
       const process = this.#process()
-      writer.tell(['placed', { name, backend: backend.kind, ...(address !== undefined && { address }), process }])
+      const place = { name, backend: backend.kind, ...(address !== undefined && { address }), process }
+      writer.tell(['placed', place, this.#worker])
       return await backend.generate(JSON.parse(request) as CallRequest, {
         clock,
         signal: live.controller.signal,

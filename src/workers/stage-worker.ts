@@ -12,7 +12,7 @@ import { ALIVE_MS, NodeRegistration } from './node-registration.ts'
 import type { FleetWorker } from './pipeline-worker.ts'
 import { connect, openFleetRedis } from './redis.ts'
 import { Slots } from './slots.ts'
-import { StageCalls } from './stage-calls.ts'
+import { StageCalls, type TicketOutcome } from './stage-calls.ts'
 import { type CallTicket, readCallTicket } from './ticket-queues.ts'
 import { within } from './within.ts'
 
@@ -41,6 +41,10 @@ const STALLED_MS = 500
 const GRACE_MS = 10_000
 const STUCK_MS = 30_000
 const MODELS_MS = 3000
+/** How often it gives a sign of life, ms; how many of these come between two looks at its server, and at the flags of its calls. */
+const BEAT_MS = ALIVE_MS / 4
+const LOOK_BEATS = 6
+const RECHECK_BEATS = 2
 /** How long the ends of calls may take to be told, ms. */
 const CLOSE_MS = 3000
 
@@ -69,10 +73,18 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
       review()
     },
   })
-  const registration = new NodeRegistration(redis, clock, { node, worker: id, slots, version: settings.version })
+  const registration = new NodeRegistration(redis, clock, {
+    node,
+    worker: id,
+    slots,
+    version: settings.version,
+    isLimited: settings.rate !== undefined,
+  })
   /** Why the node takes no calls, by who says so; the first counts. */
   const faults = { stopping: '', name: '', server: '' }
   const workers: Worker<CallTicket>[] = []
+  /** The calls that were handed over without a ticket. */
+  const direct = new Set<Promise<void>>()
   const connections: { disconnect(): void }[] = []
   let state: FleetNode['state'] = 'up'
   let reason = ''
@@ -114,16 +126,33 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
       throw new WaitingError()
     }
     try {
-      health.noteStart(performance.now())
-      review()
       const ticket = readCallTicket(job.data)
-      const outcome = await calls.run(ticket, queue, `${id} ${job.id} ${job.attemptsStarted}`, lost)
-      return { ...ticket, outcome }
+      return { ...ticket, outcome: await make(ticket, queue, `ticket ${id} ${job.id} ${job.attemptsStarted}`, lost) }
     } catch (error) {
       if (!(error instanceof CaesuraError) || error.code !== 'CAESURA_E_STATE') throw error
       await putAside(redis, { job: job.data }, error)
       log(error.message)
       return { outcome: 'dead' }
+    } finally {
+      slots.release()
+      review()
+    }
+  }
+
+  function make(ticket: CallTicket, queue: string, claim: string, lost?: AbortSignal): Promise<TicketOutcome> {
+    health.noteStart(performance.now())
+    review()
+    return calls.run(ticket, queue, claim, lost)
+  }
+
+  /** Makes a call that the run's owner has asked this worker to take, without a ticket; declines where it can't. */
+  async function takeDirectly(ticket: CallTicket, queue: string): Promise<void> {
+    if (state !== 'up' || !slots.tryTake()) {
+      await redis.call('declineCall', ticket.runId, ticket.callId)
+      return
+    }
+    try {
+      await make(ticket, queue, `direct ${id} ${randomUUID()}`)
     } finally {
       slots.release()
       review()
@@ -139,15 +168,21 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
     throw error
   }
 
-  const cancels = connect(settings.redis)
-  await cancels.connect()
-  await cancels.subscribe(keys.cancels(id))
-  cancels.on('message', (_channel: string, message: string) => {
-    const [runId = '', callId = ''] = message.split(' ')
-    calls.cancel(runId, callId, 'interrupted')
+  const orders = connect(settings.redis)
+  await orders.connect()
+  await orders.subscribe(keys.orders(id))
+  orders.on('message', (_channel: string, message: string) => {
+    const [order, runId = '', callId = '', queue = ''] = message.split(' ')
+    if (order === 'cancel') calls.cancel(runId, callId, 'interrupted')
+    else {
+      const made = takeDirectly({ runId, callId }, queue)
+        .catch(() => undefined)
+        .finally(() => direct.delete(made))
+      direct.add(made)
+    }
   })
   // What was published while the connection was gone is lost; the flags are not.
-  cancels.on('ready', () => void calls.recheck().catch(() => undefined))
+  orders.on('ready', () => void calls.recheck().catch(() => undefined))
 
   for (const queue of [nodeQueue(node.name), poolQueue(node.pool)]) {
     const connection = connect(settings.redis)
@@ -187,14 +222,14 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
   let beats = 0
   async function beat(): Promise<void> {
     beats += 1
-    if (beats % 3 === 0 || faults.server !== '') await look()
-    await calls.recheck()
+    if (beats % LOOK_BEATS === 0 || faults.server !== '') await look()
+    if (beats % RECHECK_BEATS === 0) await calls.recheck()
     review()
     const isOurs = await registration.announce(state, reason)
     faults.name = isOurs ? '' : 'another worker has taken its name'
     review()
   }
-  const heart = setInterval(() => void beat().catch(() => undefined), ALIVE_MS / 3)
+  const heart = setInterval(() => void beat().catch(() => undefined), BEAT_MS)
 
   return {
     id,
@@ -206,10 +241,11 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
       while (slots.busy > 0 && Date.now() < until) await pause(20)
       calls.stop()
       // While Redis is away no end can be told: the locks end, and the calls count as lost.
-      await within(CLOSE_MS, () => Promise.all(workers.map((worker) => worker.close())))
+      await within(CLOSE_MS, () => Promise.all([...direct, ...workers.map((worker) => worker.close())]))
       clearInterval(heart)
+      clock.close()
       await within(500, () => registration.forget())
-      for (const connection of [cancels, ...connections]) connection.disconnect()
+      for (const connection of [orders, ...connections]) connection.disconnect()
       await node.backend.close()
       redis.close()
     },

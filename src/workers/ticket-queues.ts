@@ -61,10 +61,11 @@ export class TicketQueues {
     return (await this.#queue(RUNS_QUEUE).getJob(runJob(runId))) !== undefined
   }
 
-  /** Moves a call that still waits to another queue; its old ticket counts no more. */
-  async move(runId: string, callId: string, queue: string, priority: number): Promise<void> {
+  /** Moves a call that still waits to another queue; its old ticket counts no more. False where it waits no more. */
+  async move(runId: string, callId: string, queue: string, priority: number): Promise<boolean> {
     const [answer] = await this.#redis.call('moveCall', runId, callId, queue)
     if (answer === 'ok') await this.add(queue, runId, callId, priority)
+    return answer === 'ok'
   }
 
   /** Whether a worker takes tickets from this queue. */

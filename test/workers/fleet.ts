@@ -1,7 +1,7 @@
 import { type Script, scriptedBackend } from '../../src/backends/scripted.ts'
 import { catalogue } from '../../src/compose.ts'
 import type { CallRequest } from '../../src/core/call.ts'
-import type { Backend } from '../../src/core/ports.ts'
+import type { Backend, Telemetry } from '../../src/core/ports.ts'
 import { FleetClient } from '../../src/workers/fleet-client.ts'
 import { type FleetWorker, startPipelineWorker } from '../../src/workers/pipeline-worker.ts'
 import type { Retention } from '../../src/workers/run-session.ts'
@@ -43,7 +43,9 @@ export class TestFleet {
     return this.#keep(worker)
   }
 
-  async pipelines(settings: { runs?: number; retention?: Partial<Retention> } = {}): Promise<FleetWorker> {
+  async pipelines(
+    settings: { runs?: number; retention?: Partial<Retention>; telemetry?: Telemetry } = {},
+  ): Promise<FleetWorker> {
     return this.#keep(
       await startPipelineWorker({
         redis: this.redis,
@@ -78,4 +80,14 @@ export const pause = (ms: number): Promise<void> => new Promise((resolve) => set
 /** Waits until this holds; the test's own limit bounds it. */
 export async function until(holds: () => boolean | Promise<boolean>): Promise<void> {
   while (!(await holds())) await pause(5)
+}
+
+/** Asks a script that serves many for one thing. */
+export async function each(
+  client: FleetClient,
+  script: 'appendAll' | 'tellAll',
+  parameters: readonly (string | number)[],
+): Promise<unknown> {
+  const [, answer] = await client.redis.call(script, parameters.length, ...parameters)
+  return answer
 }

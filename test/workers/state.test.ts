@@ -5,7 +5,7 @@ import { openFleetRedis } from '../../src/workers/redis.ts'
 import { FLEET_VERSION } from '../../src/workers/run-spec.ts'
 import { TicketQueues } from '../../src/workers/ticket-queues.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { TestFleet, until } from './fleet.ts'
+import { each, TestFleet, until } from './fleet.ts'
 
 const pipeline = definePipeline({ name: 'one', stages: [{ id: 'only', model: 'scripted', prompt: '{{ input }}' }] })
 
@@ -86,9 +86,11 @@ describe('runs that have ended', () => {
       await call('submit', runId, '{}', run, 'tenant')
       await call('claimRun', runId, 1, 'gone')
       const event = JSON.stringify({ seq: 1, runId, ms: 0, type: 'run-end', outcome: 'completed' })
-      await call('append', runId, 1, 0, '{}', 0, 'open', 'a.1', '{}', 'q', '', 'text', 'a.1', '{}', '', '')
-      await call('signal', runId, '["cancel","r"]', runId)
-      await call('append', runId, 1, 0, '', 1, event, 'drop', 'a.1', '', '', '', 'end', record, 60_000, Date.now(), 500)
+      const open = ['open', 'a.1', '{}', 'q', '', 'text', 'a.1', '{}', '', '']
+      await each(client, 'appendAll', [runId, 1, 0, '{}', 0, ...open])
+      await call('signal', runId, '["cancel","r"]', runId, 'r')
+      const end = ['drop', 'a.1', '', '', '', 'end', record, 60_000, Date.now(), 500]
+      await each(client, 'appendAll', [runId, 1, 0, '', 1, event, ...end])
       if (run % 2000 === 1999) {
         sizes.push(await raw.dbsize())
         memory.push(Number(/used_memory:(\d+)/.exec(await raw.info('memory'))![1]))
@@ -170,4 +172,51 @@ describe('a Redis that goes away', () => {
     }
     expect(told).toBe('w '.repeat(60))
   })
+})
+
+describe('a Redis that comes back with less than it had', () => {
+  const script = { tokens: Array(60).fill('w '), firstTokenMs: 5, tokenMs: 10 }
+
+  it('takes a run back to that moment, from where it goes on', async () => {
+    const client = await fleet.client()
+    await fleet.pipelines()
+    await fleet.node({ name: 'n1', script })
+    const { runId } = await client.submit(pipeline, { input: 'i' })
+    let tokens = 0
+    for await (const event of client.events(runId)) if (event.type === 'token' && ++tokens === 40) break
+    await redis.restart(15_000)
+    await client.ended(runId)
+    const { record } = await client.read(runId)
+    expect(record).toMatchObject({ outcome: 'completed', output: 'w '.repeat(60) })
+    let told = ''
+    for await (const event of client.events(runId)) {
+      if (event.type === 'output-withdraw') told = ''
+      if (event.type === 'token') told += event.text
+    }
+    expect(told).toBe('w '.repeat(60))
+    // Nothing is tried again and again.
+    expect(fleet.logged.length).toBeLessThan(10)
+  }, 60_000)
+
+  it('has its readers hear that a run is lost, and keeps no worker from others', async () => {
+    const client = await fleet.client()
+    const { client: raw, keys } = client.redis
+    await fleet.pipelines()
+    await fleet.node({ name: 'n1', script })
+    const { runId } = await client.submit(pipeline, { input: 'i' })
+    const reading = (async () => {
+      for await (const event of client.events(runId)) {
+        if (event.type !== 'token') continue
+        const lost = [keys.run(runId), keys.events(runId), keys.readers(runId), keys.signals(runId)]
+        await raw.del(...lost, keys.call(runId, 'only.1'), keys.news(runId, 'only.1'))
+      }
+    })()
+    await expect(reading).rejects.toMatchObject({ code: 'CAESURA_E_RUN_UNKNOWN' })
+    const other = await client.submit(pipeline, { input: 'other' })
+    await client.ended(other.runId)
+    expect((await client.read(other.runId)).record).toMatchObject({ outcome: 'completed' })
+    expect(await raw.exists(keys.run(runId), keys.call(runId, 'only.1'), keys.news(runId, 'only.1'))).toBe(0)
+    await until(async () => (await raw.zscore(keys.live, runId)) === null)
+    expect(fleet.logged.filter((line) => line.includes(runId))).toHaveLength(1)
+  }, 60_000)
 })

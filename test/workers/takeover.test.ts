@@ -2,7 +2,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { definePipeline } from '../../src/compose.ts'
 import type { RunEvent } from '../../src/core/event.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { pause, TestFleet, until } from './fleet.ts'
+import { each, pause, TestFleet, until } from './fleet.ts'
 
 const tokens = Array.from({ length: 30 }, (_, index) => `d${index}${index % 5 === 4 ? '. ' : ' '}`)
 const script = ({ stage }: { stage: string }) =>
@@ -116,11 +116,11 @@ describe('what an older owner or a lost worker still writes', () => {
     await fleet.pipelines()
     const { runId } = await client.submit(pipelineOf({ trigger: 'never' }), { input: 'i' })
     for await (const event of client.events(runId)) if (event.type === 'token') break
-    const call = client.redis.call
+    const { call } = client.redis
     const event = JSON.stringify({ seq: 3, runId, ms: 0, type: 'output-withdraw', stage: 'draft', callId: 'draft.1' })
-    expect((await call('append', runId, 0, 2, '', 1, event))[0]).toBe('older')
+    expect(await each(client, 'appendAll', [runId, 0, 2, '', 1, event])).toEqual(['older', '1'])
     const news = JSON.stringify([['token', 0, 'zombie']])
-    expect((await call('tellNews', runId, 'draft.1', 'a lost claim', news, '0', 2))[0]).toBe('refused')
+    expect(await each(client, 'tellAll', [runId, 'draft.1', 'a lost claim', news, '0', 2])).toEqual(['refused'])
     expect((await call('claimRun', runId, 1, 'another inbox'))[0]).toBe('older')
     await client.ended(runId)
     expect((await client.read(runId)).record).toMatchObject({ outcome: 'completed', output: 'r0 r1' })
@@ -131,17 +131,17 @@ describe('what an older owner or a lost worker still writes', () => {
     const { call, client: raw, keys } = client.redis
     await call('submit', 'twice', '{}', 1, '')
     await call('claimRun', 'twice', 1, 'inbox')
-    await call('append', 'twice', 1, 0, 'state', 0, 'open', 'c.1', '{}', 'q', '')
+    await each(client, 'appendAll', ['twice', 1, 0, 'state', 0, 'open', 'c.1', '{}', 'q', ''])
     const lost = '[["end",{"end":"failed"}]]'
     expect(await call('claimCall', 'twice', 'c.1', 'claim', 'q', 'n', lost, 'w')).toEqual(['ok', '{}'])
     expect(await call('claimCall', 'twice', 'c.1', 'claim', 'q', 'n', lost, 'w')).toEqual(['ok', '{}'])
-    for (const _ of [1, 2]) await call('tellNews', 'twice', 'c.1', 'claim', '[["token",1,"x"]]', '0', 0)
+    for (const _ of [1, 2]) await each(client, 'tellAll', ['twice', 'c.1', 'claim', '[["token",1,"x"]]', '0', 0])
     expect(await raw.xlen(keys.news('twice', 'c.1'))).toBe(1)
-    for (const _ of [1, 2]) await call('signal', 'twice', '["cancel","r"]', 'same')
+    for (const _ of [1, 2]) await call('signal', 'twice', '["interrupt"]', 'same', '')
     expect(await raw.xlen(keys.signals('twice'))).toBe(1)
     // Another worker finds the call taken: its worker must be gone, so it ends as failed, once.
     expect((await call('claimCall', 'twice', 'c.1', 'other', 'q', 'n', lost, 'w2'))[0]).toBe('lost')
-    expect((await call('tellNews', 'twice', 'c.1', 'claim', '[["token",2,"y"]]', '0', 1))[0]).toBe('ok')
+    expect(await each(client, 'tellAll', ['twice', 'c.1', 'claim', '[["token",2,"y"]]', '0', 1])).toEqual(['ok'])
     expect(await raw.xlen(keys.news('twice', 'c.1'))).toBe(2)
   })
 })

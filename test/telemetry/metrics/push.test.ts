@@ -54,6 +54,14 @@ describe('a push', () => {
     expect(duration.points[0]!.explicitBounds).toHaveLength(14)
   })
 
+  it('has nothing of a run whose spans alone are sent again', async () => {
+    const telemetry = open({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${sink.url}/v1/traces` })
+    telemetry.sendAgain({ ...interruptedRun, sampled: true })
+    await telemetry.close()
+    expect(sink.spans).toHaveLength(spanCount(interruptedRun))
+    expect(sink.metrics.map(({ name }) => name)).not.toContain('gen_ai.workflow.duration')
+  })
+
   it('comes again and again, each with all so far', async () => {
     const telemetry = open({ OTEL_METRIC_EXPORT_INTERVAL: '20' })
     telemetry.runEnded(interruptedRun)

@@ -1,0 +1,82 @@
+/** What several of the scripts share. Every script that posts ends with `deliver`. */
+export const parts = `
+local prefix = ARGV[1]
+local mail, inboxes, living, owners = {}, {}, {}, {}
+
+-- For the inbox of a process that lives; false where it does not.
+local function post(inbox, payload)
+  if living[inbox] == nil then living[inbox] = redis.call('EXISTS', prefix .. ':alive:' .. inbox) == 1 end
+  if not living[inbox] then return false end
+  if not mail[inbox] then
+    mail[inbox] = {}
+    inboxes[#inboxes + 1] = inbox
+  end
+  local letters = mail[inbox]
+  letters[#letters + 1] = payload
+  return true
+end
+
+-- One entry an inbox, whatever was posted to it.
+local function deliver()
+  for _, inbox in ipairs(inboxes) do
+    local letters = mail[inbox]
+    local payload = letters[1]
+    if #letters > 1 then payload = '["many",' .. table.concat(letters, ',') .. ']' end
+    redis.call('XADD', prefix .. ':inbox:' .. inbox, 'MAXLEN', '~', 50000, '*', 'd', payload)
+  end
+end
+
+local function postNews(runId, callId, index, batch)
+  local owner = owners[runId]
+  if owner == nil then
+    owner = redis.call('HGET', prefix .. ':run:' .. runId, 'owner')
+    owners[runId] = owner
+  end
+  if owner then post(owner, '["news","' .. runId .. '","' .. callId .. '",' .. index .. ',' .. batch .. ']') end
+end
+
+local function endCall(runId, callId, batch, index)
+  local stream = prefix .. ':news:' .. runId .. ':' .. callId
+  index = index or redis.call('XLEN', stream)
+  redis.call('XADD', stream, '*', 'd', batch)
+  redis.call('HSET', prefix .. ':call:' .. runId .. ':' .. callId, 'status', 'ended')
+  redis.call('HDEL', prefix .. ':run:' .. runId, 'active:' .. callId)
+  postNews(runId, callId, index, batch)
+end
+
+local cancelledEnd = '[["end",{"end":"cancelled"}]]'
+
+-- Whether this worker still serves the node under whose name it took a call.
+local function isThere(node, worker)
+  return worker and redis.call('HGET', prefix .. ':node:' .. (node or ''), 'worker') == worker
+end
+
+-- Once a call: ends one that waits, and tells the worker of one that is under way, where that worker lives.
+local function cancelCall(runId, callId, reason)
+  local call = prefix .. ':call:' .. runId .. ':' .. callId
+  local of = redis.call('HMGET', call, 'status', 'worker', 'node')
+  if not of[1] or of[1] == 'ended' or redis.call('HSETNX', call, 'cancel', reason) == 0 then return end
+  if of[1] == 'active' and isThere(of[3], of[2]) then
+    redis.call('PUBLISH', prefix .. ':orders:' .. of[2], 'cancel ' .. runId .. ' ' .. callId)
+  else endCall(runId, callId, cancelledEnd) end
+end
+`
+
+/**
+ * A script for what many ask at once: the function `one` for each, with the place of its first and last parameter. A fault in one
+ * of them is its own. Parameters: prefix, then for each how many it has and these. → `ok` and an answer for each.
+ */
+export const forEach = (one: string): string => `${parts}
+${one}
+local answers = {'ok'}
+local at = 2
+while ARGV[at] do
+  local last = at + tonumber(ARGV[at])
+  local whole, answer = pcall(one, at + 1, last)
+  if not whole then answer = {'error', type(answer) == 'table' and answer.err or tostring(answer)} end
+  answers[#answers + 1] = answer
+  at = last + 1
+end
+deliver()
+return answers
+`

@@ -1,0 +1,157 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { scriptedBackend } from '../../src/backends/scripted.ts'
+import { definePipeline } from '../../src/compose.ts'
+import { lostNews } from '../../src/workers/news.ts'
+import { startRedis, type TestRedis } from '../fixtures/redis.ts'
+import { each, pause, TestFleet, until } from './fleet.ts'
+
+const two = definePipeline({
+  name: 'two',
+  stages: [
+    { id: 'a', model: 'scripted', prompt: 'a {{ input }}', policy: { trigger: 'signal', response: 'abort' } },
+    { id: 'b', model: 'scripted', prompt: 'b {{ a.output }}' },
+  ],
+})
+const long = { tokens: Array(60).fill('w '), firstTokenMs: 5, tokenMs: 10 }
+
+let redis: TestRedis
+let fleet: TestFleet
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterAll(() => redis.stop())
+beforeEach(() => {
+  fleet = new TestFleet(redis.url)
+})
+afterEach(async () => {
+  await fleet.close()
+  const client = await fleet.client()
+  await client.redis.client.flushall()
+  await client.close()
+})
+
+describe('the next call of a run', () => {
+  it('goes to the worker that has just ended the last one, without a ticket', async () => {
+    await fleet.pipelines()
+    await fleet.node({ name: 'n1' })
+    const client = await fleet.client()
+    const { runId } = await client.submit(two, { input: 'i' })
+    await client.ended(runId)
+    expect((await client.read(runId)).record).toMatchObject({ outcome: 'completed', output: 'a b' })
+    // BullMQ counts what was added to a queue.
+    expect(await client.redis.client.get('{caesura}:pool-default:id')).toBe('1')
+  })
+
+  it('has a ticket where the calls of the pool may begin at a certain rate only', async () => {
+    await fleet.pipelines()
+    await fleet.node({ name: 'n1', settings: { rate: { calls: 100, ms: 1000 } } })
+    const client = await fleet.client()
+    const { runId } = await client.submit(two, { input: 'i' })
+    await client.ended(runId)
+    expect(await client.redis.client.get('{caesura}:pool-default:id')).toBe('2')
+  })
+
+  it('is made once though it was offered again and again, and is declined by a worker without a free slot', async () => {
+    await fleet.pipelines()
+    const worker = await fleet.node({ name: 'n1', script: long })
+    const client = await fleet.client()
+    const { client: raw, keys } = client.redis
+    const busy = await client.submit(two, { input: 'busy' })
+    await until(() => fleet.asked.length === 1)
+    const next = await client.submit(two, { input: 'next' })
+    await until(async () => (await raw.exists(keys.call(next.runId, 'a.1'))) === 1)
+    const offer = (runId: string) => raw.publish(keys.orders(worker.id), `take ${runId} a.1 pool-default`)
+    for (let times = 0; times < 5; times++) for (const runId of [busy.runId, next.runId]) await offer(runId)
+    for (const { runId } of [busy, next]) {
+      await client.ended(runId)
+      expect((await client.read(runId)).record).toMatchObject({ outcome: 'completed' })
+    }
+    const asked = fleet.asked.map(({ runId, callId }) => `${runId} ${callId}`)
+    expect(new Set(asked).size).toBe(asked.length)
+    expect(asked).toHaveLength(4)
+  })
+
+  it('that was offered to a worker that does not hear has a ticket soon', async () => {
+    await fleet.pipelines()
+    const worker = await fleet.node({ name: 'n1', script: long })
+    const client = await fleet.client()
+    const { client: raw, keys } = client.redis
+    const { runId } = await client.submit(two, { input: 'i' })
+    await until(() => fleet.asked.length === 1)
+    // The node's entry says that it is served by somebody who listens and does nothing.
+    const deaf = raw.duplicate()
+    await deaf.subscribe(keys.orders('deaf'))
+    const held = setInterval(() => void raw.hset(keys.node('n1'), 'worker', 'deaf'), 5)
+    await client.interrupt(runId, { input: 'now' })
+    await until(async () => (await raw.hget(keys.call(runId, 'b.1'), 'status')) !== null)
+    clearInterval(held)
+    await raw.hset(keys.node('n1'), 'worker', worker.id)
+    await client.ended(runId)
+    expect((await client.read(runId)).record).toMatchObject({ outcome: 'completed' })
+    deaf.disconnect()
+  })
+})
+
+describe('a ticket of a call that was taken without one', () => {
+  it('changes nothing while that worker lives, and ends the call when it is gone', async () => {
+    const client = await fleet.client()
+    const { call } = client.redis
+    await call('submit', 'r', '{}', 1, '')
+    await call('claimRun', 'r', 1, 'inbox')
+    await each(client, 'appendAll', ['r', 1, 0, 'state', 0, 'open', 'c.1', '{}', 'q', ''])
+    await call('registerNode', 'n', 'w', 5000, '', 'state', 'up')
+    expect(await call('claimCall', 'r', 'c.1', 'direct w 1', 'q', 'n', lostNews, 'w')).toEqual(['ok', '{}'])
+    expect(await call('claimCall', 'r', 'c.1', 'ticket v 1', 'q', 'm', lostNews, 'v')).toEqual(['taken'])
+    expect(await call('endLost', 'r', 'c.1', lostNews)).toEqual(['kept'])
+    expect(await each(client, 'tellAll', ['r', 'c.1', 'direct w 1', '[]', '0', 0])).toEqual(['ok'])
+    await call('forgetNode', 'n', 'w')
+    expect(await call('claimCall', 'r', 'c.1', 'ticket v 1', 'q', 'm', lostNews, 'v')).toEqual(['lost'])
+    expect(await each(client, 'tellAll', ['r', 'c.1', 'direct w 1', '[]', '0', 2])).toEqual(['refused'])
+    expect(await call('endLost', 'r', 'c.1', lostNews)).toEqual(['kept'])
+  })
+})
+
+describe('a cancel of a run', () => {
+  it('reaches the worker of its call while nobody owns the run, and no stage follows', async () => {
+    const scripted = scriptedBackend(long)
+    let stopped = 0
+    const backend: typeof scripted = {
+      ...scripted,
+      generate: (request, context) => {
+        context.signal.addEventListener('abort', () => {
+          stopped += 1
+        })
+        return scripted.generate(request, context)
+      },
+    }
+    await fleet.node({ name: 'n1', backend })
+    const owner = await fleet.pipelines()
+    const client = await fleet.client()
+    const { runId } = await client.submit(two, { input: 'i' })
+    for await (const event of client.events(runId)) if (event.type === 'token') break
+    await owner.close()
+    for (const reason of ['enough', 'twice']) expect(await client.cancel(runId, reason)).toBe(true)
+    await until(() => stopped === 1)
+    await pause(20)
+    await fleet.pipelines()
+    await client.ended(runId)
+    const { record } = await client.read(runId)
+    expect(record).toMatchObject({ outcome: 'cancelled', cancelReason: 'enough', stages: [{ settlement: 'aborted' }] })
+    expect(fleet.asked).toHaveLength(1)
+  })
+
+  it('is recorded before the end that it has brought about', async () => {
+    await fleet.node({ name: 'n1', script: long })
+    await fleet.pipelines()
+    const client = await fleet.client()
+    const { runId } = await client.submit(two, { input: 'i' })
+    for await (const event of client.events(runId)) if (event.type === 'token') break
+    await client.cancel(runId, 'enough')
+    await client.ended(runId)
+    const { record } = await client.read(runId)
+    expect(record).toMatchObject({ outcome: 'cancelled', stages: [{ settlement: 'aborted' }] })
+    const { marks } = record!.stages[0]!
+    expect(marks.map(({ name }) => name)).toEqual(expect.arrayContaining(['abort-requested', 'settled']))
+    expect(fleet.asked).toHaveLength(1)
+  })
+})
