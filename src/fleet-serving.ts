@@ -1,6 +1,8 @@
 import { catalogue, definePipeline } from './compose.ts'
+import type { ScrapedFigures } from './core/figures.ts'
 import { jsonSchemaOf } from './core/json-schemas.ts'
 import type { FleetAddress } from './fleet.ts'
+import { figuresToScrape } from './observing.ts'
 import { readTokens } from './server/api/access.ts'
 import { type Api, startApi } from './server/api/api.ts'
 import type { ApiSettings } from './server/api/settings.ts'
@@ -11,14 +13,16 @@ import { FleetClient } from './workers/fleet-client.ts'
 export { type Api, readTokens }
 
 export interface ServingSettings
-  extends Omit<ApiSettings, 'fleet' | 'fingerprintOf' | 'define' | 'pipelineJsonSchema' | 'version'> {
+  extends Omit<ApiSettings, 'fleet' | 'figures' | 'fingerprintOf' | 'define' | 'pipelineJsonSchema' | 'version'> {
   readonly redis: FleetAddress
   /** Lets requests bring a pipeline along; false by default. */
   readonly allowInline?: boolean
+  /** Where it counts; by default figures that are only scraped. */
+  readonly figures?: ScrapedFigures
 }
 
 /** Serves the fleet behind a Redis over HTTP. Throws `CAESURA_E_REDIS`, `CAESURA_E_LISTEN`, `CAESURA_E_USAGE`. */
-export async function serveFleet({ redis, allowInline = false, ...settings }: ServingSettings): Promise<Api> {
+export async function serveFleet({ redis, allowInline = false, figures, ...settings }: ServingSettings): Promise<Api> {
   const fleet = await FleetClient.open(redis)
   const { client, keys } = fleet.redis
   try {
@@ -26,6 +30,7 @@ export async function serveFleet({ redis, allowInline = false, ...settings }: Se
       ...settings,
       ...(allowInline && { define: definePipeline, pipelineJsonSchema: inlinePipeline() }),
       fleet,
+      figures: figures ?? (await figuresToScrape('caesura-serve')),
       version,
       async fingerprintOf(runId) {
         const spec = await client.hget(keys.run(runId), 'spec')

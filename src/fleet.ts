@@ -1,4 +1,5 @@
 import { catalogue } from './compose.ts'
+import type { Figures } from './core/figures.ts'
 import type { Fleet, FleetAddress } from './core/fleet.ts'
 import type { Node, Telemetry } from './core/ports.ts'
 import { version } from './version.ts'
@@ -20,6 +21,8 @@ export const hostRuns = (settings: {
   readonly retention?: Partial<Retention>
   /** Spans and figures of the runs that end here. Closed with the worker. */
   readonly telemetry?: Telemetry
+  /** What of the worker is counted; nothing by default. */
+  readonly figures?: Figures
   /** By which records and spans name this process; `caesura-pipelines` by default. */
   readonly service?: string
   log?(line: string): void

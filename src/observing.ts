@@ -1,8 +1,10 @@
 import { hostname } from 'node:os'
 import { emitWarning, pid } from 'node:process'
+import type { ScrapedFigures } from './core/figures.ts'
 import type { IncomingRequest, RequestTrace, Telemetry } from './core/ports.ts'
 import type { RunRecord } from './core/record.ts'
 import type { TraceContext } from './core/trace.ts'
+import { serveMetrics } from './server/metrics-server.ts'
 import { version } from './version.ts'
 
 /** Part of the composition root: spans and figures of a process, as its environment asks for them. */
@@ -12,6 +14,10 @@ export interface Observing extends Telemetry {
   traceLink(traceId: string): string | undefined
   /** A request to this process that is part of its caller's trace, or begins one. */
   openRequest(request: IncomingRequest): RequestTrace
+  /** Absent where nobody wants them. */
+  readonly figures?: ScrapedFigures
+  /** Where figures are scraped, where `metrics` asked for it. */
+  readonly metricsUrl?: string
 }
 
 export interface ObservedProcess {
@@ -21,6 +27,10 @@ export interface ObservedProcess {
   readonly log?: (line: string) => void
   /** How long a collector may take for a request, ms; for a process whose end waits for it. */
   readonly answerMs?: number
+  /** Serves the process's figures there; 0 takes a free port. By default nothing listens. */
+  readonly metrics?: { readonly host: string; readonly port: number }
+  /** Whether figures are scraped from this process in another way. */
+  readonly isScraped?: boolean
 }
 
 type Environment = Readonly<Record<string, string | undefined>>
@@ -32,31 +42,47 @@ const ENDPOINTS = [
 ]
 
 /**
- * Telemetry to where OpenTelemetry's variables of the environment say (docs/telemetry.md); undefined where they name no endpoint.
- * Only who asks for it pays for loading it, a quarter of a second.
+ * Telemetry to where OpenTelemetry's variables of the environment say (docs/telemetry.md); undefined where they name no endpoint
+ * and no figures are to be served. Only who asks for it pays for loading it, a quarter of a second. Throws `CAESURA_E_LISTEN`.
  */
 export async function observe(
   environment: Environment,
-  { log = (line) => emitWarning(line), ...place }: ObservedProcess,
+  { log = (line) => emitWarning(line), metrics, isScraped = false, ...place }: ObservedProcess,
 ): Promise<Observing | undefined> {
-  if (ENDPOINTS.every((name) => !environment[name]?.trim())) return undefined
+  if (metrics === undefined && ENDPOINTS.every((name) => !environment[name]?.trim())) return undefined
   const [{ telemetrySettings }, { openTelemetry }] = await Promise.all([
     import('./telemetry/settings.ts'),
     import('./telemetry/telemetry.ts'),
   ])
   const settings = telemetrySettings(environment)
   for (const warning of settings.warnings) log(warning)
-  const { process, begin, runEnded, openRequest, close } = openTelemetry(settings, {
+  const { process, begin, runEnded, sendAgain, openRequest, figures, close } = openTelemetry(settings, {
     ...place,
     log,
     instance: instanceName(),
     version,
+    isScraped: isScraped || metrics !== undefined,
   })
   const { jaegerUrl } = settings
+  let closed: Promise<void> | undefined
+  const server = metrics && figures && (await serveMetrics({ ...metrics, figures }))
   return {
-    ...{ process, begin, runEnded, openRequest, close },
+    ...{ process, begin, runEnded, sendAgain, openRequest },
+    ...(figures !== undefined && { figures }),
     traceLink: (traceId) => (jaegerUrl === undefined ? undefined : `${jaegerUrl}/trace/${traceId}`),
+    ...(server !== undefined && { metricsUrl: `${server.url}/metrics` }),
+    // A worker that hosts runs closes it as well, while Redis is still there.
+    close() {
+      closed ??= close().then(() => server?.close())
+      return closed
+    },
   }
+}
+
+/** Figures that are only scraped, for a process that sends nothing anywhere. */
+export async function figuresToScrape(service: string): Promise<ScrapedFigures> {
+  const { scrapedFigures } = await import('./telemetry/metrics/scraped-figures.ts')
+  return scrapedFigures({ service, version, instance: instanceName() })
 }
 
 const instanceName = (): string => `${hostname()}-${pid}`

@@ -1,11 +1,11 @@
 import { Command, Option } from 'commander'
 import { serveModel } from '../model-serving.ts'
-import { observe } from '../observing.ts'
-import { printJson, printLines, remark } from './output.ts'
+import { type MetricsFlags, observeWith, withMetricsFlags } from './metrics-flags.ts'
+import { printJson, printLines } from './output.ts'
 import { type ScriptFlags, scriptOf, whole, withScriptFlags } from './script-flags.ts'
 import { stopOnSignals } from './stop-on-signals.ts'
 
-interface ModelServerFlags extends ScriptFlags {
+interface ModelServerFlags extends ScriptFlags, MetricsFlags {
   readonly host: string
   readonly port: number
   readonly slots: number
@@ -31,23 +31,32 @@ export function modelServerCommand(): Command {
     .option('--slots <n>', 'calls at once', whole('--slots', 1, MOST_SLOTS), 1)
     .option('--queue <n>', 'calls that may wait; one more is answered 503', whole('--queue', 0, LARGEST), 512)
     .addOption(new Option('--backend <name>', 'what answers').choices(['embedded', 'scripted']).default('embedded'))
-  return withScriptFlags(command).option('--json', 'one JSON document on stdout when it listens').action(modelServer)
+  return withMetricsFlags(withScriptFlags(command))
+    .option('--json', 'one JSON document on stdout when it listens')
+    .action(modelServer)
 }
 
 async function modelServer(flags: ModelServerFlags): Promise<void> {
   const { host, port, slots, queue, model, json } = flags
   const script = scriptOf(flags)
   const stop = stopOnSignals()
-  const telemetry = await observe(process.env, { service: 'caesura-model-server', log: remark })
+  const telemetry = await observeWith(flags, { service: 'caesura-model-server' })
   try {
     const { server, model: name } = await serveModel({
       ...{ host, port, slots, queue },
       ...(model !== undefined && { model }),
       ...(script !== undefined && { script }),
+      ...(telemetry?.figures !== undefined && { figures: telemetry.figures }),
       ...(telemetry !== undefined && { openRequest: telemetry.openRequest }),
     })
-    if (json) printJson({ url: server.url, model: name, slots, pid: process.pid })
-    else printLines([`model-server: ${server.url} (model ${name}, ${slots} ${slots === 1 ? 'slot' : 'slots'})`])
+    const metrics = telemetry?.metricsUrl
+    if (json)
+      printJson({ url: server.url, model: name, slots, pid: process.pid, ...(metrics !== undefined && { metrics }) })
+    else
+      printLines([
+        `model-server: ${server.url} (model ${name}, ${slots} ${slots === 1 ? 'slot' : 'slots'})`,
+        ...(metrics === undefined ? [] : [`figures: ${metrics}`]),
+      ])
     if (!stop.signal.aborted)
       await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }))
     await server.close()

@@ -4,16 +4,17 @@ import { Command } from 'commander'
 import { CaesuraError } from '../core/errors.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { readTokens, serveFleet } from '../fleet-serving.ts'
-import { joinTraces, observe } from '../observing.ts'
+import { joinTraces } from '../observing.ts'
 import { counted } from './figures.ts'
 import { fleetAddress, type RedisFlag, redisOption } from './fleet-address.ts'
 import { loadPipeline } from './load-pipeline.ts'
+import { type MetricsFlags, observeWith, withMetricsFlags } from './metrics-flags.ts'
 import { printJson, printLines, remark } from './output.ts'
 import { whole } from './script-flags.ts'
 import { readSettings } from './settings.ts'
 import { stopOnSignals } from './stop-on-signals.ts'
 
-interface ServeFlags extends RedisFlag {
+interface ServeFlags extends RedisFlag, MetricsFlags {
   readonly host: string
   readonly port: number
   readonly pipelines?: string
@@ -35,7 +36,7 @@ const LARGEST_BODY = 64 * MIB
 
 /** `serve`: the HTTP API, until it is told to stop by SIGINT or SIGTERM; it exits 0 then. */
 export function serveCommand(): Command {
-  return new Command('serve')
+  const command = new Command('serve')
     .description('serve the fleet over HTTP: runs, their events, interrupts, nodes')
     .option('--host <address>', 'where it listens; another than loopback needs --tokens', '127.0.0.1')
     .option('--port <n>', '0 takes a free one', whole('--port', 0, HIGHEST_PORT), DEFAULT_PORT)
@@ -50,6 +51,7 @@ export function serveCommand(): Command {
     )
     .option('--body-limit <bytes>', 'the largest body', whole('--body-limit', 1, LARGEST_BODY), MIB)
     .option('--cors <origin>', 'pages of this origin may read answers (repeatable)', origins)
+  return withMetricsFlags(command)
     .addOption(redisOption())
     .option('--config <file>', 'the configuration; caesura.config.yaml by default')
     .option('--json', 'one JSON document on stdout when it listens')
@@ -74,7 +76,7 @@ async function serve(flags: ServeFlags): Promise<void> {
     remark('There is no pipeline to run: --pipelines names a folder, --allow-inline lets requests bring one along.')
   }
   const stop = stopOnSignals()
-  const telemetry = await observe(process.env, { service: 'caesura-serve', log: remark })
+  const telemetry = await observeWith(flags, { service: 'caesura-serve', isScraped: true })
   try {
     const api = await serveFleet({
       ...{ host, port, rate, bodyBytes: bodyLimit, pipelines, tokens, allowInline },
@@ -82,9 +84,15 @@ async function serve(flags: ServeFlags): Promise<void> {
       models: config?.models ?? {},
       ...(flags.cors !== undefined && { cors: flags.cors }),
       log: remark,
+      ...(telemetry?.figures !== undefined && { figures: telemetry.figures }),
       openRequest: telemetry?.openRequest ?? (await joinTraces()),
     })
-    if (json) printJson({ url: api.url, pipelines: [...pipelines.keys()], tokens: tokens.length, pid: process.pid })
+    const metrics = telemetry?.metricsUrl
+    if (json)
+      printJson({
+        ...{ url: api.url, pipelines: [...pipelines.keys()], tokens: tokens.length, pid: process.pid },
+        ...(metrics !== undefined && { metrics }),
+      })
     else printLines([`serve: ${api.url} (${counted(pipelines.size, 'pipeline')}, ${counted(tokens.length, 'token')})`])
     if (!stop.signal.aborted)
       await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }))

@@ -4,9 +4,10 @@ import type { Node } from '../core/ports.ts'
 import { type FleetAddress, type FleetWorker, hostRuns, serveNode } from '../fleet.ts'
 import { fleetNode } from '../fleet-node.ts'
 import { withoutPassword } from '../fleet-running.ts'
-import { observe } from '../observing.ts'
+import type { Observing } from '../observing.ts'
 import { counted } from './figures.ts'
 import { fleetAddress, redisOption } from './fleet-address.ts'
+import { type MetricsFlags, observeWith, withMetricsFlags } from './metrics-flags.ts'
 import type { FleetFlags } from './on-fleet.ts'
 import { printJson, remark } from './output.ts'
 import { scriptOf, whole, withScriptFlags } from './script-flags.ts'
@@ -33,7 +34,7 @@ export function workerCommand(): Command {
     .addCommand(pipelinesCommand())
 }
 
-interface WorkerFlags extends FleetFlags {
+interface WorkerFlags extends FleetFlags, MetricsFlags {
   readonly json?: boolean
 }
 
@@ -60,7 +61,7 @@ function stagesCommand(): Command {
     )
     .option('--preload <model>', 'load a model before the node takes calls (repeatable)', collect)
     .option('--rate <calls/time>', 'calls that may begin in a time, such as 10/1s', callRate)
-  return withScriptFlags(command)
+  return withMetricsFlags(withScriptFlags(command))
     .addOption(redisOption())
     .option('--config <file>', 'the configuration; caesura.config.yaml by default')
     .option('--json', 'one JSON document on stdout when it works')
@@ -77,20 +78,20 @@ async function stages(flags: StagesFlags): Promise<void> {
   const node = fleetNode(config, { folder, environment: process.env, ...(times !== undefined && { times }) })
   const { grace: graceMs, rate } = flags
   const preload = (flags.preload ?? []).map((model) => settings.config?.models[model] ?? model)
-  await workUntilStopped(async (stop) => {
+  await workUntilStopped(flags, 'caesura-stages', async ({ stop, service, telemetry }) => {
     try {
       for (const model of preload) await load(node, model, stop)
-      const service = process.env.OTEL_SERVICE_NAME?.trim() || 'caesura-stages'
       const worker = await serveNode(node, {
         redis,
         graceMs,
         service,
         log: remark,
         ...(rate !== undefined && { rate }),
+        ...(telemetry?.figures !== undefined && { figures: telemetry.figures }),
       })
       const { name, slots, pool } = node
       const { kind, address } = node.backend
-      tellReady(flags, redis, { node: name, worker: worker.id }, (at) => {
+      tellReady(flags, redis, { node: name, worker: worker.id }, telemetry, (at) => {
         const where = address === undefined ? kind : `${kind} at ${address}`
         return `Serving ${name} (${where}, ${counted(slots, 'slot')}, pool ${pool}) to ${at}.`
       })
@@ -118,7 +119,7 @@ interface PipelinesFlags extends WorkerFlags {
 }
 
 function pipelinesCommand(): Command {
-  return new Command('pipelines')
+  const command = new Command('pipelines')
     .description('host runs')
     .option('--runs <n>', 'runs at once', whole('--runs', 1, MOST_RUNS), 500)
     .addOption(
@@ -127,6 +128,7 @@ function pipelinesCommand(): Command {
         .default(86_400_000, '24h'),
     )
     .option('--keep-most <n>', 'how many ended runs are kept', whole('--keep-most', 0, MOST_KEPT), 100_000)
+  return withMetricsFlags(command)
     .addOption(redisOption())
     .option('--config <file>', 'the configuration; caesura.config.yaml by default')
     .option('--json', 'one JSON document on stdout when it works')
@@ -137,16 +139,21 @@ async function pipelines(flags: PipelinesFlags): Promise<void> {
   const { config } = await readSettings(flags)
   const redis = fleetAddress(flags, config, process.env)
   const { runs, keep: keepMs, keepMost } = flags
-  await workUntilStopped(async () => {
-    const service = process.env.OTEL_SERVICE_NAME?.trim() || 'caesura-pipelines'
-    const telemetry = await observe(process.env, { service, log: remark })
+  await workUntilStopped(flags, 'caesura-pipelines', async ({ service, telemetry }) => {
     const worker = await hostRuns({
       ...{ redis, runs, service },
       retention: { keepMs, keepMost },
       log: remark,
       ...(telemetry !== undefined && { telemetry }),
+      ...(telemetry?.figures !== undefined && { figures: telemetry.figures }),
     })
-    tellReady(flags, redis, { worker: worker.id }, (at) => `Hosting up to ${counted(runs, 'run')} at once of ${at}.`)
+    tellReady(
+      flags,
+      redis,
+      { worker: worker.id },
+      telemetry,
+      (at) => `Hosting up to ${counted(runs, 'run')} at once of ${at}.`,
+    )
     return worker
   })
 }
@@ -155,15 +162,32 @@ function tellReady(
   { json }: WorkerFlags,
   redis: FleetAddress,
   names: { readonly node?: string; readonly worker: string },
+  telemetry: Observing | undefined,
   sentence: (redis: string) => string,
 ): void {
   const url = withoutPassword(redis.url)
-  if (json) printJson({ ...names, pid: process.pid, redis: url })
-  else remark(sentence(url))
+  const metrics = telemetry?.metricsUrl
+  if (json) {
+    printJson({ ...names, pid: process.pid, redis: url, ...(metrics !== undefined && { metrics }) })
+    return
+  }
+  remark(sentence(url))
+  if (metrics !== undefined) remark(`Figures: ${metrics}`)
+}
+
+interface Working {
+  readonly stop: AbortSignal
+  /** By which records and spans name this process. */
+  readonly service: string
+  readonly telemetry: Observing | undefined
 }
 
 /** Works until SIGTERM or SIGINT, then stops in good order. A second one ends the process at once, with exit code 1. */
-async function workUntilStopped(start: (stop: AbortSignal) => Promise<FleetWorker>): Promise<void> {
+async function workUntilStopped(
+  flags: WorkerFlags,
+  name: string,
+  start: (working: Working) => Promise<FleetWorker>,
+): Promise<void> {
   const stop = new AbortController()
   const onSignal = () => {
     if (stop.signal.aborted) process.exit(1)
@@ -171,7 +195,10 @@ async function workUntilStopped(start: (stop: AbortSignal) => Promise<FleetWorke
   }
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
-  const worker = await start(stop.signal).catch((error: unknown) => {
+  const telemetry = await observeWith(flags, { service: name })
+  const service = process.env.OTEL_SERVICE_NAME?.trim() || name
+  const worker = await start({ stop: stop.signal, service, telemetry }).catch(async (error: unknown) => {
+    await telemetry?.close()
     // What was under way when the stop came was cut off by it.
     if (!stop.signal.aborted) throw error
   })
@@ -179,6 +206,7 @@ async function workUntilStopped(start: (stop: AbortSignal) => Promise<FleetWorke
   if (!stop.signal.aborted)
     await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }))
   await worker.close()
+  await telemetry?.close()
   // A connection that is still open must not keep a stopped worker.
   process.exit()
 }

@@ -73,6 +73,17 @@ export interface FleetNode {
   readonly seen: number
 }
 
+/** What a fleet has to do, and who does it. */
+export interface FleetLoad {
+  readonly nodes: readonly FleetNode[]
+  /** Runs that wait for a worker (`runs`), and calls that wait for a pool (`pool-NAME`) or one node (`node-NAME`). */
+  readonly queues: readonly { readonly queue: string; readonly waiting: number }[]
+  /** Runs that have not ended. */
+  readonly liveRuns: number
+  /** Workers that host runs and gave a sign of life within the last 10 s. */
+  readonly pipelineWorkers: number
+}
+
 /** The fleet as any process sees it. Everything waits while Redis is away, and goes on when it is back. */
 export interface Fleet {
   /**
@@ -92,6 +103,8 @@ export interface Fleet {
   cancel(runId: string, reason?: string): Promise<boolean>
   /** Who serves calls now, by name. */
   nodes(): Promise<readonly FleetNode[]>
+  /** What there is to do now, in four requests to Redis however much that is. */
+  load(): Promise<FleetLoad>
   /** How long Redis takes to answer, ms. Throws `CAESURA_E_REDIS` when it does not within `limitMs`. */
   ping(limitMs: number): Promise<number>
   close(): Promise<void>

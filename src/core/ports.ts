@@ -111,6 +111,8 @@ export interface Telemetry {
   begin(parent?: TraceContext): TraceContext
   /** A run has ended: this is all that is known of it. `sent`: called when its spans have arrived, where they were to be sent. */
   runEnded(record: RunRecord, sent?: () => void): void
+  /** Sends the spans of a run whose end another process was told of, and counts it in no figures. */
+  sendAgain(record: RunRecord, sent?: () => void): void
   /** Sends what waits, within a bounded time, and ends. */
   close(): Promise<void>
 }

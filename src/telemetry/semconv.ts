@@ -102,6 +102,7 @@ const attributeTable = {
   ],
   // ── An interrupt and its phases
   interruptIndex: ['caesura.interrupt.index', 'int', '1 for the first of the run'],
+  interruptFate: ['caesura.interrupt.fate', 'string', 'of metrics: `handled`, `suppressed` or `superseded`'],
   interruptFrom: ['caesura.interrupt.from', 'string', 'the stage that was interrupted'],
   interruptTo: ['caesura.interrupt.to', 'string', 'where the run went'],
   reason: ['caesura.decision.reason', 'string', 'why, with the numbers that the policy saw'],

@@ -11,8 +11,12 @@ export interface TelemetrySettings {
   readonly tracesUrl?: string
   /** Where figures are pushed to, the whole URL; absent: nowhere. */
   readonly metricsUrl?: string
+  /** Whether that is the common endpoint, which may be for spans alone. */
+  readonly isMetricsUrlCommon: boolean
   /** Between two pushes of figures, ms; 60,000 by default. */
   readonly metricsIntervalMs: number
+  /** Of pushed figures; `exponential` by default. */
+  readonly histograms: 'exponential' | 'explicit'
   readonly sampler: Sampler
   /** `OTEL_SERVICE_NAME`. */
   readonly service?: string
@@ -66,7 +70,9 @@ export function telemetrySettings(environment: Environment): TelemetrySettings {
   return {
     ...(tracesUrl !== undefined && { tracesUrl }),
     ...(metricsUrl !== undefined && { metricsUrl }),
+    isMetricsUrlCommon: read('OTEL_EXPORTER_OTLP_METRICS_ENDPOINT') === undefined,
     metricsIntervalMs: whole('OTEL_METRIC_EXPORT_INTERVAL', 1, 60_000),
+    histograms: histogramsOf(read('OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION'), warnings),
     sampler: samplerOf(read('OTEL_TRACES_SAMPLER'), read('OTEL_TRACES_SAMPLER_ARG'), warnings),
     ...(service !== undefined && { service }),
     resource: parseKeyPairsIntoRecord(read('OTEL_RESOURCE_ATTRIBUTES')),
@@ -106,6 +112,15 @@ function jaegerOf(tracesUrl: string | undefined): string | undefined {
   if (tracesUrl === undefined) return undefined
   const { protocol, hostname, port } = new URL(tracesUrl)
   return port === '4318' ? `${protocol}//${hostname}:16686` : undefined
+}
+
+function histogramsOf(name: string | undefined, warnings: string[]): TelemetrySettings['histograms'] {
+  if (name === 'explicit_bucket_histogram') return 'explicit'
+  if (name !== undefined && name !== 'base2_exponential_bucket_histogram')
+    warnings.push(
+      `OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION names no aggregation (${name}): base2_exponential_bucket_histogram is used`,
+    )
+  return 'exponential'
 }
 
 function contentOf(value: string | undefined, warnings: string[]): TelemetrySettings['captureContent'] {

@@ -164,7 +164,8 @@ export class SpanSender {
   }
 }
 
-const statusOf = (error: Error | undefined): number | undefined => {
+/** What an HTTP server answered; undefined where it did not. */
+export const statusOf = (error: Error | undefined): number | undefined => {
   const { code } = (error ?? {}) as { code?: unknown }
   return typeof code === 'number' ? code : undefined
 }
@@ -174,7 +175,8 @@ function isFinal(error: Error | undefined): boolean {
   return status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429
 }
 
-function reasonOf(error: Error | undefined): string {
+/** Why an export failed, for people. */
+export function reasonOf(error: Error | undefined): string {
   const status = statusOf(error)
   const causes = error instanceof AggregateError ? error.errors : [error]
   const said = causes.map((cause: unknown) => (cause instanceof Error ? cause.message : String(cause))).join(', ')

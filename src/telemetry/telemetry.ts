@@ -1,8 +1,12 @@
 import { ROOT_CONTEXT, SpanKind, TraceFlags, trace } from '@opentelemetry/api'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
+import type { PushMetricExporter } from '@opentelemetry/sdk-metrics'
 import { RandomIdGenerator, type Sampler, SamplingDecision, type SpanExporter } from '@opentelemetry/sdk-trace'
+import type { ScrapedFigures } from '../core/figures.ts'
 import type { IncomingRequest, RequestTrace, Telemetry } from '../core/ports.ts'
 import { newTraceId, type TraceContext } from '../core/trace.ts'
+import { type ProcessFigures, processFigures } from './metrics/process-figures.ts'
+import { otlpExporter, pushReader } from './metrics/push.ts'
 import { openRequest } from './request-span.ts'
 import { Resources } from './resources.ts'
 import { runSpans, spanCount } from './run-spans.ts'
@@ -19,6 +23,10 @@ export interface TelemetryPlace {
   readonly log: (line: string) => void
   /** In the place of OTLP over HTTP. */
   readonly exporter?: SpanExporter
+  /** In the place of OTLP over HTTP, for figures. */
+  readonly metricExporter?: PushMetricExporter
+  /** Whether figures are scraped from this process too; false by default. */
+  readonly isScraped?: boolean
   /** How long `close` may take, ms; 3,000 by default. */
   readonly closeMs?: number
   /** How long a collector may take for a request, ms; `OTEL_EXPORTER_OTLP_TIMEOUT` or 10,000 by default. */
@@ -26,6 +34,8 @@ export interface TelemetryPlace {
 }
 
 const CLOSE_MS = 3000
+/** What the last push has at least, whatever the spans took of `closeMs`. */
+const LAST_PUSH_MS = 500
 
 /** Telemetry of one process. */
 export interface ProcessTelemetry extends Telemetry {
@@ -33,9 +43,11 @@ export interface ProcessTelemetry extends Telemetry {
   readonly waiting: number
   /** A request to this process that is part of its caller's trace, or begins one. */
   openRequest(request: IncomingRequest): RequestTrace
+  /** Absent where nobody scrapes them and they are sent nowhere. */
+  readonly figures?: ScrapedFigures
 }
 
-/** Spans of this process's runs, as `settings` say. */
+/** Spans of this process's sampled runs and figures of all of them, as `settings` say. */
 export function openTelemetry(settings: TelemetrySettings, place: TelemetryPlace): ProcessTelemetry {
   const { service = place.service, sampler, tracesUrl } = settings
   const resources = new Resources({ ...place, service, more: settings.resource })
@@ -47,6 +59,7 @@ export function openTelemetry(settings: TelemetrySettings, place: TelemetryPlace
       : new OTLPTraceExporter({ url: tracesUrl, ...(answerMs !== undefined && { timeoutMillis: answerMs }) }))
   const spanSettings = { resources, longest: settings.longest, captureContent: settings.captureContent.spans }
   const ids = new RandomIdGenerator()
+  const figures = figuresOf(settings, place, resources)
   const sender =
     exporter &&
     new SpanSender({
@@ -56,19 +69,29 @@ export function openTelemetry(settings: TelemetrySettings, place: TelemetryPlace
       batch: settings.batch,
       delayMs: settings.delayMs,
       log: place.log,
-      count: () => undefined,
+      count: (spans, fate) => figures?.count('caesura.telemetry.spans', { fate }, spans),
     })
+  if (sender !== undefined && figures !== undefined) {
+    for (const fate of ['sent', 'dropped']) figures.count('caesura.telemetry.spans', { fate }, 0)
+    figures.watch(() => ({ 'caesura.telemetry.spans_waiting': sender.waiting }))
+  }
   const begin = (asked: TraceContext = { traceId: newTraceId() }): TraceContext =>
     sender === undefined ? asked : { ...asked, sampled: isSampled(sampler, asked) }
+  const sendAgain: Telemetry['sendAgain'] = (record, sent = () => undefined) => {
+    if (record.sampled) sender?.offer({ count: spanCount(record), make: () => runSpans(record, spanSettings), sent })
+  }
   return {
     get waiting() {
       return sender?.waiting ?? 0
     },
     process: { service, instance: place.instance },
     begin,
-    runEnded(record, sent = () => undefined) {
-      if (record.sampled) sender?.offer({ count: spanCount(record), make: () => runSpans(record, spanSettings), sent })
+    ...(figures !== undefined && { figures }),
+    runEnded(record, sent) {
+      figures?.runEnded(record)
+      sendAgain(record, sent)
     },
+    sendAgain,
     openRequest(request) {
       if (sender !== undefined)
         return openRequest(request, { telemetry: { begin }, sender, resources, newSpanId: () => ids.generateSpanId() })
@@ -76,9 +99,30 @@ export function openTelemetry(settings: TelemetrySettings, place: TelemetryPlace
       return { ...(trace !== undefined && { trace }), end: () => undefined }
     },
     async close() {
+      const until = performance.now() + (place.closeMs ?? CLOSE_MS)
       await sender?.close(place.closeMs ?? CLOSE_MS)
+      // After the spans, so that the last push tells what became of them.
+      await figures?.close(Math.max(LAST_PUSH_MS, until - performance.now()))
     },
   }
+}
+
+function figuresOf(
+  settings: TelemetrySettings,
+  { metricExporter, isScraped = false, answerMs, log }: TelemetryPlace,
+  { own }: Resources,
+): ProcessFigures | undefined {
+  const { metricsUrl, isMetricsUrlCommon: mayBeOfSpans, metricsIntervalMs: intervalMs, histograms } = settings
+  const exporter =
+    metricExporter ?? (metricsUrl === undefined ? undefined : otlpExporter(metricsUrl, histograms, answerMs))
+  if (exporter === undefined && !isScraped) return undefined
+  const to = withoutCredentials(metricsUrl ?? '')
+  return processFigures(own, {
+    isScraped,
+    ...(exporter !== undefined && {
+      push: (gauges, count) => pushReader({ exporter, intervalMs, to, mayBeOfSpans, log, count }, gauges),
+    }),
+  })
 }
 
 /** The same for one trace wherever it is asked. */

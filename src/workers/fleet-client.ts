@@ -2,10 +2,11 @@ import { randomUUID } from 'node:crypto'
 import type { PlannedSignal, SignalAnswer } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { RunEvent } from '../core/event.ts'
-import type { Fleet, FleetAddress, FleetNode, FleetRun, RunFilter, SubmitOptions } from '../core/fleet.ts'
+import type { Fleet, FleetAddress, FleetLoad, FleetNode, FleetRun, RunFilter, SubmitOptions } from '../core/fleet.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { recordSchema } from '../core/record.ts'
 import { newTraceId } from '../core/trace.ts'
+import { readLoad } from './fleet-load.ts'
 import { Inbox } from './inbox.ts'
 import { readNodes } from './node-directory.ts'
 import { type FleetRedis, openFleetRedis } from './redis.ts'
@@ -148,6 +149,10 @@ export class FleetClient implements Fleet {
 
   nodes(): Promise<FleetNode[]> {
     return readNodes(this.redis)
+  }
+
+  load(): Promise<FleetLoad> {
+    return readLoad(this.redis)
   }
 
   async ping(limitMs: number): Promise<number> {

@@ -24,6 +24,8 @@ export interface FleetKeys {
   node(name: string): string
   /** Set: the names of nodes. */
   readonly nodes: string
+  /** Sorted set: workers that host runs, by their last sign of life, ms since 1970. */
+  readonly hosts: string
   /** Sorted set: runs that have not ended, by when they were submitted, ms since 1970. */
   readonly live: string
   /** Sorted set: runs that have ended and are still kept, by when they ended, ms since 1970. */
@@ -53,6 +55,7 @@ export function fleetKeys(prefix = DEFAULT_PREFIX): FleetKeys {
     alive: (id) => `${prefix}:alive:${id}`,
     node: (name) => `${prefix}:node:${name}`,
     nodes: `${prefix}:nodes`,
+    hosts: `${prefix}:hosts`,
     live: `${prefix}:live`,
     finished: `${prefix}:finished`,
     untold: `${prefix}:untold`,

@@ -1,11 +1,13 @@
 import { type Job, WaitingError, Worker } from 'bullmq'
 import { CaesuraError } from '../core/errors.ts'
 import { Estimates } from '../core/estimates.ts'
+import { type CounterName, type Figures, noFigures } from '../core/figures.ts'
 import type { FleetAddress } from '../core/fleet.ts'
 import type { PolicyCatalogue } from '../core/policy.ts'
 import type { Telemetry } from '../core/ports.ts'
 import { putAside, putRunAside } from './dead.ts'
 import { fleetClock, processOf } from './fleet-clock.ts'
+import { HostSign } from './fleet-load.ts'
 import { GroupWriter } from './group-writer.ts'
 import { type Host, OwnedRun, type SignalPayload } from './hosted-run.ts'
 import { Inbox } from './inbox.ts'
@@ -30,6 +32,8 @@ export interface PipelineWorkerSettings {
   readonly telemetry?: Telemetry
   /** By which records and spans name this process; `caesura-pipelines` by default. */
   readonly service?: string
+  /** What of this worker is counted; nothing by default. */
+  readonly figures?: Figures
   /** Hears what an operator should know. */
   log?(line: string): void
 }
@@ -70,7 +74,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     process: () => processOf(settings.service ?? 'caesura-pipelines', inbox.id, clock),
     ...(settings.telemetry !== undefined && { telemetry: settings.telemetry }),
   }
-  const { log = () => undefined } = settings
+  const { log = () => undefined, figures = noFigures } = settings
   const untold = new UntoldRuns(redis, clock.wall, settings.telemetry)
   const owned = new Map<string, OwnedRun>()
   let stopping = false
@@ -112,7 +116,12 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
       return { runId, outcome: 'dead' }
     }
     owned.set(runId, run)
-    const lost = () => run.leave('the lock of its job is lost')
+    if (epoch > 1) figures.count('caesura.worker.takeovers')
+    let hasLock = true
+    const lost = () => {
+      hasLock = false
+      run.leave('the lock of its job is lost')
+    }
     signal?.addEventListener('abort', lost, { once: true })
     try {
       // What came in between is in the inbox only for a run that was ours already.
@@ -124,9 +133,11 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
       }
       run.leave(end.lost)
       if (!stopping) {
+        if (hasLock) figures.count('caesura.worker.refused_writes')
         log(`run ${runId}: ${end.lost}`)
         return { runId, outcome: 'lost' }
       }
+      figures.count('caesura.worker.handovers')
       return await handBack(job, token)
     } finally {
       signal?.removeEventListener('abort', lost)
@@ -142,6 +153,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
 
   async function bury(runId: string, error: CaesuraError): Promise<void> {
     await putRunAside(redis, runId, error, host.retention.keepMs)
+    figures.count('caesura.worker.dead_runs')
     log(`run ${runId}: ${error.message}`)
   }
 
@@ -151,6 +163,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     } catch (error) {
       if (!(error instanceof CaesuraError) || error.code !== 'CAESURA_E_STATE') throw error
       await putAside(redis, { job: job.data }, error)
+      figures.count('caesura.worker.dead_runs')
       log(error.message)
       return { outcome: 'dead' }
     }
@@ -172,11 +185,16 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
   })
   worker.on('error', () => undefined)
   worker.on('lockRenewalFailed', (ids) => {
+    figures.count('caesura.worker.lock_losses', {}, ids.length)
     for (const id of ids) worker.cancelJob(id, 'its lock is lost')
   })
   await worker.waitUntilReady()
   const ownership = new Ownership(redis, owned)
   const sweeper = new RunSweeper(redis, tickets, clock.wall, settings.telemetry && untold)
+  const sign = new HostSign(redis, inbox.id)
+  await sign.give()
+  for (const name of hostCounters) figures.count(name, {}, 0)
+  figures.watch(() => ({ 'caesura.worker.runs': owned.size }))
 
   return {
     id: inbox.id,
@@ -196,12 +214,21 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
       // Before Redis goes: what has arrived is not to be sent again.
       await settings.telemetry?.close()
       inbox.close()
-      await within(CLOSE_MS, () => tickets.close())
+      await within(CLOSE_MS, () => Promise.all([tickets.close(), sign.close()]))
       connection.disconnect()
       redis.close()
     },
   }
 }
+
+/** Shown as 0 until there is something to count. */
+const hostCounters: readonly CounterName[] = [
+  'caesura.worker.takeovers',
+  'caesura.worker.handovers',
+  'caesura.worker.refused_writes',
+  'caesura.worker.dead_runs',
+  'caesura.worker.lock_losses',
+]
 
 const fieldsOf = (flat: readonly string[]): Record<string, string> => {
   const fields: Record<string, string> = {}

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { type Job, WaitingError, Worker } from 'bullmq'
 import { CaesuraError } from '../core/errors.ts'
+import { type Figures, noFigures } from '../core/figures.ts'
 import type { FleetAddress, FleetNode } from '../core/fleet.ts'
 import type { Node } from '../core/ports.ts'
 import { putAside } from './dead.ts'
@@ -28,6 +29,8 @@ export interface StageWorkerSettings {
   readonly rate?: { readonly calls: number; readonly ms: number }
   /** By which records and spans name this process; `caesura-stages` by default. */
   readonly service?: string
+  /** What of this worker is counted; nothing by default. */
+  readonly figures?: Figures
   /** Hears what an operator should know. */
   log?(line: string): void
 }
@@ -50,7 +53,8 @@ const CLOSE_MS = 3000
  * `CAESURA_E_NODE_TAKEN`.
  */
 export async function startStageWorker(settings: StageWorkerSettings): Promise<FleetWorker> {
-  const { node, log = () => undefined } = settings
+  const { node, log = () => undefined, figures = noFigures } = settings
+  const labels = { node: node.name, pool: node.pool }
   const redis = await openFleetRedis(settings.redis)
   const { keys } = redis
   const clock = await fleetClock(redis)
@@ -64,6 +68,7 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
     worker: id,
     process: () => processOf(settings.service ?? 'caesura-stages', id, clock),
     ended: (end) => {
+      figures.count('caesura.worker.calls', { ...labels, end: end.end })
       health.noteEnd(end, performance.now())
       review()
     },
@@ -197,6 +202,7 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
     })
     worker.on('error', () => undefined)
     worker.on('lockRenewalFailed', (ids) => {
+      figures.count('caesura.worker.lock_losses', {}, ids.length)
       for (const job of ids) worker.cancelJob(job, 'its lock is lost')
     })
     workers.push(worker)
@@ -204,6 +210,15 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
   await Promise.all(workers.map((worker) => worker.waitUntilReady()))
   review()
 
+  for (const end of ['completed', 'cancelled', 'failed']) figures.count('caesura.worker.calls', { ...labels, end }, 0)
+  figures.count('caesura.worker.lock_losses', {}, 0)
+  figures.watch(() => ({
+    'caesura.worker.up': [{ value: state === 'up' ? 1 : 0, labels }],
+    'caesura.worker.slots': [{ value: slots.size, labels }],
+    'caesura.worker.busy': [{ value: slots.busy, labels }],
+    'caesura.worker.waiting': [{ value: slots.waiting, labels }],
+    'caesura.worker.stuck': [{ value: calls.stuck(settings.stuckMs ?? STUCK_MS) === '' ? 0 : 1, labels }],
+  }))
   let beats = 0
   async function beat(): Promise<void> {
     beats += 1

@@ -38,7 +38,7 @@ export class UntoldRuns {
       if (!record.success) await client.zrem(keys.untold, runId)
       else {
         await client.zadd(keys.untold, 'XX', now, runId)
-        this.#telemetry?.runEnded(record.data, () => this.told(runId))
+        this.#telemetry?.sendAgain(record.data, () => this.told(runId))
       }
     }
   }

@@ -71,11 +71,16 @@ describe('Prometheus', () => {
     expect(mounted('prometheus', flag.slice('--config.file='.length))).toBe('./deploy/prometheus/prometheus.yml')
   })
 
-  it('scrapes the API and all workers, by the names that they have', () => {
-    const [api, workers] = prometheus.scrape_configs
-    expect(api.static_configs).toEqual([{ targets: ['api:8080'] }])
-    expect(services.api!.command).toContain('8080')
-    expect(workers.dns_sd_configs).toMatchObject([{ names: ['pipelines', 'stages'], type: 'A', port: 9464 }])
+  it('scrapes the API and all workers, by the names that they have, where they serve figures', () => {
+    expect(prometheus.scrape_configs).toMatchObject([
+      { dns_sd_configs: [{ names: ['api', 'pipelines', 'stages'], type: 'A', port: 9464 }] },
+    ])
+    for (const name of OURS) {
+      const command = services[name]!.command!
+      expect(command[command.indexOf('--metrics-port') + 1]).toBe('9464')
+      expect(command[command.indexOf('--metrics-host') + 1]).toBe('0.0.0.0')
+      expect(services[name]!.ports?.join() ?? '').not.toContain('9464')
+    }
   })
 
   it('reads rules beside its own file', () => {

@@ -3,6 +3,7 @@ import corsPlugin from '@fastify/cors'
 import rateLimitPlugin from '@fastify/rate-limit'
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import { CaesuraError } from '../../core/errors.ts'
+import type { FleetLoad } from '../../core/fleet.ts'
 import { type Caller, callers, isLoopback, refusePages, unauthorized } from './access.ts'
 import { streamFormats } from './event-stream.ts'
 import { fleetRoutes } from './fleet-routes.ts'
@@ -40,8 +41,8 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
   }
   const times = { ...defaultTimes, ...settings.times }
   const closing = new AbortController()
-  const metrics = apiMetrics()
   const fleet = new ReachableFleet(settings.fleet, (ms) => metrics.roundTrip(ms))
+  const metrics = apiMetrics(settings.figures, () => loadOf(fleet))
   const tell = callers(tokens)
   const known = new WeakMap<FastifyRequest, Caller>()
   const callerOf = (request: FastifyRequest): Caller => {
@@ -119,6 +120,17 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
       const late = setTimeout(() => app.server.closeAllConnections(), CLOSING_MS)
       await closed
       clearTimeout(late)
+      metrics.close()
     },
+  }
+}
+
+/** Undefined while Redis is away. */
+async function loadOf(fleet: ReachableFleet): Promise<FleetLoad | undefined> {
+  try {
+    return await fleet.ask((reached) => reached.load())
+  } catch (error) {
+    if (error instanceof CaesuraError && error.code === 'CAESURA_E_REDIS') return undefined
+    throw error
   }
 }

@@ -1,4 +1,3 @@
-import { CaesuraError } from '../../core/errors.ts'
 import { defineRoute, type Route } from './route.ts'
 import type { ApiContext } from './settings.ts'
 
@@ -43,13 +42,7 @@ export function fleetRoutes({ fleet, metrics, settings }: ApiContext, document: 
       summary: 'Figures for Prometheus.',
       answers: { 200: { description: 'Prometheus text.', schema: 'Text', types: ['text/plain'] } },
       async handle(_, reply) {
-        const nodes = await fleet
-          .ask((reached) => reached.nodes())
-          .catch((error: unknown) => {
-            if (error instanceof CaesuraError && error.code === 'CAESURA_E_REDIS') return undefined
-            throw error
-          })
-        return reply.type(metrics.contentType).send(await metrics.text(nodes))
+        return reply.type(metrics.contentType).send(await metrics.text())
       },
     }),
     defineRoute({

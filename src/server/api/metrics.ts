@@ -1,7 +1,7 @@
-import { Counter, Gauge, Histogram, Registry } from 'prom-client'
-import type { FleetNode } from '../../core/fleet.ts'
+import type { Readings, ScrapedFigures } from '../../core/figures.ts'
+import type { FleetLoad } from '../../core/fleet.ts'
 
-/** What the API counts. Every name begins with `caesura_`; times are seconds, as Prometheus has it. */
+/** What the API counts. */
 export interface ApiMetrics {
   submitted(pipeline: string): void
   streamOpened(format: string): void
@@ -9,74 +9,56 @@ export interface ApiMetrics {
   /** `ms` is absent for a stream. */
   answered(request: { route: string; method: string; status: number; ms?: number }): void
   roundTrip(ms: number): void
-  /** Prometheus text. `nodes` is absent while Redis is away. */
-  text(nodes: readonly FleetNode[] | undefined): Promise<string>
+  /** Prometheus text. */
+  text(): Promise<string>
   readonly contentType: string
+  /** The server has stopped. */
+  close(): void
 }
 
-const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 5]
-const REDIS_SECONDS = [0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.05, 0.1, 0.5]
-
-export function apiMetrics(): ApiMetrics {
-  const registers = [new Registry()] as [Registry]
-  const [registry] = registers
-  const submitted = new Counter({
-    name: 'caesura_runs_submitted_total',
-    help: 'Runs that this server submitted.',
-    labelNames: ['pipeline'],
-    registers,
-  })
-  const streams = new Gauge({
-    name: 'caesura_streams',
-    help: 'Event streams that are open.',
-    labelNames: ['format'],
-    registers,
-  })
-  const requests = new Counter({
-    name: 'caesura_http_requests_total',
-    help: 'Requests answered.',
-    labelNames: ['route', 'method', 'status'],
-    registers,
-  })
-  const seconds = new Histogram({
-    name: 'caesura_http_request_seconds',
-    help: 'From a request to the end of its answer; streams are left out.',
-    labelNames: ['route'],
-    buckets: REQUEST_SECONDS,
-    registers,
-  })
-  const redisSeconds = new Histogram({
-    name: 'caesura_redis_round_trip_seconds',
-    help: 'PING to PONG.',
-    buckets: REDIS_SECONDS,
-    registers,
-  })
-  const redisUp = new Gauge({ name: 'caesura_redis_up', help: '1 while Redis answers.', registers })
-  const labelNames = ['node', 'pool'] as const
-  const slots = new Gauge({ name: 'caesura_node_slots', help: 'Calls at once.', labelNames, registers })
-  const busy = new Gauge({ name: 'caesura_node_busy', help: 'Calls that run.', labelNames, registers })
-  const up = new Gauge({ name: 'caesura_node_up', help: '1 while the node takes calls.', labelNames, registers })
-
+/** `load` says what the fleet has to do; undefined while Redis is away. */
+export function apiMetrics(figures: ScrapedFigures, load: () => Promise<FleetLoad | undefined>): ApiMetrics {
+  const streams = new Map<string, number>()
+  const change = (format: string, by: number) => streams.set(format, (streams.get(format) ?? 0) + by)
+  const ends = [
+    figures.watch(() => ({
+      'caesura.streams': [...streams].map(([format, value]) => ({ value, labels: { format } })),
+    })),
+    figures.watch(async () => readingsOf(await load())),
+  ]
   return {
-    contentType: registry.contentType,
-    submitted: (pipeline) => submitted.inc({ pipeline }),
-    streamOpened: (format) => streams.inc({ format }),
-    streamClosed: (format) => streams.dec({ format }),
+    contentType: figures.contentType,
+    submitted: (pipeline) => figures.count('caesura.runs.submitted', { pipeline }),
+    streamOpened: (format) => change(format, 1),
+    streamClosed: (format) => change(format, -1),
     answered({ route, method, status, ms }) {
-      requests.inc({ route, method, status })
-      if (ms !== undefined) seconds.observe({ route }, ms / 1000)
+      figures.count('caesura.http.requests', { route, method, status: String(status) })
+      if (ms !== undefined) figures.time('caesura.http.request', ms, { route })
     },
-    roundTrip: (ms) => redisSeconds.observe(ms / 1000),
-    text(nodes) {
-      redisUp.set(nodes === undefined ? 0 : 1)
-      // A node that has gone is not to be shown as it was.
-      for (const gauge of [slots, busy, up]) gauge.reset()
-      for (const { name: node, pool, state, ...counts } of nodes ?? []) {
-        slots.set({ node, pool }, counts.slots)
-        busy.set({ node, pool }, counts.busy)
-        up.set({ node, pool }, state === 'up' ? 1 : 0)
-      }
-      return registry.metrics()
+    roundTrip: (ms) => figures.time('caesura.redis.round_trip', ms),
+    text: () => figures.text(),
+    close() {
+      for (const end of ends) end()
     },
+  }
+}
+
+/** While Redis is away nothing is known of the fleet, and nothing is said of it. */
+function readingsOf(load: FleetLoad | undefined): Readings {
+  if (load === undefined) return { 'caesura.redis.up': 0 }
+  const { nodes, queues, liveRuns, pipelineWorkers } = load
+  const ofNodes = (read: (node: (typeof nodes)[number]) => number) =>
+    nodes.map((node) => ({ value: read(node), labels: { node: node.name, pool: node.pool } }))
+  return {
+    'caesura.redis.up': 1,
+    'caesura.node.slots': ofNodes(({ slots }) => slots),
+    'caesura.node.busy': ofNodes(({ busy }) => busy),
+    'caesura.node.up': ofNodes(({ state }) => (state === 'up' ? 1 : 0)),
+    'caesura.queue.waiting': queues.map(({ queue, waiting }) => ({ value: waiting, labels: { queue } })),
+    'caesura.workers.up': [
+      { value: pipelineWorkers, labels: { kind: 'pipelines' } },
+      { value: nodes.filter(({ state }) => state === 'up').length, labels: { kind: 'stages' } },
+    ],
+    'caesura.runs.live': liveRuns,
   }
 }

@@ -1,4 +1,5 @@
 import type { FastifyRequest } from 'fastify'
+import type { ScrapedFigures } from '../../core/figures.ts'
 import type { Fleet } from '../../core/fleet.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
 import type { JsonSchema } from '../../core/policy-json-schema.ts'
@@ -33,6 +34,8 @@ export interface ApiSettings {
   readonly cors?: readonly string[]
   /** Of a request that starts a run: the trace for it, and whom to tell when it is answered. */
   openRequest?(request: IncomingRequest): RequestTrace
+  /** Where it counts; they are what `/metrics` shows. */
+  readonly figures: ScrapedFigures
   readonly version: string
   readonly times?: Partial<ApiTimes>
   /** Hears of faults, and of what an operator should know. */

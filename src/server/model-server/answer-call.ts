@@ -3,6 +3,7 @@ import type { ServerResponse } from 'node:http'
 import type { CallEnd, CallRequest } from '../../core/call.ts'
 import { type Clock, type Nanoseconds, nsToMs, systemClock } from '../../core/clock.ts'
 import { CallCancelled } from '../../core/errors.ts'
+import type { Figures } from '../../core/figures.ts'
 import type { MarkName } from '../../core/ledger.ts'
 import type { Backend } from '../../core/ports.ts'
 import { answerLine, type CallTimes, lastFields, loadLine, type Route } from './answer-lines.ts'
@@ -28,6 +29,7 @@ export interface Serving {
   readonly slots: CallSlots
   /** The server's own end. */
   readonly signal: AbortSignal
+  readonly figures: Figures
 }
 
 /**
@@ -39,7 +41,7 @@ export async function answerCall(
   route: Route,
   request: AnswerRequest,
   response: ServerResponse,
-  { model, slots, signal: closing }: Serving,
+  { model, slots, signal: closing, figures }: Serving,
   mark: (name: MarkName, unixMs: number) => void = () => undefined,
 ): Promise<void> {
   const start = clock.now()
@@ -72,6 +74,7 @@ export async function answerCall(
         note('slot-released')
         slots.release()
       })
+      figures.count('caesura.model_server.calls', { end: spoken.end.end })
       if (!signal.aborted) finish(route, request, response, spoken, { start, loaded, end: clock.now() })
     } finally {
       model.release()

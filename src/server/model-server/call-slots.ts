@@ -2,14 +2,24 @@ import { serverBusy } from './refusal.ts'
 
 /** The calls that a server works on at once. The others wait, first come, first served. */
 export class CallSlots {
+  readonly size: number
   readonly #queue: number
   readonly #waiting = new Set<() => void>()
   #free: number
 
   /** At most `queue` calls wait. */
   constructor(slots: number, queue: number) {
+    this.size = slots
     this.#free = slots
     this.#queue = queue
+  }
+
+  get busy(): number {
+    return this.size - this.#free
+  }
+
+  get waiting(): number {
+    return this.#waiting.size
   }
 
   /** Resolves to true when a slot is the caller's, to false as soon as the signal is aborted. Throws a `Refusal` (503) when too many wait. */

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { CaesuraError, summarize } from '../../core/errors.ts'
+import { type Figures, noFigures } from '../../core/figures.ts'
 import type { Backend, IncomingRequest, ModelInfo, RequestTrace } from '../../core/ports.ts'
 import { answerCall } from './answer-call.ts'
 import type { Route } from './answer-lines.ts'
@@ -28,6 +29,8 @@ export interface ModelServerSettings {
   readonly host?: string
   /** 0 for a free one. */
   readonly port: number
+  /** What is counted; nothing by default. */
+  readonly figures?: Figures
   /** Makes spans of the calls of clients that trace; none by default. */
   openRequest?(request: IncomingRequest): RequestTrace
 }
@@ -51,10 +54,11 @@ const DEFAULT_QUEUE = 512
  * `CAESURA_E_LISTEN`.
  */
 export async function startModelServer(settings: ModelServerSettings): Promise<ModelServer> {
-  const { names, info, slots = 1, queue = DEFAULT_QUEUE, host = '127.0.0.1', port } = settings
+  const { names, info, slots = 1, queue = DEFAULT_QUEUE, host = '127.0.0.1', port, figures = noFigures } = settings
   const closing = new AbortController()
   const model = new ServedModel(names[0], settings.backend)
-  const serving = { model, slots: new CallSlots(slots, queue), signal: closing.signal }
+  const callSlots = new CallSlots(slots, queue)
+  const serving = { model, slots: callSlots, signal: closing.signal, figures }
   const description = { names: names.map(tagged), info, modifiedAt: settings.modifiedAt ?? Date.now() }
   const running = new Set<Promise<void>>()
 
@@ -108,6 +112,12 @@ export async function startModelServer(settings: ModelServerSettings): Promise<M
     await model.acquire(closing.signal)
     model.release()
     const url = await listen(app, host, port)
+    for (const end of ['completed', 'cancelled', 'failed']) figures.count('caesura.model_server.calls', { end }, 0)
+    figures.watch(() => ({
+      'caesura.model_server.slots': callSlots.size,
+      'caesura.model_server.busy': callSlots.busy,
+      'caesura.model_server.waiting': callSlots.waiting,
+    }))
     return {
       url,
       async close() {
