@@ -43,13 +43,14 @@ const ask = async (what: 'down' | 'up' | 'count') => {
 }
 
 const lines: string[] = []
-const telemetryOf = (more: Record<string, string> = {}) =>
+const telemetryOf = (more: Record<string, string> = {}, isScraped = false) =>
   openTelemetry(telemetrySettings({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${url}/v1/traces`, ...more }), {
     service: 'bench',
     instance: 'bench',
     version: '0',
     log: (line) => lines.push(line),
     closeMs: 30_000,
+    isScraped,
   })
 
 const pipeline = definePipeline({
@@ -125,15 +126,16 @@ interface Arm {
   isSending(): boolean
 }
 
-function arm(more?: Record<string, string>): Arm {
+function arm(more?: Record<string, string>, isScraped = false): Arm {
   if (more === undefined) return { engine: createEngine({ nodes: [node] }), isSending: () => false }
-  const telemetry = telemetryOf({ OTEL_BSP_SCHEDULE_DELAY: '200', ...more })
+  const telemetry = telemetryOf({ OTEL_BSP_SCHEDULE_DELAY: '200', ...more }, isScraped)
   return { engine: createEngine({ nodes: [node], telemetry }), isSending: () => telemetry.waiting > 0 }
 }
 
 const arms = {
   off: arm(),
   'at most 50 a second (default)': arm({}),
+  'the same, and figures to be scraped': arm({}, true),
   'every run': arm({ OTEL_TRACES_SAMPLER: 'always_on' }),
 }
 const names = Object.keys(arms) as (keyof typeof arms)[]
