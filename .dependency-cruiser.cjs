@@ -36,6 +36,7 @@ module.exports = {
     only('simulation', ['core/']),
     only('probe', ['core/']),
     only('telemetry', ['core/']),
+    only('logging', ['core/']),
     only('workers', ['core/', 'machines/']),
     only('server', ['core/', 'compose\\.ts', 'fleet\\.ts']),
     only('cli', [
@@ -50,6 +51,7 @@ module.exports = {
       'fleet\\.ts',
       'fleet-[a-z-]+\\.ts',
       'observing\\.ts',
+      'logs\\.ts',
       'version\\.ts',
     ]),
     packageOnlyIn('xstate', ['machines/']),
@@ -61,6 +63,7 @@ module.exports = {
     packageOnlyIn('bullmq', ['workers/']),
     packageOnlyIn('ioredis', ['workers/']),
     packageOnlyIn('@opentelemetry', ['telemetry/']),
+    packageOnlyIn('pino', ['logging/']),
     packageOnlyIn('fastify', ['server/']),
   ],
   options: {

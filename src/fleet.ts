@@ -1,5 +1,6 @@
 import { catalogue } from './compose.ts'
 import type { Fleet, FleetAddress } from './core/fleet.ts'
+import type { Log } from './core/log.ts'
 import type { Node, Telemetry } from './core/ports.ts'
 import { version } from './version.ts'
 import { FleetClient } from './workers/fleet-client.ts'
@@ -22,7 +23,8 @@ export const hostRuns = (settings: {
   readonly telemetry?: Telemetry
   /** By which records and spans name this process; `caesura-pipelines` by default. */
   readonly service?: string
-  log?(line: string): void
+  /** Hears what an operator should know; silent by default. */
+  readonly log?: Log
 }): Promise<FleetWorker> => startPipelineWorker({ ...settings, catalogue })
 
 /** Serves a node's slots to the fleet from this process. Throws `CAESURA_E_REDIS`, `CAESURA_E_NODE_TAKEN`. */

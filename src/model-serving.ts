@@ -10,7 +10,7 @@ import { bundledModel } from './surroundings.ts'
 /** Part of the composition root: the model server and what it serves. */
 export { type ModelServer, scriptedPieces }
 
-export interface Serving extends Pick<ModelServerSettings, 'slots' | 'queue' | 'host' | 'port'> {
+export interface Serving extends Pick<ModelServerSettings, 'slots' | 'queue' | 'host' | 'port' | 'log'> {
   /** A GGUF file; the bundled model by default. With a script: the name that it is served under, `scripted` by default. */
   readonly model?: string
   /** In the place of a model: `scriptedPieces` of each call, a piece at a time. */

@@ -1,10 +1,11 @@
 import { Command, Option } from 'commander'
 import { serveModel } from '../model-serving.ts'
+import { type LogFlags, processLog, withLogFlags } from './log-flags.ts'
 import { printJson, printLines } from './output.ts'
 import { type ScriptFlags, scriptOf, whole, withScriptFlags } from './script-flags.ts'
 import { stopOnSignals } from './stop-on-signals.ts'
 
-interface ModelServerFlags extends ScriptFlags {
+interface ModelServerFlags extends ScriptFlags, LogFlags {
   readonly host: string
   readonly port: number
   readonly slots: number
@@ -30,24 +31,29 @@ export function modelServerCommand(): Command {
     .option('--slots <n>', 'calls at once', whole('--slots', 1, MOST_SLOTS), 1)
     .option('--queue <n>', 'calls that may wait; one more is answered 503', whole('--queue', 0, LARGEST), 512)
     .addOption(new Option('--backend <name>', 'what answers').choices(['embedded', 'scripted']).default('embedded'))
-  return withScriptFlags(command).option('--json', 'one JSON document on stdout when it listens').action(modelServer)
+  withScriptFlags(command).option('--json', 'one JSON document on stdout when it listens')
+  return withLogFlags(command).action(modelServer)
 }
 
 async function modelServer(flags: ModelServerFlags): Promise<void> {
   const { host, port, slots, queue, model, json } = flags
   const script = scriptOf(flags)
+  const log = await processLog(flags, { service: 'caesura-model-server' })
   const stop = stopOnSignals()
   try {
     const { server, model: name } = await serveModel({
-      ...{ host, port, slots, queue },
+      ...{ host, port, slots, queue, log },
       ...(model !== undefined && { model }),
       ...(script !== undefined && { script }),
     })
     if (json) printJson({ url: server.url, model: name, slots, pid: process.pid })
     else printLines([`model-server: ${server.url} (model ${name}, ${slots} ${slots === 1 ? 'slot' : 'slots'})`])
+    log.info(`serving ${name} at ${server.url}`, { url: server.url, model: name, slots })
     if (!stop.signal.aborted)
       await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }))
+    log.info('stopping')
     await server.close()
+    log.info('stopped')
   } finally {
     stop.dispose()
   }

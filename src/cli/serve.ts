@@ -8,12 +8,13 @@ import { joinTraces, observe } from '../observing.ts'
 import { counted } from './figures.ts'
 import { fleetAddress, type RedisFlag, redisOption } from './fleet-address.ts'
 import { loadPipeline } from './load-pipeline.ts'
-import { printJson, printLines, remark } from './output.ts'
+import { type LogFlags, processLog, withLogFlags } from './log-flags.ts'
+import { printJson, printLines } from './output.ts'
 import { whole } from './script-flags.ts'
 import { readSettings } from './settings.ts'
 import { stopOnSignals } from './stop-on-signals.ts'
 
-interface ServeFlags extends RedisFlag {
+interface ServeFlags extends RedisFlag, LogFlags {
   readonly host: string
   readonly port: number
   readonly pipelines?: string
@@ -35,7 +36,7 @@ const LARGEST_BODY = 64 * MIB
 
 /** `serve`: the HTTP API, until it is told to stop by SIGINT or SIGTERM; it exits 0 then. */
 export function serveCommand(): Command {
-  return new Command('serve')
+  const command = new Command('serve')
     .description('serve the fleet over HTTP: runs, their events, interrupts, nodes')
     .option('--host <address>', 'where it listens; another than loopback needs --tokens', '127.0.0.1')
     .option('--port <n>', '0 takes a free one', whole('--port', 0, HIGHEST_PORT), DEFAULT_PORT)
@@ -53,7 +54,7 @@ export function serveCommand(): Command {
     .addOption(redisOption())
     .option('--config <file>', 'the configuration; caesura.config.yaml by default')
     .option('--json', 'one JSON document on stdout when it listens')
-    .action(serve)
+  return withLogFlags(command).action(serve)
 }
 
 function origins(value: string, earlier: readonly string[] = []): string[] {
@@ -70,25 +71,31 @@ async function serve(flags: ServeFlags): Promise<void> {
   const { config } = await readSettings(flags.config === undefined ? {} : { config: flags.config })
   const pipelines = flags.pipelines === undefined ? new Map<string, Pipeline>() : await loadFolder(flags.pipelines)
   const tokens = flags.tokens === undefined ? [] : readTokens(await readText(flags.tokens), flags.tokens)
+  const redis = fleetAddress(flags, config, process.env)
+  const service = process.env.OTEL_SERVICE_NAME?.trim() || 'caesura-serve'
+  const log = await processLog(flags, { service, config, redis, secrets: tokens })
   if (pipelines.size === 0 && !allowInline) {
-    remark('There is no pipeline to run: --pipelines names a folder, --allow-inline lets requests bring one along.')
+    log.warn('There is no pipeline to run: --pipelines names a folder, --allow-inline lets requests bring one along.')
   }
   const stop = stopOnSignals()
-  const telemetry = await observe(process.env, { service: 'caesura-serve', log: remark })
+  const telemetry = await observe(process.env, { service: 'caesura-serve', log: log.warn })
   try {
     const api = await serveFleet({
       ...{ host, port, rate, bodyBytes: bodyLimit, pipelines, tokens, allowInline },
-      redis: fleetAddress(flags, config, process.env),
+      redis,
       models: config?.models ?? {},
       ...(flags.cors !== undefined && { cors: flags.cors }),
-      log: remark,
+      log,
       openRequest: telemetry?.openRequest ?? (await joinTraces()),
     })
     if (json) printJson({ url: api.url, pipelines: [...pipelines.keys()], tokens: tokens.length, pid: process.pid })
     else printLines([`serve: ${api.url} (${counted(pipelines.size, 'pipeline')}, ${counted(tokens.length, 'token')})`])
+    log.info(`serving ${api.url}`, { url: api.url, pipelines: pipelines.size, tokens: tokens.length })
     if (!stop.signal.aborted)
       await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }))
+    log.info('stopping')
     await api.close()
+    log.info('stopped')
   } finally {
     await telemetry?.close()
     stop.dispose()

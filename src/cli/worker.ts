@@ -1,14 +1,17 @@
 import { Command, Option } from 'commander'
 import { CaesuraError } from '../core/errors.ts'
+import type { Log } from '../core/log.ts'
 import type { Node } from '../core/ports.ts'
 import { type FleetAddress, type FleetWorker, hostRuns, serveNode } from '../fleet.ts'
 import { fleetNode } from '../fleet-node.ts'
 import { withoutPassword } from '../fleet-running.ts'
+import { withCapture } from '../logs.ts'
 import { observe } from '../observing.ts'
 import { counted } from './figures.ts'
 import { fleetAddress, redisOption } from './fleet-address.ts'
+import { type LogFlags, processLog, withLogFlags } from './log-flags.ts'
 import type { FleetFlags } from './on-fleet.ts'
-import { printJson, remark } from './output.ts'
+import { printJson } from './output.ts'
 import { scriptOf, whole, withScriptFlags } from './script-flags.ts'
 import { readSettings } from './settings.ts'
 import { callRate, lengthOfTime, type StageNodeFlags, stageNode } from './worker-flags.ts'
@@ -33,7 +36,7 @@ export function workerCommand(): Command {
     .addCommand(pipelinesCommand())
 }
 
-interface WorkerFlags extends FleetFlags {
+interface WorkerFlags extends FleetFlags, LogFlags {
   readonly json?: boolean
 }
 
@@ -60,11 +63,11 @@ function stagesCommand(): Command {
     )
     .option('--preload <model>', 'load a model before the node takes calls (repeatable)', collect)
     .option('--rate <calls/time>', 'calls that may begin in a time, such as 10/1s', callRate)
-  return withScriptFlags(command)
+  withScriptFlags(command)
     .addOption(redisOption())
     .option('--config <file>', 'the configuration; caesura.config.yaml by default')
     .option('--json', 'one JSON document on stdout when it works')
-    .action(stages)
+  return withLogFlags(command).action(stages)
 }
 
 const collect = (value: string, earlier: readonly string[] = []) => [...earlier, value]
@@ -76,21 +79,23 @@ async function stages(flags: StagesFlags): Promise<void> {
   const times = scriptOf({ ...flags, backend: config.backend })
   const node = fleetNode(config, { folder, environment: process.env, ...(times !== undefined && { times }) })
   const { grace: graceMs, rate } = flags
+  const service = process.env.OTEL_SERVICE_NAME?.trim() || 'caesura-stages'
+  const key = 'apiKeyEnv' in config && config.apiKeyEnv !== undefined ? process.env[config.apiKeyEnv] : undefined
+  const log = await processLog(flags, { service, config: settings.config, redis, secrets: [key ?? ''] })
   const preload = (flags.preload ?? []).map((model) => settings.config?.models[model] ?? model)
   await workUntilStopped(async (stop) => {
     try {
-      for (const model of preload) await load(node, model, stop)
-      const service = process.env.OTEL_SERVICE_NAME?.trim() || 'caesura-stages'
+      for (const model of preload) await load(node, model, stop, log)
       const worker = await serveNode(node, {
         redis,
         graceMs,
         service,
-        log: remark,
+        log,
         ...(rate !== undefined && { rate }),
       })
       const { name, slots, pool } = node
       const { kind, address } = node.backend
-      tellReady(flags, redis, { node: name, worker: worker.id }, (at) => {
+      tellReady(log, flags, redis, { node: name, worker: worker.id }, (at) => {
         const where = address === undefined ? kind : `${kind} at ${address}`
         return `Serving ${name} (${where}, ${counted(slots, 'slot')}, pool ${pool}) to ${at}.`
       })
@@ -102,12 +107,12 @@ async function stages(flags: StagesFlags): Promise<void> {
   })
 }
 
-async function load({ name, backend }: Node, model: string, stop: AbortSignal): Promise<void> {
+async function load({ name, backend }: Node, model: string, stop: AbortSignal, log: Log): Promise<void> {
   if (backend.load === undefined)
     throw new CaesuraError('CAESURA_E_USAGE', `--preload is of no use with ${backend.kind}: it loads no models ahead`, {
       received: model,
     })
-  remark(`node ${name}: loads ${model}`)
+  log.info(`node ${name}: loads ${model}`, { node: name, model })
   await backend.load(model, stop)
 }
 
@@ -118,7 +123,7 @@ interface PipelinesFlags extends WorkerFlags {
 }
 
 function pipelinesCommand(): Command {
-  return new Command('pipelines')
+  const command = new Command('pipelines')
     .description('host runs')
     .option('--runs <n>', 'runs at once', whole('--runs', 1, MOST_RUNS), 500)
     .addOption(
@@ -130,23 +135,30 @@ function pipelinesCommand(): Command {
     .addOption(redisOption())
     .option('--config <file>', 'the configuration; caesura.config.yaml by default')
     .option('--json', 'one JSON document on stdout when it works')
-    .action(pipelines)
+  return withLogFlags(command).action(pipelines)
 }
 
 async function pipelines(flags: PipelinesFlags): Promise<void> {
   const { config } = await readSettings(flags)
   const redis = fleetAddress(flags, config, process.env)
   const { runs, keep: keepMs, keepMost } = flags
+  const service = process.env.OTEL_SERVICE_NAME?.trim() || 'caesura-pipelines'
+  const log = await processLog(flags, { service, config, redis })
   await workUntilStopped(async () => {
-    const service = process.env.OTEL_SERVICE_NAME?.trim() || 'caesura-pipelines'
-    const telemetry = await observe(process.env, { service, log: remark })
+    const telemetry = await observe(withCapture(process.env, config), { service, log: log.warn })
     const worker = await hostRuns({
       ...{ redis, runs, service },
       retention: { keepMs, keepMost },
-      log: remark,
+      log,
       ...(telemetry !== undefined && { telemetry }),
     })
-    tellReady(flags, redis, { worker: worker.id }, (at) => `Hosting up to ${counted(runs, 'run')} at once of ${at}.`)
+    tellReady(
+      log,
+      flags,
+      redis,
+      { worker: worker.id },
+      (at) => `Hosting up to ${counted(runs, 'run')} at once of ${at}.`,
+    )
     return {
       id: worker.id,
       async close() {
@@ -158,6 +170,7 @@ async function pipelines(flags: PipelinesFlags): Promise<void> {
 }
 
 function tellReady(
+  log: Log,
   { json }: WorkerFlags,
   redis: FleetAddress,
   names: { readonly node?: string; readonly worker: string },
@@ -165,7 +178,7 @@ function tellReady(
 ): void {
   const url = withoutPassword(redis.url)
   if (json) printJson({ ...names, pid: process.pid, redis: url })
-  else remark(sentence(url))
+  log.info(sentence(url), { ...names, redis: url })
 }
 
 /** Works until SIGTERM or SIGINT, then stops in good order. A second one ends the process at once, with exit code 1. */

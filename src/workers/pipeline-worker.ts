@@ -2,6 +2,7 @@ import { type Job, WaitingError, Worker } from 'bullmq'
 import { CaesuraError } from '../core/errors.ts'
 import { Estimates } from '../core/estimates.ts'
 import type { FleetAddress } from '../core/fleet.ts'
+import { type Log, silentLog } from '../core/log.ts'
 import type { PolicyCatalogue } from '../core/policy.ts'
 import type { Telemetry } from '../core/ports.ts'
 import { putAside, putRunAside } from './dead.ts'
@@ -11,7 +12,8 @@ import { Inbox } from './inbox.ts'
 import { RUNS_QUEUE } from './keys.ts'
 import type { NewsBatch } from './news.ts'
 import { NodeDirectory } from './node-directory.ts'
-import { connect, openFleetRedis } from './redis.ts'
+import { connect, openFleetRedis, tellOutages } from './redis.ts'
+import { tellEnd, tellFaults } from './run-lines.ts'
 import { defaultRetention, type Retention } from './run-session.ts'
 import { RunSweeper } from './run-sweeper.ts'
 import { type RunTicket, readRunTicket, TicketQueues } from './ticket-queues.ts'
@@ -27,8 +29,8 @@ export interface PipelineWorkerSettings {
   readonly telemetry?: Telemetry
   /** By which records and spans name this process; `caesura-pipelines` by default. */
   readonly service?: string
-  /** Hears what an operator should know. */
-  log?(line: string): void
+  /** Hears what an operator should know; silent by default. */
+  readonly log?: Log
 }
 
 export interface FleetWorker {
@@ -66,7 +68,8 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     process: () => processOf(settings.service ?? 'caesura-pipelines', inbox.id, clock),
     ...(settings.telemetry !== undefined && { telemetry: settings.telemetry }),
   }
-  const { log = () => undefined } = settings
+  const log = (settings.log ?? silentLog).child({ worker: inbox.id })
+  tellOutages(redis, log)
   const owned = new Map<string, OwnedRun>()
   let stopping = false
 
@@ -106,6 +109,8 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
       return { runId, outcome: 'dead' }
     }
     owned.set(runId, run)
+    if (epoch > 1) log.info(`run ${runId} taken over`, { ...run.correlation, owner: epoch })
+    else if (log.has('debug')) log.debug(`run ${runId} claimed`, run.correlation)
     const lost = () => run.leave('the lock of its job is lost')
     signal?.addEventListener('abort', lost, { once: true })
     try {
@@ -114,13 +119,15 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
       const end = await run.session.end
       if ('record' in end) {
         settings.telemetry?.runEnded(end.record)
+        tellEnd(log, end.record, run.input)
         return { runId, outcome: end.record.outcome }
       }
       run.leave(end.lost)
       if (!stopping) {
-        log(`run ${runId}: ${end.lost}`)
+        log.warn(`run ${runId}: ${end.lost}`, run.correlation)
         return { runId, outcome: 'lost' }
       }
+      if (log.has('debug')) log.debug(`run ${runId} handed back`, run.correlation)
       return await handBack(job, token)
     } finally {
       signal?.removeEventListener('abort', lost)
@@ -136,7 +143,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
 
   async function bury(runId: string, error: CaesuraError): Promise<void> {
     await putRunAside(redis, runId, error, host.retention.keepMs)
-    log(`run ${runId}: ${error.message}`)
+    log.error(`run ${runId}: ${error.message}`, { run_id: runId, code: error.code })
   }
 
   async function take(job: Job, token: string | undefined, signal: AbortSignal | undefined) {
@@ -145,7 +152,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     } catch (error) {
       if (!(error instanceof CaesuraError) || error.code !== 'CAESURA_E_STATE') throw error
       await putAside(redis, { job: job.data }, error)
-      log(error.message)
+      log.error(`a job is put aside: ${error.message}`, { job: String(job.id), code: error.code })
       return { outcome: 'dead' }
     }
   }
@@ -164,7 +171,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     drainDelay: 2,
     skipVersionCheck: true,
   })
-  worker.on('error', () => undefined)
+  tellFaults(worker, log)
   worker.on('lockRenewalFailed', (ids) => {
     for (const id of ids) worker.cancelJob(id, 'its lock is lost')
   })
@@ -175,6 +182,9 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     id: inbox.id,
     async close() {
       stopping = true
+      log.info(`stopping: ${owned.size} ${owned.size === 1 ? 'run goes' : 'runs go'} to other workers`, {
+        runs: owned.size,
+      })
       sweeper.close()
       directory.close()
       // While Redis is away nothing can be handed over: the locks end, and other workers take the runs up.
@@ -188,6 +198,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
       await within(CLOSE_MS, () => tickets.close())
       connection.disconnect()
       redis.close()
+      log.info('stopped')
     },
   }
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { type Job, WaitingError, Worker } from 'bullmq'
 import { CaesuraError } from '../core/errors.ts'
 import type { FleetAddress, FleetNode } from '../core/fleet.ts'
+import { type Log, silentLog } from '../core/log.ts'
 import type { Node } from '../core/ports.ts'
 import { putAside } from './dead.ts'
 import { fleetClock, processOf } from './fleet-clock.ts'
@@ -9,9 +10,10 @@ import { nodeQueue, poolQueue } from './keys.ts'
 import { NodeHealth } from './node-health.ts'
 import { ALIVE_MS, NodeRegistration } from './node-registration.ts'
 import type { FleetWorker } from './pipeline-worker.ts'
-import { connect, openFleetRedis } from './redis.ts'
+import { connect, openFleetRedis, tellOutages } from './redis.ts'
+import { tellFaults } from './run-lines.ts'
 import { Slots } from './slots.ts'
-import { StageCalls } from './stage-calls.ts'
+import { StageCalls, tellCall } from './stage-calls.ts'
 import { type CallTicket, readCallTicket } from './ticket-queues.ts'
 import { within } from './within.ts'
 
@@ -28,8 +30,8 @@ export interface StageWorkerSettings {
   readonly rate?: { readonly calls: number; readonly ms: number }
   /** By which records and spans name this process; `caesura-stages` by default. */
   readonly service?: string
-  /** Hears what an operator should know. */
-  log?(line: string): void
+  /** Hears what an operator should know; silent by default. */
+  readonly log?: Log
 }
 
 /** A call whose worker died is taken from it after 1.5 to 2.5 s. */
@@ -46,11 +48,13 @@ const CLOSE_MS = 3000
  * `CAESURA_E_NODE_TAKEN`.
  */
 export async function startStageWorker(settings: StageWorkerSettings): Promise<FleetWorker> {
-  const { node, log = () => undefined } = settings
+  const { node } = settings
   const redis = await openFleetRedis(settings.redis)
   const { keys } = redis
   const clock = await fleetClock(redis)
   const id = randomUUID()
+  const log = (settings.log ?? silentLog).child({ node: node.name, worker: id })
+  tellOutages(redis, log)
   const slots = new Slots(node.slots)
   const health = new NodeHealth()
   const calls = new StageCalls({
@@ -59,7 +63,8 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
     node,
     worker: id,
     process: () => processOf(settings.service ?? 'caesura-stages', id, clock),
-    ended: (end) => {
+    ended: (end, request) => {
+      tellCall(log, node.name, end, request)
       health.noteEnd(end, performance.now())
       review()
     },
@@ -71,6 +76,7 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
   const connections: { disconnect(): void }[] = []
   let state: FleetNode['state'] = 'up'
   let reason = ''
+  let isStuck = false
 
   /** Whether the server answers, and what it can run. */
   async function look(): Promise<void> {
@@ -89,9 +95,15 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
     const why = faults.stopping || faults.name || faults.server || open
     const next = faults.stopping !== '' ? 'stopping' : why !== '' ? 'down' : 'up'
     if (next !== state || why !== (state === 'up' ? '' : reason))
-      log(`node ${node.name}: ${next}${why === '' ? '' : `: ${why}`}`)
+      log[next === 'down' ? 'warn' : 'info'](`node ${node.name}: ${next}${why === '' ? '' : `: ${why}`}`, {
+        state: next,
+        ...(why !== '' && { reason: why }),
+      })
     state = next
-    reason = why !== '' ? why : calls.stuck(settings.stuckMs ?? STUCK_MS)
+    const stuck = calls.stuck(settings.stuckMs ?? STUCK_MS)
+    if (stuck !== '' && !isStuck) log.warn(`node ${node.name}: ${stuck}`)
+    isStuck = stuck !== ''
+    reason = why !== '' ? why : stuck
     for (const worker of workers) {
       if (state !== 'up') void worker.pause(true)
       else if (worker.isPaused()) worker.resume()
@@ -117,7 +129,7 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
     } catch (error) {
       if (!(error instanceof CaesuraError) || error.code !== 'CAESURA_E_STATE') throw error
       await putAside(redis, { job: job.data }, error)
-      log(error.message)
+      log.error(`a job is put aside: ${error.message}`, { job: String(job.id), code: error.code })
       return { outcome: 'dead' }
     } finally {
       slots.release()
@@ -160,7 +172,7 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
       skipVersionCheck: true,
       ...(settings.rate !== undefined && { limiter: { max: settings.rate.calls, duration: settings.rate.ms } }),
     })
-    worker.on('error', () => undefined)
+    tellFaults(worker, log)
     worker.on('lockRenewalFailed', (ids) => {
       for (const job of ids) worker.cancelJob(job, 'its lock is lost')
     })
@@ -197,6 +209,7 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
       for (const connection of [cancels, ...connections]) connection.disconnect()
       await node.backend.close()
       redis.close()
+      log.info('stopped')
     },
   }
 }

@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { Fleet } from '../../core/fleet.ts'
+import type { Log } from '../../core/log.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
 import type { JsonSchema } from '../../core/policy-json-schema.ts'
 import type { RequestTrace } from '../../core/ports.ts'
@@ -39,8 +40,8 @@ export interface ApiSettings {
   }): RequestTrace
   readonly version: string
   readonly times?: Partial<ApiTimes>
-  /** Hears of faults, and of what an operator should know. */
-  log?(line: string): void
+  /** Hears of faults, and of what an operator should know; silent by default. */
+  readonly log?: Log
 }
 
 /** ms each. */

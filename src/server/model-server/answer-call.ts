@@ -4,6 +4,7 @@ import type { CallEnd, CallRequest } from '../../core/call.ts'
 import { type Clock, type Nanoseconds, systemClock } from '../../core/clock.ts'
 import { CallCancelled } from '../../core/errors.ts'
 import type { MarkName } from '../../core/ledger.ts'
+import type { Log } from '../../core/log.ts'
 import type { Backend } from '../../core/ports.ts'
 import { answerLine, type CallTimes, lastFields, loadLine, type Route } from './answer-lines.ts'
 import { sendJson, writeLine } from './answer-stream.ts'
@@ -28,6 +29,7 @@ export interface Serving {
   readonly slots: CallSlots
   /** The server's own end. */
   readonly signal: AbortSignal
+  readonly log: Log
 }
 
 /**
@@ -39,7 +41,7 @@ export async function answerCall(
   route: Route,
   request: AnswerRequest,
   response: ServerResponse,
-  { model, slots, signal: closing }: Serving,
+  { model, slots, signal: closing, log }: Serving,
 ): Promise<void> {
   const start = clock.now()
   const options = request.options()
@@ -65,6 +67,9 @@ export async function answerCall(
       const spoken = await speak(backend, callOf(model.name, request, options), signal, tell).finally(() =>
         slots.release(),
       )
+      const { error } = spoken.end
+      if (error !== undefined && !signal.aborted)
+        log.info(`a call has failed (${error.code})`, { route, code: error.code }, { error: error.message })
       if (!signal.aborted) finish(route, request, response, spoken, { start, loaded, end: clock.now() })
     } finally {
       model.release()

@@ -1,6 +1,7 @@
 import type { ServerResponse } from 'node:http'
 import Fastify, { type FastifyInstance } from 'fastify'
 import { CaesuraError, summarize } from '../../core/errors.ts'
+import { type Log, silentLog } from '../../core/log.ts'
 import type { Backend, ModelInfo } from '../../core/ports.ts'
 import { answerCall } from './answer-call.ts'
 import type { Route } from './answer-lines.ts'
@@ -28,6 +29,8 @@ export interface ModelServerSettings {
   readonly host?: string
   /** 0 for a free one. */
   readonly port: number
+  /** Hears of requests and of faults; silent by default. */
+  readonly log?: Log
 }
 
 export interface ModelServer {
@@ -49,10 +52,10 @@ const DEFAULT_QUEUE = 512
  * `CAESURA_E_LISTEN`.
  */
 export async function startModelServer(settings: ModelServerSettings): Promise<ModelServer> {
-  const { names, info, slots = 1, queue = DEFAULT_QUEUE, host = '127.0.0.1', port } = settings
+  const { names, info, slots = 1, queue = DEFAULT_QUEUE, host = '127.0.0.1', port, log = silentLog } = settings
   const closing = new AbortController()
   const model = new ServedModel(names[0], settings.backend)
-  const serving = { model, slots: new CallSlots(slots, queue), signal: closing.signal }
+  const serving = { model, slots: new CallSlots(slots, queue), signal: closing.signal, log }
   const description = { names: names.map(tagged), info, modifiedAt: settings.modifiedAt ?? Date.now() }
   const running = new Set<Promise<void>>()
 
@@ -67,6 +70,7 @@ export async function startModelServer(settings: ModelServerSettings): Promise<M
       check(request.model)
       await answerCall(route, request, raw, serving)
     } catch (error) {
+      if (!(error instanceof Refusal)) log.error(`/api/${route} has failed`, { route, error: error as Error })
       // What went wrong in the middle of an answer can only be shown by its end.
       if (raw.headersSent) return void raw.destroy()
       const { status, message } = error instanceof Refusal ? error : refusalOf(summarize(error))
@@ -76,6 +80,14 @@ export async function startModelServer(settings: ModelServerSettings): Promise<M
 
   const app = Fastify({ bodyLimit: BODY_BYTES, requestTimeout: ARRIVAL_MS, forceCloseConnections: true })
   speakLikeOllama(app)
+  app.addHook('onRequest', async ({ method, routeOptions }, { raw }) => {
+    const began = performance.now()
+    raw.once('close', () => {
+      const [route, status, ms] = [routeOptions.url ?? '(none)', raw.statusCode, performance.now() - began]
+      const sentence = `${method} ${route}: ${raw.writableFinished ? status : 'cut off'} in ${ms.toFixed(1)} ms`
+      log.debug(sentence, { method, route, status, duration_ms: Math.round(ms * 10) / 10 })
+    })
+  })
   app.get('/', (_request, reply) => reply.type('text/plain; charset=utf-8').send('Ollama is running'))
   app.get('/api/version', () => ({ version: SERVED_VERSION }))
   app.get('/api/tags', () => tagsOf(description))
