@@ -45,7 +45,12 @@ export async function processLog(flags: LogFlags, { service, config, redis, secr
   })
   const { log } = opened
   fatal.redact = opened.redact
-  if (opened.format === 'json') fatal.log = (error) => log.error(sentenceOf(error), { code: error.code, error })
+  if (opened.format === 'json')
+    fatal.log = (error) => {
+      const { code } = error
+      // Of what was foreseen the stack says nothing more.
+      log.error(sentenceOf(error), { code, ...(code === 'CAESURA_E_INTERNAL' && { error }) })
+    }
   return log
 }
 
