@@ -3,7 +3,7 @@ import type { Config } from '../core/config-schema.ts'
 import type { CaesuraError } from '../core/errors.ts'
 import type { FleetAddress } from '../core/fleet.ts'
 import { type Log, type LogLevel, logLevels } from '../core/log.ts'
-import { type LogFormat, logFormats, openLog, readChoice } from '../logs.ts'
+import { type LogFormat, logFormats, openLog, type ProcessLog, readChoice } from '../logs.ts'
 import { fatal } from './output.ts'
 
 /** How a process that goes on working tells what happens. */
@@ -34,7 +34,10 @@ interface LogOf {
 }
 
 /** The log of this process on stderr. From then on an error that ends the process is in it as well. Throws `CAESURA_E_USAGE`. */
-export async function processLog(flags: LogFlags, { service, config, redis, secrets = [] }: LogOf): Promise<Log> {
+export async function processLog(
+  flags: LogFlags,
+  { service, config, redis, secrets = [] }: LogOf,
+): Promise<ProcessLog> {
   const { log: format, logLevel: level } = flags
   const opened = await openLog({
     ...{ service, secrets, environment: process.env, isTerminal: process.stderr.isTTY === true },
@@ -45,14 +48,13 @@ export async function processLog(flags: LogFlags, { service, config, redis, secr
   })
   const { log } = opened
   fatal.redact = opened.redact
-  if (opened.format === 'json')
-    fatal.log = (error) => {
-      const { code } = error
-      // Of what was foreseen the stack says nothing more.
-      log.error(sentenceOf(error), { code, ...(code === 'CAESURA_E_INTERNAL' && { error }) })
-    }
-  return log
+  if (opened.format === 'json') fatal.log = (error) => tellFatal(log, error)
+  return opened
 }
 
-const sentenceOf = ({ message, place: { hint } }: CaesuraError): string =>
-  hint === undefined ? message : `${message}. ${hint}`
+function tellFatal(log: Log, { code, message, cause, place: { hint } }: CaesuraError): void {
+  // What was not foreseen may say anything, so it is in no sentence; of what was the stack says nothing more.
+  if (code === 'CAESURA_E_INTERNAL' && cause instanceof Error)
+    log.error('this process ends by a fault of Caesura', { code, error: cause })
+  else log.error(hint === undefined ? message : `${message}. ${hint}`, { code })
+}

@@ -38,7 +38,7 @@ export function modelServerCommand(): Command {
 async function modelServer(flags: ModelServerFlags): Promise<void> {
   const { host, port, slots, queue, model, json } = flags
   const script = scriptOf(flags)
-  const log = await processLog(flags, { service: 'caesura-model-server' })
+  const { log, format } = await processLog(flags, { service: 'caesura-model-server' })
   const stop = stopOnSignals()
   try {
     const { server, model: name } = await serveModel({
@@ -48,7 +48,8 @@ async function modelServer(flags: ModelServerFlags): Promise<void> {
     })
     if (json) printJson({ url: server.url, model: name, slots, pid: process.pid })
     else printLines([`model-server: ${server.url} (model ${name}, ${slots} ${slots === 1 ? 'slot' : 'slots'})`])
-    log.info(`serving ${name} at ${server.url}`, { url: server.url, model: name, slots })
+    // People have it on stdout.
+    if (format === 'json') log.info(`serving ${name} at ${server.url}`, { url: server.url, model: name, slots })
     if (!stop.signal.aborted)
       await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }))
     log.info('stopping')

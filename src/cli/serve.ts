@@ -73,7 +73,7 @@ async function serve(flags: ServeFlags): Promise<void> {
   const tokens = flags.tokens === undefined ? [] : readTokens(await readText(flags.tokens), flags.tokens)
   const redis = fleetAddress(flags, config, process.env)
   const service = process.env.OTEL_SERVICE_NAME?.trim() || 'caesura-serve'
-  const log = await processLog(flags, { service, config, redis, secrets: tokens })
+  const { log, format } = await processLog(flags, { service, config, redis, secrets: tokens })
   if (pipelines.size === 0 && !allowInline) {
     log.warn('There is no pipeline to run: --pipelines names a folder, --allow-inline lets requests bring one along.')
   }
@@ -90,7 +90,9 @@ async function serve(flags: ServeFlags): Promise<void> {
     })
     if (json) printJson({ url: api.url, pipelines: [...pipelines.keys()], tokens: tokens.length, pid: process.pid })
     else printLines([`serve: ${api.url} (${counted(pipelines.size, 'pipeline')}, ${counted(tokens.length, 'token')})`])
-    log.info(`serving ${api.url}`, { url: api.url, pipelines: pipelines.size, tokens: tokens.length })
+    // People have it on stdout.
+    if (format === 'json')
+      log.info(`serving ${api.url}`, { url: api.url, pipelines: pipelines.size, tokens: tokens.length })
     if (!stop.signal.aborted)
       await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }))
     log.info('stopping')

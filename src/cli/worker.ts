@@ -81,7 +81,7 @@ async function stages(flags: StagesFlags): Promise<void> {
   const { grace: graceMs, rate } = flags
   const service = process.env.OTEL_SERVICE_NAME?.trim() || 'caesura-stages'
   const key = 'apiKeyEnv' in config && config.apiKeyEnv !== undefined ? process.env[config.apiKeyEnv] : undefined
-  const log = await processLog(flags, { service, config: settings.config, redis, secrets: [key ?? ''] })
+  const { log } = await processLog(flags, { service, config: settings.config, redis, secrets: [key ?? ''] })
   const preload = (flags.preload ?? []).map((model) => settings.config?.models[model] ?? model)
   await workUntilStopped(async (stop) => {
     try {
@@ -143,7 +143,7 @@ async function pipelines(flags: PipelinesFlags): Promise<void> {
   const redis = fleetAddress(flags, config, process.env)
   const { runs, keep: keepMs, keepMost } = flags
   const service = process.env.OTEL_SERVICE_NAME?.trim() || 'caesura-pipelines'
-  const log = await processLog(flags, { service, config, redis })
+  const { log } = await processLog(flags, { service, config, redis })
   await workUntilStopped(async () => {
     const telemetry = await observe(withCapture(process.env, config), { service, log: log.warn })
     const worker = await hostRuns({

@@ -112,6 +112,7 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
       const answer = { route: routeOptions.url ?? '(none)', method, status: raw.statusCode }
       const ms = performance.now() - began
       metrics.answered({ ...answer, ...(!isStream && { ms }) })
+      if (!log.has('debug')) return
       // The route and not the path: that may hold what people wrote, as the reason of a cancel.
       const sentence = `${method} ${answer.route}: ${answer.status} in ${ms.toFixed(1)} ms`
       log.debug(sentence, { ...answer, duration_ms: Math.round(ms * 10) / 10, ...(isStream && { stream: true }) })

@@ -81,6 +81,7 @@ export async function startModelServer(settings: ModelServerSettings): Promise<M
   const app = Fastify({ bodyLimit: BODY_BYTES, requestTimeout: ARRIVAL_MS, forceCloseConnections: true })
   speakLikeOllama(app)
   app.addHook('onRequest', async ({ method, routeOptions }, { raw }) => {
+    if (!log.has('debug')) return
     const began = performance.now()
     raw.once('close', () => {
       const [route, status, ms] = [routeOptions.url ?? '(none)', raw.statusCode, performance.now() - began]
