@@ -31,10 +31,12 @@ export function tellEnd(log: Log, record: RunRecord, input: string): void {
   )
 }
 
-/** What becomes of jobs beside what their own code says. A lost connection comes as many faults, and is told of once elsewhere. */
+/** What becomes of jobs beside what their own code says. */
 export function tellFaults(worker: Worker, log: Log): void {
   // Without a listener a fault of BullMQ's would end the process.
-  worker.on('error', (error) => log.debug(`the queue ${worker.name}: ${error.message}`))
+  worker.on('error', (error) => {
+    if (!isOfConnection(error)) log.debug(`the queue ${worker.name}: ${error.message}`)
+  })
   worker.on('failed', (job, error) =>
     log.error(`the job ${job?.id ?? '(gone)'} of ${worker.name} has failed`, { queue: worker.name, error }),
   )
@@ -47,3 +49,7 @@ export function tellFaults(worker: Worker, log: Log): void {
 }
 
 const MOST_IDS = 20
+
+/** Each attempt to reach a Redis that is away is one; that it is away is told once, elsewhere. */
+const isOfConnection = (error: Error & { code?: unknown }): boolean =>
+  typeof error.code === 'string' || /connection (is|in) clos/i.test(error.message)

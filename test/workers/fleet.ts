@@ -1,7 +1,7 @@
 import { type Script, scriptedBackend } from '../../src/backends/scripted.ts'
 import { catalogue } from '../../src/compose.ts'
 import type { CallRequest } from '../../src/core/call.ts'
-import { logTo } from '../../src/core/log.ts'
+import { type LogLine, logTo } from '../../src/core/log.ts'
 import type { Backend } from '../../src/core/ports.ts'
 import { FleetClient } from '../../src/workers/fleet-client.ts'
 import { type FleetWorker, startPipelineWorker } from '../../src/workers/pipeline-worker.ts'
@@ -22,7 +22,11 @@ export class TestFleet {
   readonly redis: { readonly url: string }
   readonly asked: CallRequest[] = []
   readonly logged: string[] = []
-  readonly #log = logTo(({ sentence }) => this.logged.push(sentence))
+  readonly lines: LogLine[] = []
+  readonly #log = logTo((line) => {
+    this.lines.push(line)
+    this.logged.push(line.sentence)
+  })
   readonly #open = new Set<{ close(): Promise<void> }>()
 
   constructor(url: string) {
