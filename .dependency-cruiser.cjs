@@ -38,6 +38,7 @@ module.exports = {
     only('telemetry', ['core/']),
     only('explaining', ['core/']),
     only('pages', ['core/']),
+    only('logging', ['core/']),
     only('workers', ['core/', 'machines/']),
     only('server', ['core/', 'compose\\.ts', 'fleet\\.ts']),
     only('cli', [
@@ -54,6 +55,7 @@ module.exports = {
       'fleet\\.ts',
       'fleet-[a-z-]+\\.ts',
       'observing\\.ts',
+      'logs\\.ts',
       'version\\.ts',
     ]),
     packageOnlyIn('xstate', ['machines/']),
@@ -65,6 +67,7 @@ module.exports = {
     packageOnlyIn('bullmq', ['workers/']),
     packageOnlyIn('ioredis', ['workers/']),
     packageOnlyIn('@opentelemetry', ['telemetry/']),
+    packageOnlyIn('pino', ['logging/']),
     packageOnlyIn('fastify', ['server/']),
   ],
   options: {

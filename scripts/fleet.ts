@@ -55,6 +55,7 @@ const continued = (command: string): string =>
 const verb = <T>(name: string, ...args: string[]): Promise<T> =>
   services.start<T>(name, [process.execPath, cli, ...args, '--json'], jsonDocument, {
     CAESURA_CONFIG: join(folder, 'caesura.config.yaml'),
+    CAESURA_LOG: 'text',
   })
 
 async function startRedis(): Promise<string> {

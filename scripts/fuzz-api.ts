@@ -3,6 +3,7 @@ import { homedir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { definePipeline } from '../src/compose.ts'
+import { logTo } from '../src/core/log.ts'
 import { hostRuns, serveNode } from '../src/fleet.ts'
 import { serveFleet } from '../src/fleet-serving.ts'
 import { scripted } from '../src/nodes.ts'
@@ -81,7 +82,10 @@ async function fuzz(allowInline: boolean, requests: number): Promise<void> {
   const api = await serveFleet({
     ...{ redis: address, port: 0, pipelines: new Map([[pipeline.name, pipeline]]), allowInline, rate: 0 },
     times: { decisionMs: 200 },
-    log: (line) => faults.push(line),
+    log: logTo(
+      ({ sentence, fields }) => faults.push(`${sentence}\n${(fields.error as Error | undefined)?.stack}`),
+      'error',
+    ),
   })
   let counted = await answers(api.url)
   for (let seed = Number(values.seed); sum(counted.values()) < requests && !failed; seed++) {

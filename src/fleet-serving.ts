@@ -8,6 +8,7 @@ import { type Api, startApi } from './server/api/api.ts'
 import type { ApiSettings } from './server/api/settings.ts'
 import { version } from './version.ts'
 import { FleetClient } from './workers/fleet-client.ts'
+import { tellOutages } from './workers/redis.ts'
 
 /** Part of the composition root: the HTTP API and the fleet behind it. */
 export { type Api, readTokens }
@@ -25,6 +26,7 @@ export interface ServingSettings
 export async function serveFleet({ redis, allowInline = false, figures, ...settings }: ServingSettings): Promise<Api> {
   const fleet = await FleetClient.open(redis)
   const { client, keys } = fleet.redis
+  if (settings.log !== undefined) tellOutages(fleet.redis, settings.log)
   try {
     const api = await startApi({
       ...settings,

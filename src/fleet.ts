@@ -1,6 +1,7 @@
 import { catalogue } from './compose.ts'
 import type { Figures } from './core/figures.ts'
 import type { Fleet, FleetAddress } from './core/fleet.ts'
+import type { Log } from './core/log.ts'
 import type { Node, Telemetry } from './core/ports.ts'
 import { version } from './version.ts'
 import { FleetClient } from './workers/fleet-client.ts'
@@ -25,7 +26,8 @@ export const hostRuns = (settings: {
   readonly figures?: Figures
   /** By which records and spans name this process; `caesura-pipelines` by default. */
   readonly service?: string
-  log?(line: string): void
+  /** Hears what an operator should know; silent by default. */
+  readonly log?: Log
 }): Promise<FleetWorker> => startPipelineWorker({ ...settings, catalogue })
 
 /** Serves a node's slots to the fleet from this process. Throws `CAESURA_E_REDIS`, `CAESURA_E_NODE_TAKEN`. */

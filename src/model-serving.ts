@@ -11,7 +11,7 @@ import { bundledModel } from './surroundings.ts'
 export { type ModelServer, scriptedPieces }
 
 export interface Serving
-  extends Pick<ModelServerSettings, 'slots' | 'queue' | 'host' | 'port' | 'openRequest' | 'figures'> {
+  extends Pick<ModelServerSettings, 'slots' | 'queue' | 'host' | 'port' | 'openRequest' | 'figures' | 'log'> {
   /** A GGUF file; the bundled model by default. With a script: the name that it is served under, `scripted` by default. */
   readonly model?: string
   /** In the place of a model: `scriptedPieces` of each call, a piece at a time. */

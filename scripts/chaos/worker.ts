@@ -1,12 +1,13 @@
 import { Redis } from 'ioredis'
 import { scriptedBackend } from '../../src/backends/scripted.ts'
+import { logTo } from '../../src/core/log.ts'
 import { hostRuns, serveNode } from '../../src/fleet.ts'
 import { scriptFor } from './text.ts'
 
 // A worker process of the chaos run: `worker.ts pipelines URL` or `worker.ts stages URL NAME`.
 const [kind, url = '', name = ''] = process.argv.slice(2)
 const redis = { url }
-const log = (line: string) => process.stderr.write(`${kind} ${name}: ${line}\n`)
+const log = logTo(({ sentence }) => process.stderr.write(`${kind} ${name}: ${sentence}\n`), 'info')
 
 if (kind === 'pipelines') {
   const worker = await hostRuns({ redis, log })

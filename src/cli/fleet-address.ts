@@ -49,7 +49,7 @@ function checked(url: string, from: string): string {
   // `--redis PIPELINE`: the word behind the flag was not meant as its value.
   const isWord = from === '--redis' && !url.includes('://')
   throw new CaesuraError('CAESURA_E_USAGE', `${from} is no address of a Redis`, {
-    received: url.replace(/\/\/[^@/]*@/, '//'),
+    received: url.replace(/\/\/\S*@/, '//'),
     expected: EXPECTED,
     ...(isWord && { hint: 'Without a URL of its own, --redis comes last.' }),
   })

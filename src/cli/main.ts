@@ -2,7 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
-import { expectClosedStdout, printJson } from './output.ts'
+import { expectClosedStdout, fatal, printJson } from './output.ts'
 import { errorText } from './show-error.ts'
 
 // A verb's module is loaded when the verb is used: the model servers' clients take most of the start-up time.
@@ -75,9 +75,13 @@ function report(error: unknown): void {
   if (first === undefined) return
   process.exitCode = first.exitCode
   if (json) printJson(errors.length === 1 ? { error: first } : { error: first, errors })
-  else process.stderr.write(`${errors.map(errorText).join('\n')}\n`)
+  if (fatal.log !== undefined) {
+    for (const each of errors) fatal.log(each)
+    return
+  }
+  if (!json) process.stderr.write(fatal.redact(`${errors.map(errorText).join('\n')}\n`))
   if (first.code === 'CAESURA_E_INTERNAL' && first.cause instanceof Error)
-    process.stderr.write(`${first.cause.stack}\n`)
+    process.stderr.write(fatal.redact(`${first.cause.stack}\n`))
 }
 
 function asCaesuraError(error: unknown): CaesuraError {

@@ -1,6 +1,7 @@
 import type { Command } from 'commander'
+import type { Config } from '../core/config-schema.ts'
+import { withCapture } from '../logs.ts'
 import { type ObservedProcess, type Observing, observe } from '../observing.ts'
-import { remark } from './output.ts'
 import { whole } from './script-flags.ts'
 
 export interface MetricsFlags {
@@ -20,9 +21,10 @@ export const withMetricsFlags = (command: Command): Command =>
     )
     .option('--metrics-host <address>', 'where --metrics-port listens', '127.0.0.1')
 
-/** Spans and figures of a process as its environment and these flags ask for them. Throws `CAESURA_E_LISTEN`. */
+/** Spans and figures of a process as its environment, its configuration and these flags ask for them. Throws `CAESURA_E_LISTEN`. */
 export const observeWith = (
   { metricsPort: port, metricsHost: host }: MetricsFlags,
-  which: Omit<ObservedProcess, 'metrics' | 'log'>,
+  which: Omit<ObservedProcess, 'metrics'>,
+  config?: Config,
 ): Promise<Observing | undefined> =>
-  observe(process.env, { ...which, log: remark, ...(port !== undefined && { metrics: { host, port } }) })
+  observe(withCapture(process.env, config), { ...which, ...(port !== undefined && { metrics: { host, port } }) })

@@ -1,11 +1,12 @@
 import { Command, Option } from 'commander'
 import { serveModel } from '../model-serving.ts'
+import { type LogFlags, processLog, withLogFlags } from './log-flags.ts'
 import { type MetricsFlags, observeWith, withMetricsFlags } from './metrics-flags.ts'
 import { printJson, printLines } from './output.ts'
 import { type ScriptFlags, scriptOf, whole, withScriptFlags } from './script-flags.ts'
 import { stopOnSignals } from './stop-on-signals.ts'
 
-interface ModelServerFlags extends ScriptFlags, MetricsFlags {
+interface ModelServerFlags extends ScriptFlags, LogFlags, MetricsFlags {
   readonly host: string
   readonly port: number
   readonly slots: number
@@ -31,19 +32,19 @@ export function modelServerCommand(): Command {
     .option('--slots <n>', 'calls at once', whole('--slots', 1, MOST_SLOTS), 1)
     .option('--queue <n>', 'calls that may wait; one more is answered 503', whole('--queue', 0, LARGEST), 512)
     .addOption(new Option('--backend <name>', 'what answers').choices(['embedded', 'scripted']).default('embedded'))
-  return withMetricsFlags(withScriptFlags(command))
-    .option('--json', 'one JSON document on stdout when it listens')
-    .action(modelServer)
+  withMetricsFlags(withScriptFlags(command)).option('--json', 'one JSON document on stdout when it listens')
+  return withLogFlags(command).action(modelServer)
 }
 
 async function modelServer(flags: ModelServerFlags): Promise<void> {
   const { host, port, slots, queue, model, json } = flags
   const script = scriptOf(flags)
+  const { log, format } = await processLog(flags, { service: 'caesura-model-server' })
   const stop = stopOnSignals()
-  const telemetry = await observeWith(flags, { service: 'caesura-model-server' })
+  const telemetry = await observeWith(flags, { service: 'caesura-model-server', log: log.warn })
   try {
     const { server, model: name } = await serveModel({
-      ...{ host, port, slots, queue },
+      ...{ host, port, slots, queue, log },
       ...(model !== undefined && { model }),
       ...(script !== undefined && { script }),
       ...(telemetry?.figures !== undefined && { figures: telemetry.figures }),
@@ -57,9 +58,13 @@ async function modelServer(flags: ModelServerFlags): Promise<void> {
         `model-server: ${server.url} (model ${name}, ${slots} ${slots === 1 ? 'slot' : 'slots'})`,
         ...(metrics === undefined ? [] : [`figures: ${metrics}`]),
       ])
+    // People have it on stdout.
+    if (format === 'json') log.info(`serving ${name} at ${server.url}`, { url: server.url, model: name, slots })
     if (!stop.signal.aborted)
       await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }))
+    log.info('stopping')
     await server.close()
+    log.info('stopped')
   } finally {
     await telemetry?.close()
     stop.dispose()

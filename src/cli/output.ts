@@ -1,3 +1,10 @@
+import type { CaesuraError } from '../core/errors.ts'
+
+/** How an error that ends the process is told on stderr. A process with a log has it there instead, one line of JSON each. */
+export const fatal: { log?: (error: CaesuraError) => void; redact: (text: string) => string } = {
+  redact: (text) => text,
+}
+
 /** Aborted when the reader of stdout has gone (`| head -1`). */
 const closed = new AbortController()
 

@@ -8,6 +8,7 @@ import type { Pipeline } from '../core/pipeline.ts'
 import { didYouMean } from '../core/problems.ts'
 import type { RunRecord } from '../core/record.ts'
 import { fleetSurroundings } from '../fleet-running.ts'
+import { withCapture } from '../logs.ts'
 import { observe, traceOfEnvironment } from '../observing.ts'
 import { sqliteStore } from '../stores.ts'
 import { chooseSurroundings } from '../surroundings.ts'
@@ -86,7 +87,11 @@ async function run(file: string, flags: RunFlags): Promise<void> {
       : { redis, ...(await fleetSurroundings(redis, wanted, wishes)) }
   for (const notice of notices) remark(notice)
   if (flags.detach && redis !== undefined) return submitRun(redis, pipeline, { ...start, models: where.models }, flags)
-  const telemetry = await observe(process.env, { service: 'caesura', log: remark, answerMs: COLLECTOR_MS })
+  const telemetry = await observe(withCapture(process.env, settings.config), {
+    service: 'caesura',
+    log: remark,
+    answerMs: COLLECTOR_MS,
+  })
   await using engine = createEngine({
     ...where,
     ...(telemetry !== undefined && { telemetry }),

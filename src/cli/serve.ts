@@ -8,13 +8,14 @@ import { joinTraces } from '../observing.ts'
 import { counted } from './figures.ts'
 import { fleetAddress, type RedisFlag, redisOption } from './fleet-address.ts'
 import { loadPipeline } from './load-pipeline.ts'
+import { type LogFlags, processLog, withLogFlags } from './log-flags.ts'
 import { type MetricsFlags, observeWith, withMetricsFlags } from './metrics-flags.ts'
-import { printJson, printLines, remark } from './output.ts'
+import { printJson, printLines } from './output.ts'
 import { whole } from './script-flags.ts'
 import { readSettings } from './settings.ts'
 import { stopOnSignals } from './stop-on-signals.ts'
 
-interface ServeFlags extends RedisFlag, MetricsFlags {
+interface ServeFlags extends RedisFlag, LogFlags, MetricsFlags {
   readonly host: string
   readonly port: number
   readonly pipelines?: string
@@ -51,11 +52,11 @@ export function serveCommand(): Command {
     )
     .option('--body-limit <bytes>', 'the largest body', whole('--body-limit', 1, LARGEST_BODY), MIB)
     .option('--cors <origin>', 'pages of this origin may read answers (repeatable)', origins)
-  return withMetricsFlags(command)
+  withMetricsFlags(command)
     .addOption(redisOption())
     .option('--config <file>', 'the configuration; caesura.config.yaml by default')
     .option('--json', 'one JSON document on stdout when it listens')
-    .action(serve)
+  return withLogFlags(command).action(serve)
 }
 
 function origins(value: string, earlier: readonly string[] = []): string[] {
@@ -72,18 +73,21 @@ async function serve(flags: ServeFlags): Promise<void> {
   const { config } = await readSettings(flags.config === undefined ? {} : { config: flags.config })
   const pipelines = flags.pipelines === undefined ? new Map<string, Pipeline>() : await loadFolder(flags.pipelines)
   const tokens = flags.tokens === undefined ? [] : readTokens(await readText(flags.tokens), flags.tokens)
+  const redis = fleetAddress(flags, config, process.env)
+  const service = process.env.OTEL_SERVICE_NAME?.trim() || 'caesura-serve'
+  const { log, format } = await processLog(flags, { service, config, redis, secrets: tokens })
   if (pipelines.size === 0 && !allowInline) {
-    remark('There is no pipeline to run: --pipelines names a folder, --allow-inline lets requests bring one along.')
+    log.warn('There is no pipeline to run: --pipelines names a folder, --allow-inline lets requests bring one along.')
   }
   const stop = stopOnSignals()
-  const telemetry = await observeWith(flags, { service: 'caesura-serve', isScraped: true })
+  const telemetry = await observeWith(flags, { service: 'caesura-serve', isScraped: true, log: log.warn }, config)
   try {
     const api = await serveFleet({
       ...{ host, port, rate, bodyBytes: bodyLimit, pipelines, tokens, allowInline },
-      redis: fleetAddress(flags, config, process.env),
+      redis,
       models: config?.models ?? {},
       ...(flags.cors !== undefined && { cors: flags.cors }),
-      log: remark,
+      log,
       ...(telemetry?.figures !== undefined && { figures: telemetry.figures }),
       openRequest: telemetry?.openRequest ?? (await joinTraces()),
     })
@@ -94,9 +98,14 @@ async function serve(flags: ServeFlags): Promise<void> {
         ...(metrics !== undefined && { metrics }),
       })
     else printLines([`serve: ${api.url} (${counted(pipelines.size, 'pipeline')}, ${counted(tokens.length, 'token')})`])
+    // People have it on stdout.
+    if (format === 'json')
+      log.info(`serving ${api.url}`, { url: api.url, pipelines: pipelines.size, tokens: tokens.length })
     if (!stop.signal.aborted)
       await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }))
+    log.info('stopping')
     await api.close()
+    log.info('stopped')
   } finally {
     await telemetry?.close()
     stop.dispose()

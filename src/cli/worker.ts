@@ -1,5 +1,7 @@
 import { Command, Option } from 'commander'
+import type { Config } from '../core/config-schema.ts'
 import { CaesuraError } from '../core/errors.ts'
+import type { Log } from '../core/log.ts'
 import type { Node } from '../core/ports.ts'
 import { type FleetAddress, type FleetWorker, hostRuns, serveNode } from '../fleet.ts'
 import { fleetNode } from '../fleet-node.ts'
@@ -7,9 +9,10 @@ import { withoutPassword } from '../fleet-running.ts'
 import type { Observing } from '../observing.ts'
 import { counted } from './figures.ts'
 import { fleetAddress, redisOption } from './fleet-address.ts'
+import { type LogFlags, processLog, withLogFlags } from './log-flags.ts'
 import { type MetricsFlags, observeWith, withMetricsFlags } from './metrics-flags.ts'
 import type { FleetFlags } from './on-fleet.ts'
-import { printJson, remark } from './output.ts'
+import { printJson } from './output.ts'
 import { scriptOf, whole, withScriptFlags } from './script-flags.ts'
 import { readSettings } from './settings.ts'
 import { callRate, lengthOfTime, type StageNodeFlags, stageNode } from './worker-flags.ts'
@@ -34,7 +37,7 @@ export function workerCommand(): Command {
     .addCommand(pipelinesCommand())
 }
 
-interface WorkerFlags extends FleetFlags, MetricsFlags {
+interface WorkerFlags extends FleetFlags, LogFlags, MetricsFlags {
   readonly json?: boolean
 }
 
@@ -61,11 +64,11 @@ function stagesCommand(): Command {
     )
     .option('--preload <model>', 'load a model before the node takes calls (repeatable)', collect)
     .option('--rate <calls/time>', 'calls that may begin in a time, such as 10/1s', callRate)
-  return withMetricsFlags(withScriptFlags(command))
+  withMetricsFlags(withScriptFlags(command))
     .addOption(redisOption())
     .option('--config <file>', 'the configuration; caesura.config.yaml by default')
     .option('--json', 'one JSON document on stdout when it works')
-    .action(stages)
+  return withLogFlags(command).action(stages)
 }
 
 const collect = (value: string, earlier: readonly string[] = []) => [...earlier, value]
@@ -77,21 +80,23 @@ async function stages(flags: StagesFlags): Promise<void> {
   const times = scriptOf({ ...flags, backend: config.backend })
   const node = fleetNode(config, { folder, environment: process.env, ...(times !== undefined && { times }) })
   const { grace: graceMs, rate } = flags
+  const key = 'apiKeyEnv' in config && config.apiKeyEnv !== undefined ? process.env[config.apiKeyEnv] : undefined
   const preload = (flags.preload ?? []).map((model) => settings.config?.models[model] ?? model)
-  await workUntilStopped(flags, 'caesura-stages', async ({ stop, service, telemetry }) => {
+  const place = { name: 'caesura-stages', config: settings.config, redis, secrets: [key ?? ''] }
+  await workUntilStopped(flags, place, async ({ stop, service, telemetry, log }) => {
     try {
-      for (const model of preload) await load(node, model, stop)
+      for (const model of preload) await load(node, model, stop, log)
       const worker = await serveNode(node, {
         redis,
         graceMs,
         service,
-        log: remark,
+        log,
         ...(rate !== undefined && { rate }),
         ...(telemetry?.figures !== undefined && { figures: telemetry.figures }),
       })
       const { name, slots, pool } = node
       const { kind, address } = node.backend
-      tellReady(flags, redis, { node: name, worker: worker.id }, telemetry, (at) => {
+      tellReady(log, flags, redis, { node: name, worker: worker.id }, telemetry, (at) => {
         const where = address === undefined ? kind : `${kind} at ${address}`
         return `Serving ${name} (${where}, ${counted(slots, 'slot')}, pool ${pool}) to ${at}.`
       })
@@ -103,12 +108,12 @@ async function stages(flags: StagesFlags): Promise<void> {
   })
 }
 
-async function load({ name, backend }: Node, model: string, stop: AbortSignal): Promise<void> {
+async function load({ name, backend }: Node, model: string, stop: AbortSignal, log: Log): Promise<void> {
   if (backend.load === undefined)
     throw new CaesuraError('CAESURA_E_USAGE', `--preload is of no use with ${backend.kind}: it loads no models ahead`, {
       received: model,
     })
-  remark(`node ${name}: loads ${model}`)
+  log.info(`node ${name}: loads ${model}`, { node: name, model })
   await backend.load(model, stop)
 }
 
@@ -128,26 +133,28 @@ function pipelinesCommand(): Command {
         .default(86_400_000, '24h'),
     )
     .option('--keep-most <n>', 'how many ended runs are kept', whole('--keep-most', 0, MOST_KEPT), 100_000)
-  return withMetricsFlags(command)
+  withMetricsFlags(command)
     .addOption(redisOption())
     .option('--config <file>', 'the configuration; caesura.config.yaml by default')
     .option('--json', 'one JSON document on stdout when it works')
-    .action(pipelines)
+  return withLogFlags(command).action(pipelines)
 }
 
 async function pipelines(flags: PipelinesFlags): Promise<void> {
   const { config } = await readSettings(flags)
   const redis = fleetAddress(flags, config, process.env)
   const { runs, keep: keepMs, keepMost } = flags
-  await workUntilStopped(flags, 'caesura-pipelines', async ({ service, telemetry }) => {
+  const place = { name: 'caesura-pipelines', config, redis }
+  await workUntilStopped(flags, place, async ({ service, telemetry, log }) => {
     const worker = await hostRuns({
       ...{ redis, runs, service },
       retention: { keepMs, keepMost },
-      log: remark,
+      log,
       ...(telemetry !== undefined && { telemetry }),
       ...(telemetry?.figures !== undefined && { figures: telemetry.figures }),
     })
     tellReady(
+      log,
       flags,
       redis,
       { worker: worker.id },
@@ -159,6 +166,7 @@ async function pipelines(flags: PipelinesFlags): Promise<void> {
 }
 
 function tellReady(
+  log: Log,
   { json }: WorkerFlags,
   redis: FleetAddress,
   names: { readonly node?: string; readonly worker: string },
@@ -167,12 +175,20 @@ function tellReady(
 ): void {
   const url = withoutPassword(redis.url)
   const metrics = telemetry?.metricsUrl
-  if (json) {
-    printJson({ ...names, pid: process.pid, redis: url, ...(metrics !== undefined && { metrics }) })
-    return
-  }
-  remark(sentence(url))
-  if (metrics !== undefined) remark(`Figures: ${metrics}`)
+  const more = metrics !== undefined && { metrics }
+  if (json) printJson({ ...names, pid: process.pid, redis: url, ...more })
+  log.info(sentence(url), { ...names, redis: url, ...more })
+  if (metrics !== undefined) log.info(`Figures: ${metrics}`)
+}
+
+/** What a worker is started with. */
+interface WorkerPlace {
+  /** Of its service, where `OTEL_SERVICE_NAME` does not name it. */
+  readonly name: string
+  readonly config: Config | undefined
+  readonly redis: FleetAddress
+  /** What must never be in its log. */
+  readonly secrets?: readonly string[]
 }
 
 interface Working {
@@ -180,12 +196,13 @@ interface Working {
   /** By which records and spans name this process. */
   readonly service: string
   readonly telemetry: Observing | undefined
+  readonly log: Log
 }
 
 /** Works until SIGTERM or SIGINT, then stops in good order. A second one ends the process at once, with exit code 1. */
 async function workUntilStopped(
   flags: WorkerFlags,
-  name: string,
+  { name, ...place }: WorkerPlace,
   start: (working: Working) => Promise<FleetWorker>,
 ): Promise<void> {
   const stop = new AbortController()
@@ -195,9 +212,10 @@ async function workUntilStopped(
   }
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
-  const telemetry = await observeWith(flags, { service: name })
   const service = process.env.OTEL_SERVICE_NAME?.trim() || name
-  const worker = await start({ stop: stop.signal, service, telemetry }).catch(async (error: unknown) => {
+  const { log } = await processLog(flags, { service, ...place })
+  const telemetry = await observeWith(flags, { service, log: log.warn }, place.config)
+  const worker = await start({ stop: stop.signal, service, telemetry, log }).catch(async (error: unknown) => {
     await telemetry?.close()
     // What was under way when the stop came was cut off by it.
     if (!stop.signal.aborted) throw error

@@ -112,6 +112,13 @@ export const configSchema = z.strictObject({
     )
     .optional()
     .transform((records) => (typeof records === 'string' ? { file: records, text: false } : records)),
+  captureContent: z
+    .strictObject({
+      spans: z.boolean().default(false).describe('Whether spans hold it.'),
+      logs: z.boolean().default(false).describe('Whether the lines of ended runs hold it.'),
+    })
+    .optional()
+    .describe('What people wrote and models answered; `records.text` is the switch of records.'),
 })
 
 /** A checked configuration, defaults filled in. */

@@ -2,6 +2,7 @@ import type { SignalAnswer } from '../core/engine.ts'
 import type { Estimates } from '../core/estimates.ts'
 import type { RunEvent } from '../core/event.ts'
 import { Journal } from '../core/journal.ts'
+import { correlation, type LogFields } from '../core/log.ts'
 import type { PolicyCatalogue } from '../core/policy.ts'
 import type { Telemetry } from '../core/ports.ts'
 import type { ProcessRecord } from '../core/record.ts'
@@ -44,6 +45,9 @@ export type SignalPayload =
 /** A run that this process owns: its machine, what it writes, and what it hears. */
 export class OwnedRun {
   readonly session: RunSession
+  /** What it was asked. */
+  readonly input: string
+  readonly #traceId: string
   readonly #host: Host
   readonly #runId: string
   readonly #executor: QueueExecutor
@@ -96,6 +100,8 @@ export class OwnedRun {
     const { clock, directory, tickets, redis, group } = host
     this.#host = host
     this.#runId = runId
+    this.input = spec.input
+    this.#traceId = spec.trace.traceId
     this.#signals = state?.signals ?? 0
     this.session = new RunSession(
       group,
@@ -169,6 +175,11 @@ export class OwnedRun {
     )
     this.#run.onStep(() => this.session.touch())
     this.session.touch()
+  }
+
+  /** By which lines about it are found. */
+  get correlation(): LogFields {
+    return correlation(this.#runId, this.#traceId)
   }
 
   /** Takes the signals that came while nobody owned the run. */

@@ -3,6 +3,7 @@ import { CaesuraError } from '../core/errors.ts'
 import { Estimates } from '../core/estimates.ts'
 import { type CounterName, type Figures, noFigures } from '../core/figures.ts'
 import type { FleetAddress } from '../core/fleet.ts'
+import { type Log, silentLog } from '../core/log.ts'
 import type { PolicyCatalogue } from '../core/policy.ts'
 import type { Telemetry } from '../core/ports.ts'
 import { putAside, putRunAside } from './dead.ts'
@@ -15,7 +16,8 @@ import { RUNS_QUEUE } from './keys.ts'
 import type { NewsBatch } from './news.ts'
 import { NodeDirectory } from './node-directory.ts'
 import { Ownership } from './ownership.ts'
-import { connect, openFleetRedis } from './redis.ts'
+import { connect, openFleetRedis, tellOutages } from './redis.ts'
+import { tellEnd, tellFaults } from './run-lines.ts'
 import { defaultRetention, type Retention } from './run-session.ts'
 import { RunSweeper } from './run-sweeper.ts'
 import { type RunTicket, readRunTicket, TicketQueues } from './ticket-queues.ts'
@@ -34,8 +36,8 @@ export interface PipelineWorkerSettings {
   readonly service?: string
   /** What of this worker is counted; nothing by default. */
   readonly figures?: Figures
-  /** Hears what an operator should know. */
-  log?(line: string): void
+  /** Hears what an operator should know; silent by default. */
+  readonly log?: Log
 }
 
 export interface FleetWorker {
@@ -74,7 +76,9 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     process: () => processOf(settings.service ?? 'caesura-pipelines', inbox.id, clock),
     ...(settings.telemetry !== undefined && { telemetry: settings.telemetry }),
   }
-  const { log = () => undefined, figures = noFigures } = settings
+  const { figures = noFigures } = settings
+  const log = (settings.log ?? silentLog).child({ worker: inbox.id })
+  tellOutages(redis, log)
   const untold = new UntoldRuns(redis, clock.wall, settings.telemetry)
   const owned = new Map<string, OwnedRun>()
   let stopping = false
@@ -116,7 +120,10 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
       return { runId, outcome: 'dead' }
     }
     owned.set(runId, run)
-    if (epoch > 1) figures.count('caesura.worker.takeovers')
+    if (epoch > 1) {
+      figures.count('caesura.worker.takeovers')
+      log.info(`run ${runId} taken over`, { ...run.correlation, owner: epoch })
+    } else if (log.has('debug')) log.debug(`run ${runId} claimed`, run.correlation)
     let hasLock = true
     const lost = () => {
       hasLock = false
@@ -129,15 +136,17 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
       const end = await run.session.end
       if ('record' in end) {
         settings.telemetry?.runEnded(end.record, () => untold.told(runId))
+        tellEnd(log, end.record, run.input)
         return { runId, outcome: end.record.outcome }
       }
       run.leave(end.lost)
       if (!stopping) {
         if (hasLock) figures.count('caesura.worker.refused_writes')
-        log(`run ${runId}: ${end.lost}`)
+        log.warn(`run ${runId}: ${end.lost}`, run.correlation)
         return { runId, outcome: 'lost' }
       }
       figures.count('caesura.worker.handovers')
+      if (log.has('debug')) log.debug(`run ${runId} handed back`, run.correlation)
       return await handBack(job, token)
     } finally {
       signal?.removeEventListener('abort', lost)
@@ -154,7 +163,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
   async function bury(runId: string, error: CaesuraError): Promise<void> {
     await putRunAside(redis, runId, error, host.retention.keepMs)
     figures.count('caesura.worker.dead_runs')
-    log(`run ${runId}: ${error.message}`)
+    log.error(`run ${runId}: ${error.message}`, { run_id: runId, code: error.code })
   }
 
   async function take(job: Job, token: string | undefined, signal: AbortSignal | undefined) {
@@ -164,7 +173,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
       if (!(error instanceof CaesuraError) || error.code !== 'CAESURA_E_STATE') throw error
       await putAside(redis, { job: job.data }, error)
       figures.count('caesura.worker.dead_runs')
-      log(error.message)
+      log.error(`a job is put aside: ${error.message}`, { job: String(job.id), code: error.code })
       return { outcome: 'dead' }
     }
   }
@@ -183,7 +192,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     drainDelay: 2,
     skipVersionCheck: true,
   })
-  worker.on('error', () => undefined)
+  tellFaults(worker, log)
   worker.on('lockRenewalFailed', (ids) => {
     figures.count('caesura.worker.lock_losses', {}, ids.length)
     for (const id of ids) worker.cancelJob(id, 'its lock is lost')
@@ -201,6 +210,9 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     async close() {
       stopping = true
       ownership.close()
+      log.info(`stopping: ${owned.size} ${owned.size === 1 ? 'run goes' : 'runs go'} to other workers`, {
+        runs: owned.size,
+      })
       sweeper.close()
       directory.close()
       clock.close()
@@ -217,6 +229,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
       await within(CLOSE_MS, () => Promise.all([tickets.close(), sign.close()]))
       connection.disconnect()
       redis.close()
+      log.info('stopped')
     },
   }
 }

@@ -1,6 +1,7 @@
 import { Redis } from 'ioredis'
 import { CaesuraError } from '../core/errors.ts'
 import type { FleetAddress } from '../core/fleet.ts'
+import type { Log } from '../core/log.ts'
 import { DEFAULT_PREFIX, type FleetKeys, fleetKeys } from './keys.ts'
 import { type ScriptName, scripts } from './scripts.ts'
 
@@ -82,4 +83,26 @@ async function checkRedis(client: Redis, { url, prefix = DEFAULT_PREFIX }: Fleet
   }
 }
 
-export const withoutPassword = (url: string): string => url.replace(/\/\/[^@/]*@/, '//')
+export const withoutPassword = (url: string): string => url.replace(/\/\/\S*@/, '//')
+
+/** Tells once when Redis is gone, and once when it is back, however many attempts lie between. */
+export function tellOutages({ client }: FleetRedis, log: Log): void {
+  let goneAt: number | undefined
+  let reason: string | undefined
+  client.on('error', (error: Error) => {
+    reason = error.message
+  })
+  // Not heard where the connection is closed by us.
+  client.on('reconnecting', () => {
+    if (goneAt !== undefined) return
+    goneAt = performance.now()
+    log.warn(`Redis is gone${reason === undefined ? '' : ` (${reason})`}: waiting for it`)
+  })
+  client.on('ready', () => {
+    if (goneAt === undefined) return
+    const ms = Math.round(performance.now() - goneAt)
+    log.info(`Redis is back after ${ms} ms`, { duration_ms: ms })
+    goneAt = undefined
+    reason = undefined
+  })
+}

@@ -1,7 +1,9 @@
 import type { CallEnd, CallRequest } from '../core/call.ts'
 import { CallCancelled, summarize } from '../core/errors.ts'
+import { correlation, type Log } from '../core/log.ts'
 import type { Node } from '../core/ports.ts'
 import type { ProcessRecord } from '../core/record.ts'
+import { callPart } from '../core/trace.ts'
 import type { FleetClock } from './fleet-clock.ts'
 import { GroupWriter } from './group-writer.ts'
 import { lostNews } from './news.ts'
@@ -25,7 +27,7 @@ export class StageCalls {
   readonly #node: Node
   readonly #worker: string
   readonly #process: () => ProcessRecord
-  readonly #ended: (end: CallEnd) => void
+  readonly #ended: (end: CallEnd, request: string) => void
   readonly #live = new Map<string, LiveCall>()
   readonly #group: GroupWriter
   #claims = 0
@@ -39,8 +41,8 @@ export class StageCalls {
     readonly worker: string
     /** This process, as records name it. */
     readonly process: () => ProcessRecord
-    /** Hears how each call ended. */
-    readonly ended: (end: CallEnd) => void
+    /** Hears how each call ended, and what was asked, as JSON. */
+    readonly ended: (end: CallEnd, request: string) => void
   }) {
     this.#redis = parts.redis
     this.#clock = parts.clock
@@ -82,7 +84,7 @@ export class StageCalls {
     const end = await this.#generate(request as string, live, writer)
     this.#live.delete(key)
     lost?.removeEventListener('abort', lose)
-    this.#ended(end)
+    this.#ended(end, request as string)
     writer.tell(['end', end.end === 'cancelled' ? cancelledEnd(controller.signal) : end])
     await writer.written()
     return 'done'
@@ -159,3 +161,19 @@ const cancelledEnd = ({ reason }: AbortSignal): CallEnd =>
   reason instanceof WorkerLeaves
     ? { end: 'failed', retryable: true, error: { code: 'CAESURA_E_WORKER_LOST', message: reason.message } }
     : { end: 'cancelled' }
+
+/** Says how a call ended: at `info` where it failed, with its code. What the server said of it may quote the prompt. */
+export function tellCall(log: Log, node: string, { end, error }: CallEnd, request: string): void {
+  const level = end === 'failed' ? 'info' : 'debug'
+  if (!log.has(level)) return
+  const { runId, callId, stage, model, attempt, trace } = JSON.parse(request) as CallRequest
+  const code = error?.code
+  log[level](
+    `node ${node}: call ${callId} of run ${runId} ${end}${code === undefined ? '' : ` (${code})`}`,
+    {
+      ...correlation(runId, trace?.traceparent.split('-')[1], callPart(callId)),
+      ...{ call: callId, stage, attempt, model, end, code },
+    },
+    { error: error?.message },
+  )
+}

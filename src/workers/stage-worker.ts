@@ -3,6 +3,7 @@ import { type Job, WaitingError, Worker } from 'bullmq'
 import { CaesuraError } from '../core/errors.ts'
 import { type Figures, noFigures } from '../core/figures.ts'
 import type { FleetAddress, FleetNode } from '../core/fleet.ts'
+import { type Log, silentLog } from '../core/log.ts'
 import type { Node } from '../core/ports.ts'
 import { putAside } from './dead.ts'
 import { fleetClock, processOf } from './fleet-clock.ts'
@@ -10,9 +11,10 @@ import { nodeQueue, poolQueue } from './keys.ts'
 import { NodeHealth } from './node-health.ts'
 import { ALIVE_MS, NodeRegistration } from './node-registration.ts'
 import type { FleetWorker } from './pipeline-worker.ts'
-import { connect, openFleetRedis } from './redis.ts'
+import { connect, openFleetRedis, tellOutages } from './redis.ts'
+import { tellFaults } from './run-lines.ts'
 import { Slots } from './slots.ts'
-import { StageCalls, type TicketOutcome } from './stage-calls.ts'
+import { StageCalls, type TicketOutcome, tellCall } from './stage-calls.ts'
 import { type CallTicket, readCallTicket } from './ticket-queues.ts'
 import { within } from './within.ts'
 
@@ -31,8 +33,8 @@ export interface StageWorkerSettings {
   readonly service?: string
   /** What of this worker is counted; nothing by default. */
   readonly figures?: Figures
-  /** Hears what an operator should know. */
-  log?(line: string): void
+  /** Hears what an operator should know; silent by default. */
+  readonly log?: Log
 }
 
 /** A call whose worker died is taken from it after 1.5 to 2.5 s. */
@@ -53,12 +55,14 @@ const CLOSE_MS = 3000
  * `CAESURA_E_NODE_TAKEN`.
  */
 export async function startStageWorker(settings: StageWorkerSettings): Promise<FleetWorker> {
-  const { node, log = () => undefined, figures = noFigures } = settings
+  const { node, figures = noFigures } = settings
   const labels = { node: node.name, pool: node.pool }
   const redis = await openFleetRedis(settings.redis)
   const { keys } = redis
   const clock = await fleetClock(redis)
   const id = randomUUID()
+  const log = (settings.log ?? silentLog).child({ node: node.name, worker: id })
+  tellOutages(redis, log)
   const slots = new Slots(node.slots)
   const health = new NodeHealth()
   const calls = new StageCalls({
@@ -67,8 +71,9 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
     node,
     worker: id,
     process: () => processOf(settings.service ?? 'caesura-stages', id, clock),
-    ended: (end) => {
+    ended: (end, request) => {
       figures.count('caesura.worker.calls', { ...labels, end: end.end })
+      tellCall(log, node.name, end, request)
       health.noteEnd(end, performance.now())
       review()
     },
@@ -88,6 +93,7 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
   const connections: { disconnect(): void }[] = []
   let state: FleetNode['state'] = 'up'
   let reason = ''
+  let isStuck = false
 
   /** Whether the server answers, and what it can run. */
   async function look(): Promise<void> {
@@ -106,9 +112,15 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
     const why = faults.stopping || faults.name || faults.server || open
     const next = faults.stopping !== '' ? 'stopping' : why !== '' ? 'down' : 'up'
     if (next !== state || why !== (state === 'up' ? '' : reason))
-      log(`node ${node.name}: ${next}${why === '' ? '' : `: ${why}`}`)
+      log[next === 'down' ? 'warn' : 'info'](`node ${node.name}: ${next}${why === '' ? '' : `: ${why}`}`, {
+        state: next,
+        ...(why !== '' && { reason: why }),
+      })
     state = next
-    reason = why !== '' ? why : calls.stuck(settings.stuckMs ?? STUCK_MS)
+    const stuck = calls.stuck(settings.stuckMs ?? STUCK_MS)
+    if (stuck !== '' && !isStuck) log.warn(`node ${node.name}: ${stuck}`)
+    isStuck = stuck !== ''
+    reason = why !== '' ? why : stuck
     for (const worker of workers) {
       if (state !== 'up') void worker.pause(true)
       else if (worker.isPaused()) worker.resume()
@@ -131,7 +143,7 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
     } catch (error) {
       if (!(error instanceof CaesuraError) || error.code !== 'CAESURA_E_STATE') throw error
       await putAside(redis, { job: job.data }, error)
-      log(error.message)
+      log.error(`a job is put aside: ${error.message}`, { job: String(job.id), code: error.code })
       return { outcome: 'dead' }
     } finally {
       slots.release()
@@ -200,7 +212,7 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
       skipVersionCheck: true,
       ...(settings.rate !== undefined && { limiter: { max: settings.rate.calls, duration: settings.rate.ms } }),
     })
-    worker.on('error', () => undefined)
+    tellFaults(worker, log)
     worker.on('lockRenewalFailed', (ids) => {
       figures.count('caesura.worker.lock_losses', {}, ids.length)
       for (const job of ids) worker.cancelJob(job, 'its lock is lost')
@@ -248,6 +260,7 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
       for (const connection of [orders, ...connections]) connection.disconnect()
       await node.backend.close()
       redis.close()
+      log.info('stopped')
     },
   }
 }

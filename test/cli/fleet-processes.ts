@@ -17,17 +17,19 @@ export class FleetProcesses {
   /** Two stages; `draft` is aborted by a signal. */
   readonly pipeline: string
   readonly #workers: Started[] = []
+  readonly #env: NodeJS.ProcessEnv
 
-  readonly #environment: NodeJS.ProcessEnv
-
-  /** `environment`: of all its processes, beside the address of its Redis. */
-  static async start(environment: NodeJS.ProcessEnv = {}): Promise<FleetProcesses> {
-    return new FleetProcesses(await startRedis(), environment)
+  /** `password`: of its Redis; none by default. `env`: of all processes. */
+  static async start({ password = '', env = {} }: { password?: string; env?: NodeJS.ProcessEnv } = {}) {
+    const redis = await startRedis(password === '' ? [] : ['--requirepass', password])
+    const url = new URL(redis.url)
+    url.password = password
+    return new FleetProcesses(redis, { REDIS_URL: url.href, ...env })
   }
 
-  private constructor(redis: TestRedis, environment: NodeJS.ProcessEnv) {
+  private constructor(redis: TestRedis, env: NodeJS.ProcessEnv) {
     this.redis = redis
-    this.#environment = environment
+    this.#env = env
     this.pipeline = this.file('two.yaml', pipeline)
   }
 
@@ -73,10 +75,6 @@ export class FleetProcesses {
     await Promise.all(this.#workers.map((worker) => worker.ended))
     await this.redis.stop()
     rmSync(this.folder, { recursive: true, force: true })
-  }
-
-  get #env(): NodeJS.ProcessEnv {
-    return { ...this.#environment, REDIS_URL: this.redis.url }
   }
 }
 

@@ -144,6 +144,8 @@ describe('a worker refuses', () => {
     [['stages', '--redis', 'http://127.0.0.1'], '--redis is no address of a Redis'],
     [['pipelines', '--keep', '2 years'], '--keep cannot be read'],
     [['pipelines', '--runs', '-1'], '--runs cannot be read'],
+    [['stages', '--log', 'xml'], '--log cannot be read'],
+    [['pipelines', '--log-level', 'loud'], '--log-level cannot be read'],
     [['bees'], 'there are two kinds of workers'],
   ])('%j', async (args, message) => {
     const { error } = await capture(workerCommand(), ...args)

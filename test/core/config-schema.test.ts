@@ -28,6 +28,7 @@ describe('a configuration', () => {
       records: { file: '.caesura/runs.sqlite', text: false },
     })
     expect(defineConfig({ records: { text: true } }).records).toEqual({ text: true })
+    expect(defineConfig({ captureContent: { logs: true } }).captureContent).toEqual({ spans: false, logs: true })
   })
 
   it.each([

@@ -62,7 +62,9 @@ const textOf = async (url: string) => (await fetch(url)).text()
 
 beforeAll(async () => {
   await sink.up()
-  fleet = await FleetProcesses.start({ OTEL_EXPORTER_OTLP_ENDPOINT: sink.url, OTEL_METRIC_EXPORT_INTERVAL: '500' })
+  fleet = await FleetProcesses.start({
+    env: { OTEL_EXPORTER_OTLP_ENDPOINT: sink.url, OTEL_METRIC_EXPORT_INTERVAL: '500' },
+  })
   const script = ['--backend', 'scripted', '--tokens', '40', '--token-ms', '5']
   const [stages, pipelines, api] = await Promise.all([
     started('worker', 'stages', '--node', 'a', '--slots', '2', ...script),

@@ -15,7 +15,7 @@ let api: string
 beforeAll(async () => {
   sink = new OtlpSink()
   await sink.up()
-  fleet = await FleetProcesses.start({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${sink.url}/v1/traces` })
+  fleet = await FleetProcesses.start({ env: { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${sink.url}/v1/traces` } })
   await fleet.scripted('gpu', 160, 20, '--slots', '2')
   const serving = fleet.start('serve', '--port', '0', '--pipelines', fleet.folder, '--json')
   api = (JSON.parse(await serving.printed('}')) as { url: string }).url

@@ -24,7 +24,9 @@ afterAll(async () => {
 })
 
 const serve = async (...flags: string[]) => {
-  const started = startCaesura(folder, ['serve', '--port', '0', '--json', ...flags], { REDIS_URL: redis.url })
+  const started = startCaesura(folder, ['serve', '--port', '0', '--json', '--log-level', 'error', ...flags], {
+    REDIS_URL: redis.url,
+  })
   let printed = ''
   started.child.stdout!.on('data', (text: string) => {
     printed += text

@@ -18,7 +18,7 @@ export async function startModelServerProcess(...flags: string[]): Promise<Model
   // A test that ran out of time has stopped nothing.
   const leaveNothing = () => started.child.kill('SIGKILL')
   process.once('exit', leaveNothing)
-  const started = startCaesura(folder, ['model-server', '--port', '0', '--json', ...flags])
+  const started = startCaesura(folder, ['model-server', '--port', '0', '--json', '--log-level', 'warn', ...flags])
   started.child.stdout?.on('data', (text) => {
     stdout += text
   })

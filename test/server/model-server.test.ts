@@ -23,7 +23,7 @@ const wordsFor = (content: string, count: number) => scriptedPieces([{ role: 'us
 describe('caesura model-server', () => {
   it('prints where it listens, and exits 0 when it is told to stop', async () => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-      const { child, printed, ended } = startCaesura(folder, ['model-server', '--port', '0'])
+      const { child, printed, ended } = startCaesura(folder, ['model-server', '--port', '0', '--log-level', 'warn'])
       await printed('slot)\n')
       child.kill(signal)
       const { status, stdout, stderr } = await ended

@@ -1,6 +1,7 @@
 import { type Script, scriptedBackend } from '../../src/backends/scripted.ts'
 import { catalogue } from '../../src/compose.ts'
 import type { CallRequest } from '../../src/core/call.ts'
+import { type LogLine, logTo } from '../../src/core/log.ts'
 import type { Backend, Telemetry } from '../../src/core/ports.ts'
 import { FleetClient } from '../../src/workers/fleet-client.ts'
 import { type FleetWorker, startPipelineWorker } from '../../src/workers/pipeline-worker.ts'
@@ -21,6 +22,11 @@ export class TestFleet {
   readonly redis: { readonly url: string }
   readonly asked: CallRequest[] = []
   readonly logged: string[] = []
+  readonly lines: LogLine[] = []
+  readonly #log = logTo((line) => {
+    this.lines.push(line)
+    this.logged.push(line.sentence)
+  })
   readonly #open = new Set<{ close(): Promise<void> }>()
 
   constructor(url: string) {
@@ -37,7 +43,7 @@ export class TestFleet {
       redis: this.redis,
       node: { name, slots, pool, backend: { ...model, generate } },
       version: 'test',
-      log: (line) => this.logged.push(line),
+      log: this.#log,
       ...settings,
     })
     return this.#keep(worker)
@@ -50,7 +56,7 @@ export class TestFleet {
       await startPipelineWorker({
         redis: this.redis,
         catalogue,
-        log: (line) => this.logged.push(line),
+        log: this.#log,
         ...settings,
       }),
     )

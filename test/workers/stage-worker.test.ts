@@ -205,6 +205,10 @@ describe('a node that fails', () => {
         other = await client.submit(oneStage(), { input: 'fine' })
       return (await client.nodes())[0]?.reason?.includes(`call ${hung.runId} only.1 has had nothing`) ?? false
     })
+    // Once, however often it is looked at.
+    expect(fleet.lines.filter(({ level }) => level === 'warn')).toMatchObject([
+      { sentence: expect.stringContaining(`call ${hung.runId} only.1 has had nothing`), fields: { node: 'n1' } },
+    ])
     await client.cancel(hung.runId)
     await client.ended(hung.runId)
   })

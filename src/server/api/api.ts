@@ -4,6 +4,7 @@ import rateLimitPlugin from '@fastify/rate-limit'
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import { CaesuraError } from '../../core/errors.ts'
 import type { FleetLoad } from '../../core/fleet.ts'
+import { silentLog } from '../../core/log.ts'
 import { type Caller, callers, isLoopback, refusePages, unauthorized } from './access.ts'
 import { streamFormats } from './event-stream.ts'
 import { fleetRoutes } from './fleet-routes.ts'
@@ -31,7 +32,7 @@ const LONGEST_PARAMETER = 2000
 
 /** Serves the fleet over HTTP. Throws `CAESURA_E_LISTEN`, and `CAESURA_E_USAGE` for a host that needs tokens. */
 export async function startApi(settings: ApiSettings): Promise<Api> {
-  const { host = '127.0.0.1', port, tokens = [], rate = RATE, cors = [], log = () => undefined } = settings
+  const { host = '127.0.0.1', port, tokens = [], rate = RATE, cors = [], log = silentLog } = settings
   if (tokens.length === 0 && !isLoopback(host)) {
     throw new CaesuraError('CAESURA_E_USAGE', 'on another address than loopback the API needs a token', {
       received: host,
@@ -90,8 +91,13 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
     }
     if (!callerOf(request).isAllowed && !open.has(path)) throw unauthorized()
   })
-  app.setErrorHandler((error, _request, reply) => {
-    if (refusalOf(error).status >= 500 && !(error instanceof CaesuraError)) log(String((error as Error).stack ?? error))
+  app.setErrorHandler((error, { method, routeOptions }, reply) => {
+    const { status } = refusalOf(error)
+    // That Redis is away is told once, and not by each request that finds it so.
+    if (status >= 500 && !(error instanceof CaesuraError && status === 503)) {
+      const route = routeOptions.url ?? '(none)'
+      log.error(`${method} ${route}: ${status}`, { method, route, status, error: error as Error })
+    }
     return sendProblem(error, reply)
   })
   app.setNotFoundHandler(({ url }, reply) =>
@@ -104,10 +110,13 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
     raw.once('close', () => {
       const { method, routeOptions } = request
       const isStream = streamFormats.some((type) => String(raw.getHeader('content-type')).startsWith(type))
-      metrics.answered({
-        ...{ route: routeOptions.url ?? '(none)', method, status: raw.statusCode },
-        ...(!isStream && { ms: performance.now() - began }),
-      })
+      const answer = { route: routeOptions.url ?? '(none)', method, status: raw.statusCode }
+      const ms = performance.now() - began
+      metrics.answered({ ...answer, ...(!isStream && { ms }) })
+      if (!log.has('debug')) return
+      // The route and not the path: that may hold what people wrote, as the reason of a cancel.
+      const sentence = `${method} ${answer.route}: ${answer.status} in ${ms.toFixed(1)} ms`
+      log.debug(sentence, { ...answer, duration_ms: Math.round(ms * 10) / 10, ...(isStream && { stream: true }) })
     })
   }
 

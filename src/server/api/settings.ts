@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import type { ScrapedFigures } from '../../core/figures.ts'
 import type { Fleet } from '../../core/fleet.ts'
+import type { Log } from '../../core/log.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
 import type { JsonSchema } from '../../core/policy-json-schema.ts'
 import type { IncomingRequest, RequestTrace } from '../../core/ports.ts'
@@ -38,8 +39,8 @@ export interface ApiSettings {
   readonly figures: ScrapedFigures
   readonly version: string
   readonly times?: Partial<ApiTimes>
-  /** Hears of faults, and of what an operator should know. */
-  log?(line: string): void
+  /** Hears of faults, and of what an operator should know; silent by default. */
+  readonly log?: Log
 }
 
 /** ms each. */

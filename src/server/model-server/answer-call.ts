@@ -5,6 +5,7 @@ import { type Clock, type Nanoseconds, nsToMs, systemClock } from '../../core/cl
 import { CallCancelled } from '../../core/errors.ts'
 import type { Figures } from '../../core/figures.ts'
 import type { MarkName } from '../../core/ledger.ts'
+import type { Log } from '../../core/log.ts'
 import type { Backend } from '../../core/ports.ts'
 import { answerLine, type CallTimes, lastFields, loadLine, type Route } from './answer-lines.ts'
 import { sendJson, writeLine } from './answer-stream.ts'
@@ -30,6 +31,7 @@ export interface Serving {
   /** The server's own end. */
   readonly signal: AbortSignal
   readonly figures: Figures
+  readonly log: Log
 }
 
 /**
@@ -41,7 +43,7 @@ export async function answerCall(
   route: Route,
   request: AnswerRequest,
   response: ServerResponse,
-  { model, slots, signal: closing, figures }: Serving,
+  { model, slots, signal: closing, figures, log }: Serving,
   mark: (name: MarkName, unixMs: number) => void = () => undefined,
 ): Promise<void> {
   const start = clock.now()
@@ -75,6 +77,9 @@ export async function answerCall(
         slots.release()
       })
       figures.count('caesura.model_server.calls', { end: spoken.end.end })
+      const { error } = spoken.end
+      if (error !== undefined && !signal.aborted)
+        log.info(`a call has failed (${error.code})`, { route, code: error.code }, { error: error.message })
       if (!signal.aborted) finish(route, request, response, spoken, { start, loaded, end: clock.now() })
     } finally {
       model.release()

@@ -2,6 +2,7 @@ import type { ServerResponse } from 'node:http'
 import Fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import { CaesuraError, summarize } from '../../core/errors.ts'
 import { type Figures, noFigures } from '../../core/figures.ts'
+import { type Log, silentLog } from '../../core/log.ts'
 import type { Backend, IncomingRequest, ModelInfo, RequestTrace } from '../../core/ports.ts'
 import { answerCall } from './answer-call.ts'
 import type { Route } from './answer-lines.ts'
@@ -33,6 +34,8 @@ export interface ModelServerSettings {
   readonly figures?: Figures
   /** Makes spans of the calls of clients that trace; none by default. */
   openRequest?(request: IncomingRequest): RequestTrace
+  /** Hears of requests and of faults; silent by default. */
+  readonly log?: Log
 }
 
 export interface ModelServer {
@@ -54,11 +57,12 @@ const DEFAULT_QUEUE = 512
  * `CAESURA_E_LISTEN`.
  */
 export async function startModelServer(settings: ModelServerSettings): Promise<ModelServer> {
-  const { names, info, slots = 1, queue = DEFAULT_QUEUE, host = '127.0.0.1', port, figures = noFigures } = settings
+  const { names, info, slots = 1, queue = DEFAULT_QUEUE, host = '127.0.0.1', port } = settings
+  const { figures = noFigures, log = silentLog } = settings
   const closing = new AbortController()
   const model = new ServedModel(names[0], settings.backend)
   const callSlots = new CallSlots(slots, queue)
-  const serving = { model, slots: callSlots, signal: closing.signal, figures }
+  const serving = { model, slots: callSlots, signal: closing.signal, figures, log }
   const description = { names: names.map(tagged), info, modifiedAt: settings.modifiedAt ?? Date.now() }
   const running = new Set<Promise<void>>()
 
@@ -83,6 +87,7 @@ export async function startModelServer(settings: ModelServerSettings): Promise<M
       check(request.model)
       await answerCall(route, request, raw, serving, (name, unixMs) => marks.push({ name, unixMs }))
     } catch (error) {
+      if (!(error instanceof Refusal)) log.error(`/api/${route} has failed`, { route, error: error as Error })
       // What went wrong in the middle of an answer can only be shown by its end.
       if (raw.headersSent) return void raw.destroy()
       const { status, message } = error instanceof Refusal ? error : refusalOf(summarize(error))
@@ -92,6 +97,15 @@ export async function startModelServer(settings: ModelServerSettings): Promise<M
 
   const app = Fastify({ bodyLimit: BODY_BYTES, requestTimeout: ARRIVAL_MS, forceCloseConnections: true })
   speakLikeOllama(app)
+  app.addHook('onRequest', async ({ method, routeOptions }, { raw }) => {
+    if (!log.has('debug')) return
+    const began = performance.now()
+    raw.once('close', () => {
+      const [route, status, ms] = [routeOptions.url ?? '(none)', raw.statusCode, performance.now() - began]
+      const sentence = `${method} ${route}: ${raw.writableFinished ? status : 'cut off'} in ${ms.toFixed(1)} ms`
+      log.debug(sentence, { method, route, status, duration_ms: Math.round(ms * 10) / 10 })
+    })
+  })
   app.get('/', (_request, reply) => reply.type('text/plain; charset=utf-8').send('Ollama is running'))
   app.get('/api/version', () => ({ version: SERVED_VERSION }))
   app.get('/api/tags', () => tagsOf(description))
