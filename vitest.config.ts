@@ -8,6 +8,8 @@ export default defineConfig({
     include: ['test/**/*.test.ts'],
     exclude: ['test/real-*/**', 'node_modules/**'],
     testTimeout: 20_000,
+    // Most of them wait for processes and servers, not for a core.
+    maxWorkers: 2,
     execArgv: ['--conditions=development'],
   },
 })

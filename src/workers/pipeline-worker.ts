@@ -83,12 +83,18 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
   const owned = new Map<string, OwnedRun>()
   let stopping = false
 
+  /** Runs that are being taken up, and whether something came for them meanwhile: what Redis sent may be here before its answer is. */
+  const opening = new Map<string, boolean>()
+  const ownerOf = (runId: unknown): OwnedRun | undefined => {
+    const run = owned.get(runId as string)
+    if (run === undefined && opening.has(runId as string)) opening.set(runId as string, true)
+    return run
+  }
+
   inbox.on('news', (runId, callId, index, batch) =>
-    owned.get(runId as string)?.news(callId as string, index as number, batch as NewsBatch),
+    ownerOf(runId)?.news(callId as string, index as number, batch as NewsBatch),
   )
-  inbox.on('signal', (runId, number, payload) =>
-    owned.get(runId as string)?.signal(number as number, payload as SignalPayload),
-  )
+  inbox.on('signal', (runId, number, payload) => ownerOf(runId)?.signal(number as number, payload as SignalPayload))
   inbox.on('declined', (runId, callId) => owned.get(runId as string)?.declined(callId as string))
   inbox.on('delivered', (runs) => {
     for (const [runId, seq] of Object.entries(runs as Record<string, number>)) owned.get(runId)?.delivered(seq)
@@ -109,17 +115,22 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
       await bury(runId, new CaesuraError('CAESURA_E_STATE', `the run ${runId} has had ${MOST_OWNERS} owners`))
       return { runId, outcome: 'dead' }
     }
-    const [answer, fields, signals] = await redis.call('claimRun', runId, epoch, inbox.id)
-    if (answer !== 'ok') return { runId, outcome: answer }
+    opening.set(runId, false)
     let run: OwnedRun
+    let hasMissed: boolean
     try {
+      const [answer, fields, signals] = await redis.call('claimRun', runId, epoch, inbox.id)
+      if (answer !== 'ok') return { runId, outcome: answer }
       run = await OwnedRun.open(host, runId, epoch, fieldsOf(fields as string[]))
+      owned.set(runId, run)
+      hasMissed = epoch > 1 || Number(signals) > 0 || opening.get(runId) === true
     } catch (error) {
       if (!(error instanceof CaesuraError)) throw error
       await bury(runId, error)
       return { runId, outcome: 'dead' }
+    } finally {
+      opening.delete(runId)
     }
-    owned.set(runId, run)
     if (epoch > 1) {
       figures.count('caesura.worker.takeovers')
       log.info(`run ${runId} taken over`, { ...run.correlation, owner: epoch })
@@ -132,7 +143,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     signal?.addEventListener('abort', lost, { once: true })
     try {
       // What came in between is in the inbox only for a run that was ours already.
-      if (epoch > 1 || Number(signals) > 0) await run.catchUp()
+      if (hasMissed) await run.catchUp()
       const end = await run.session.end
       if ('record' in end) {
         settings.telemetry?.runEnded(end.record, () => untold.told(runId))

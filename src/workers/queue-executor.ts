@@ -57,7 +57,9 @@ export class QueueExecutor implements Executor {
     this.#calls.set(callId, call)
     const cancel = () => {
       call.isStopped = true
-      session.order(['cancel', callId, String((context.signal.reason as Error | undefined)?.message)])
+      // A call that was never opened is nowhere but here.
+      if (call.queue === undefined) call.settle({ end: 'cancelled' })
+      else session.order(['cancel', callId, String((context.signal.reason as Error | undefined)?.message)])
     }
     call.isStopped = context.signal.aborted
     const settled = call.end.finally(() => {
@@ -146,6 +148,8 @@ export class QueueExecutor implements Executor {
     const { model, placement, previousNode } = call.request
     const wished = previousNode === undefined ? '' : ` with placement ${placement} (before: ${previousNode})`
     const message = `no node of the fleet takes calls for the model ${model}${wished}; nodes: ${names}`
+    if (call.isHomeless) return
+    call.isHomeless = true
     const withdraw = clock.schedule(clock.now() + NODE_WAIT_MS * 1e6, () => {
       if (call.queue === undefined)
         call.settle({ end: 'failed', retryable: false, error: { code: 'CAESURA_E_NO_MODEL', message } })

@@ -22,6 +22,8 @@ export class RemoteCall {
   isOffered = false
   /** Its run knows that it is to stop. */
   isStopped = false
+  /** No node takes it: it waits for one, and not for ever. */
+  isHomeless = false
   readonly #clock: FleetClock
   readonly #observer: ExecutionObserver
   #resolve!: (end: CallEnd) => void

@@ -183,7 +183,9 @@ describe('createEngine({ redis })', () => {
     const engine = createEngine({ redis: { url: fleet.redis.url } })
     const handle = engine.start(pipeline, { input: 'hello' })
     await engine.close()
-    expect(await handle.result).toMatchObject({ outcome: 'cancelled', cancelReason: 'the engine is closing' })
+    const record = await handle.result
+    expect(record.error).toBeUndefined()
+    expect(record).toMatchObject({ outcome: 'cancelled', cancelReason: 'the engine is closing' })
   })
 
   it('refuses an address that is none, and nodes beside it', async () => {

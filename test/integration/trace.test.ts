@@ -95,7 +95,8 @@ describe('caesura export', () => {
   it('refuses what is no address, an unknown run, and says what could not be sent', async () => {
     expect(await caesura(folder, ['export', 'last', '--otlp', 'nonsense'])).toMatchObject({ status: 2 })
     expect(await caesura(folder, ['export', 'nobody', '--otlp', sink.url])).toMatchObject({ status: 2 })
-    const ended = await caesura(folder, ['export', 'last', '--otlp', 'http://127.0.0.1:9'])
+    const impatient = { OTEL_EXPORTER_OTLP_TIMEOUT: '500' }
+    const ended = await caesura(folder, ['export', 'last', '--otlp', 'http://127.0.0.1:9'], impatient)
     expect(ended).toMatchObject({ status: 1 })
     expect(ended.stderr).toMatch(/spans can't be sent to http:\/\/127\.0\.0\.1:9/)
   }, 60_000)

@@ -22,10 +22,13 @@ export class TestFleet {
   readonly redis: { readonly url: string }
   readonly asked: CallRequest[] = []
   readonly logged: string[] = []
+  /** Of them what an operator is warned of. */
+  readonly warned: string[] = []
   readonly lines: LogLine[] = []
   readonly #log = logTo((line) => {
     this.lines.push(line)
     this.logged.push(line.sentence)
+    if (line.level === 'warn' || line.level === 'error') this.warned.push(line.sentence)
   })
   readonly #open = new Set<{ close(): Promise<void> }>()
 
