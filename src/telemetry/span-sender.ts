@@ -74,6 +74,8 @@ export class SpanSender {
     const late = new Promise<'late'>((resolve) => setTimeout(() => resolve('late'), limitMs).unref())
     const flushed = (async () => {
       await this.#sending
+      // A collector that was away may be back: it is asked once more.
+      if (this.#waiting.length > 0) await this.#send()
       while (this.#waiting.length > 0 && this.#pauseMs === 0) await this.#send()
     })()
     await Promise.race([flushed, late])

@@ -81,6 +81,16 @@ describe('a collector that is away', () => {
     expect(arrived.at(-1)).toBe('r49')
   }, 60_000)
 
+  it('and is back when the process ends gets what waits', async () => {
+    await sink.down()
+    const sender = senderOf()
+    offer(sender, 'r')
+    await expect.poll(() => lines.length, { timeout: 20_000 }).toBe(1)
+    await sink.up()
+    await sender.close(10_000)
+    expect(fates).toEqual({ sent: count, dropped: 0 })
+  }, 60_000)
+
   it('that takes requests and never answers does not keep a process that ends', async () => {
     sink.behave('hold')
     const sender = senderOf({ exporter: new OTLPTraceExporter({ url: `${sink.url}/v1/traces` }) })
