@@ -40,7 +40,7 @@ export interface EngineSettings {
   /** Numbers from 0 to below 1, for the pauses before retries; `Math.random` by default. */
   readonly random?: () => number
   /** Makes spans and figures of the runs; none by default. The engine does not close it. */
-  readonly telemetry?: Telemetry
+  readonly telemetry?: Telemetry | undefined
   readonly redis?: never
 }
 

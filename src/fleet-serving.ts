@@ -2,7 +2,7 @@ import { catalogue, definePipeline } from './compose.ts'
 import type { ScrapedFigures } from './core/figures.ts'
 import { jsonSchemaOf } from './core/json-schemas.ts'
 import type { FleetAddress } from './fleet.ts'
-import { figuresToScrape } from './observing.ts'
+import { figuresToScrape, joinTraces } from './observing.ts'
 import { readTokens } from './server/api/access.ts'
 import { type Api, startApi } from './server/api/api.ts'
 import type { ApiSettings } from './server/api/settings.ts'
@@ -29,6 +29,7 @@ export async function serveFleet({ redis, allowInline = false, figures, ...setti
   if (settings.log !== undefined) tellOutages(fleet.redis, settings.log)
   try {
     const api = await startApi({
+      openRequest: await joinTraces(),
       ...settings,
       ...(allowInline && { define: definePipeline, pipelineJsonSchema: inlinePipeline() }),
       fleet,

@@ -4,7 +4,6 @@ import { Command } from 'commander'
 import { CaesuraError } from '../core/errors.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { readTokens, serveFleet } from '../fleet-serving.ts'
-import { joinTraces } from '../observing.ts'
 import { counted } from './figures.ts'
 import { fleetAddress, type RedisFlag, redisOption } from './fleet-address.ts'
 import { loadPipeline } from './load-pipeline.ts'
@@ -89,7 +88,7 @@ async function serve(flags: ServeFlags): Promise<void> {
       ...(flags.cors !== undefined && { cors: flags.cors }),
       log,
       ...(telemetry?.figures !== undefined && { figures: telemetry.figures }),
-      openRequest: telemetry?.openRequest ?? (await joinTraces()),
+      ...(telemetry !== undefined && { openRequest: telemetry.openRequest }),
     })
     const metrics = telemetry?.metricsUrl
     if (json)

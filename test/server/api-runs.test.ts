@@ -48,6 +48,17 @@ describe('POST /v1/runs', () => {
     expect(record).toMatchObject({ runId: 'mine-1', outcome: 'completed', output: 'r' })
   })
 
+  it('joins the trace of its caller, and names its arm of an experiment', async () => {
+    const traceparent = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'
+    const experiment = { name: 'cut-in', arm: 'b', session: 's' }
+    const started = await ask(runs(), { body: { pipeline: 'two', input: 'i', experiment }, headers: { traceparent } })
+    const trace = { traceId: traceparent.slice(3, 35), parentSpanId: traceparent.slice(36, 52) }
+    expect(started.body).toMatchObject({ traceId: trace.traceId })
+    expect(await endOf((started.body as { runId: string }).runId)).toMatchObject({ ...trace, experiment })
+    const malformed = await ask(runs(), { body: { pipeline: 'two', input: 'i' }, headers: { traceparent: 'nonsense' } })
+    expect(malformed.status).toBe(201)
+  })
+
   it('carries out the signals that were planned', async () => {
     const runId = await startRun(api, { signals: [{ stage: 'draft', afterTokens: 3, input: 'now' }] })
     expect(await endOf(runId)).toMatchObject({ interrupts: [{ trigger: 'signal', input: 'now', decision: 'abort' }] })

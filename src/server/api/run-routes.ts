@@ -39,6 +39,7 @@ export function runRoutes(context: ApiContext): Route[] {
         ...(runId !== undefined && { runId }),
         ...(ids !== undefined && { fingerprint: ids.fingerprint }),
         ...(tenant !== undefined && { tenant }),
+        ...(body.experiment !== undefined && { experiment: body.experiment }),
         ...(opened?.trace !== undefined && { trace: opened.trace }),
       }),
     )
@@ -105,6 +106,9 @@ export function runRoutes(context: ApiContext): Route[] {
       summary: 'Starts a run. Streams its events where Accept asks for that.',
       headers: {
         'Idempotency-Key': 'The same key gives the same run, for as long as the run is kept.',
+        traceparent: 'The trace that the run is to be part of, as the W3C has it; a malformed one counts for nothing.',
+        tracestate: 'With traceparent: passed on.',
+        baggage: 'With traceparent: passed on.',
       },
       body,
       answers: {

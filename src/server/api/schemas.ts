@@ -41,6 +41,10 @@ export const runRequestSchema = (pipeline: z.ZodType) =>
     runId: runId.optional().describe('Made by default.'),
     tenant: tenant.optional(),
     priority: wholeWithin(0, 2_000_000).optional().describe('Smaller goes first; 0 by default.'),
+    experiment: z
+      .strictObject({ name: textWithin(200), arm: textWithin(200), session: textWithin(200).optional() })
+      .optional()
+      .describe('The arm of an experiment that it was assigned to: named in its record and its spans.'),
     cancelOnDisconnect: z
       .boolean('true or false')
       .optional()
