@@ -12,10 +12,9 @@ import {
 import { bundledModel } from './surroundings.ts'
 import { asWished, type Surroundings, underWish } from './wishes.ts'
 import { FleetClient } from './workers/fleet-client.ts'
-import { withoutPassword } from './workers/redis.ts'
 
 /** Part of the composition root: what a process knows that has runs made by a fleet. */
-export { type FleetAddress, withoutPassword }
+export type { FleetAddress }
 
 /**
  * What the stages' models are called on the nodes of a fleet, as `chooseSurroundings` says it for this process. A model that no node

@@ -1,4 +1,5 @@
 import { Option } from 'commander'
+import { withoutPassword } from '../core/address.ts'
 import type { Config } from '../core/config-schema.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { FleetAddress } from '../fleet.ts'
@@ -49,7 +50,7 @@ function checked(url: string, from: string): string {
   // `--redis PIPELINE`: the word behind the flag was not meant as its value.
   const isWord = from === '--redis' && !url.includes('://')
   throw new CaesuraError('CAESURA_E_USAGE', `${from} is no address of a Redis`, {
-    received: url.replace(/\/\/\S*@/, '//'),
+    received: withoutPassword(url),
     expected: EXPECTED,
     ...(isWord && { hint: 'Without a URL of its own, --redis comes last.' }),
   })

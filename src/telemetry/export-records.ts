@@ -1,9 +1,10 @@
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
+import { withoutPassword } from '../core/address.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { RunRecord } from '../core/record.ts'
 import { Resources } from './resources.ts'
 import { runSpans, spanCount } from './run-spans.ts'
-import { type Environment, isWeb, otlpUrl, telemetrySettings, withoutCredentials } from './settings.ts'
+import { type Environment, isWeb, otlpUrl, telemetrySettings } from './settings.ts'
 import { SpanSender } from './span-sender.ts'
 
 /** How long a collector may take for all of it, ms. */
@@ -32,7 +33,7 @@ export async function sendRecords(
   const fates = { sent: 0, dropped: 0 }
   const sender = new SpanSender({
     exporter: new OTLPTraceExporter({ url: otlpUrl(place.url, 'traces') }),
-    to: withoutCredentials(place.url),
+    to: withoutPassword(place.url),
     mostWaiting: Number.POSITIVE_INFINITY,
     batch: settings.batch,
     delayMs: settings.delayMs,

@@ -1,13 +1,11 @@
 import { SpanKind, TraceFlags } from '@opentelemetry/api'
+import { systemClock } from '../core/clock.ts'
 import type { IncomingRequest, RequestTrace, Telemetry } from '../core/ports.ts'
 import type { Resources } from './resources.ts'
 import { attribute as key } from './semconv.ts'
 import { endedSpan, Timeline } from './span.ts'
 import type { SpanSender } from './span-sender.ts'
 import { traceContextOf } from './trace-context.ts'
-
-/** ms since 1970, of one piece with `performance.now`. */
-const now = (): number => performance.timeOrigin + performance.now()
 
 /** A request to this process: a SERVER span below the caller's, above what is done for it. */
 export function openRequest(
@@ -22,7 +20,7 @@ export function openRequest(
 ): RequestTrace {
   const { telemetry, sender, resources } = parts
   const { method, route, headers } = request
-  const startMs = now()
+  const startMs = systemClock.wall()
   const asked = traceContextOf(headers)
   const trace = telemetry.begin(asked)
   if (!trace.sampled) return { trace, end: () => undefined }
@@ -30,7 +28,7 @@ export function openRequest(
   return {
     trace: { ...trace, parentSpanId: context.spanId },
     end({ status, marks = [] }) {
-      const endMs = now()
+      const endMs = systemClock.wall()
       const make = () => [
         endedSpan({
           name: `${method} ${route}`,

@@ -105,8 +105,6 @@ export const otlpUrl = (base: string, signal: 'traces' | 'metrics'): string =>
 
 export const isWeb = (url: string): boolean => /^https?:\/\/[^/]/.test(url) && URL.canParse(url)
 
-export const withoutCredentials = (url: string): string => url.replace(/\/\/[^@/]*@/, '//')
-
 /** Jaeger takes OTLP on 4318 and shows traces on 16686 of the same machine. */
 function jaegerOf(tracesUrl: string | undefined): string | undefined {
   if (tracesUrl === undefined) return undefined

@@ -85,6 +85,8 @@ export class SpanSender {
       if (this.#pauseMs === 0) this.#settings.log(`spans can't be sent to ${this.#settings.to}: no answer in time`)
       this.#drop(this.waiting)
       this.#waiting.length = 0
+      this.#spans = 0
+      this.#underWay = 0
     }
     await Promise.race([this.#settings.exporter.shutdown().catch(() => undefined), late])
   }

@@ -2,6 +2,7 @@ import { ROOT_CONTEXT, SpanKind, TraceFlags, trace } from '@opentelemetry/api'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
 import type { PushMetricExporter } from '@opentelemetry/sdk-metrics'
 import { RandomIdGenerator, type Sampler, SamplingDecision, type SpanExporter } from '@opentelemetry/sdk-trace'
+import { withoutPassword } from '../core/address.ts'
 import type { ScrapedFigures } from '../core/figures.ts'
 import type { IncomingRequest, RequestTrace, Telemetry } from '../core/ports.ts'
 import { newTraceId, type TraceContext } from '../core/trace.ts'
@@ -10,7 +11,7 @@ import { otlpExporter, pushReader } from './metrics/push.ts'
 import { openRequest } from './request-span.ts'
 import { Resources } from './resources.ts'
 import { runSpans, spanCount } from './run-spans.ts'
-import { type TelemetrySettings, withoutCredentials } from './settings.ts'
+import type { TelemetrySettings } from './settings.ts'
 import { SpanSender } from './span-sender.ts'
 import { traceContextOf } from './trace-context.ts'
 
@@ -64,7 +65,7 @@ export function openTelemetry(settings: TelemetrySettings, place: TelemetryPlace
     exporter &&
     new SpanSender({
       exporter,
-      to: withoutCredentials(tracesUrl ?? ''),
+      to: withoutPassword(tracesUrl ?? ''),
       mostWaiting: settings.mostWaiting,
       batch: settings.batch,
       delayMs: settings.delayMs,
@@ -116,7 +117,7 @@ function figuresOf(
   const exporter =
     metricExporter ?? (metricsUrl === undefined ? undefined : otlpExporter(metricsUrl, histograms, answerMs))
   if (exporter === undefined && !isScraped) return undefined
-  const to = withoutCredentials(metricsUrl ?? '')
+  const to = withoutPassword(metricsUrl ?? '')
   return processFigures(own, {
     isScraped,
     ...(exporter !== undefined && {

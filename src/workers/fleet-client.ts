@@ -176,7 +176,7 @@ export class FleetClient implements Fleet {
   /** Of a run that was there before. */
   async #traceIdOf(runId: string): Promise<string> {
     const spec = await this.redis.client.hget(this.redis.keys.run(runId), 'spec')
-    return spec === null ? '' : traceIdIn(spec)
+    return inSpec(spec, ({ trace }) => trace.traceId)
   }
 
   async #isWaiting(runId: string): Promise<boolean> {
@@ -273,7 +273,7 @@ function runOf(runId: string, fields: readonly (string | null)[]): FleetRun | un
   if (status == null) return undefined
   return {
     runId,
-    pipeline: nameIn(spec),
+    pipeline: inSpec(spec, ({ pipeline }) => pipeline.name),
     status: status === 'ended' ? 'ended' : seq === '0' ? 'waiting' : 'running',
     submittedAt: Number(submitted),
     tenant: tenant ?? '',
@@ -288,19 +288,10 @@ function readRecord(record: string): Pick<FleetRun, 'record' | 'dead'> {
   return read.success ? { record: read.data } : { dead: 'its record is of another version' }
 }
 
-/** '' where another version wrote it. */
-function traceIdIn(spec: string): string {
+/** Of a spec as it was kept; '' where it is unreadable: such a run is listed all the same. */
+function inSpec(spec: string | null | undefined, part: (spec: RunSpec) => string): string {
   try {
-    return (JSON.parse(spec) as RunSpec).trace.traceId
-  } catch {
-    return ''
-  }
-}
-
-/** A run whose spec is unreadable is listed all the same. */
-function nameIn(spec: string | null | undefined): string {
-  try {
-    return (JSON.parse(spec ?? '') as RunSpec).pipeline.name
+    return part(JSON.parse(spec ?? '') as RunSpec)
   } catch {
     return ''
   }

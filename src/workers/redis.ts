@@ -1,4 +1,5 @@
 import { Redis } from 'ioredis'
+import { withoutPassword } from '../core/address.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { FleetAddress } from '../core/fleet.ts'
 import type { Log } from '../core/log.ts'
@@ -82,8 +83,6 @@ async function checkRedis(client: Redis, { url, prefix = DEFAULT_PREFIX }: Fleet
     throw refuse(`a Redis Cluster needs a hash tag in the prefix (${prefix})`, 'Use a prefix such as {caesura}.')
   }
 }
-
-export const withoutPassword = (url: string): string => url.replace(/\/\/\S*@/, '//')
 
 /** Tells once when Redis is gone, and once when it is back, however many attempts lie between. */
 export function tellOutages({ client }: FleetRedis, log: Log): void {
