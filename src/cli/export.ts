@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { withoutPassword } from '../core/address.ts'
 import { exportRuns } from '../observing.ts'
 import { counted } from './figures.ts'
 import { fleetOption } from './fleet-address.ts'
@@ -20,10 +21,12 @@ export function exportCommand(): Command {
       const records = []
       for (const run of runs) records.push(await readRecord(run, from))
       const { sent, dropped } = await exportRuns(records, { url, environment: process.env, log: remark })
-      if (json) printJson({ url, runs: records.map(({ runId, traceId }) => ({ runId, traceId })), sent, dropped })
+      const shown = withoutPassword(url)
+      if (json)
+        printJson({ url: shown, runs: records.map(({ runId, traceId }) => ({ runId, traceId })), sent, dropped })
       else
         printLines([
-          `${counted(sent, 'span')} of ${counted(records.length, 'run')} sent to ${url}.`,
+          `${counted(sent, 'span')} of ${counted(records.length, 'run')} sent to ${shown}.`,
           ...records.map(({ runId, traceId }) => `  run ${runId}: trace ${traceId}`),
         ])
       if (dropped > 0) process.exitCode = 1
