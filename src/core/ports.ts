@@ -3,6 +3,7 @@ import type { Clock } from './clock.ts'
 import type { ProbeKey, ProbeResult } from './probe.ts'
 import type { ProcessRecord, RunRecord } from './record.ts'
 import type { TraceContext } from './trace.ts'
+import type { Execution, Trial } from './trial.ts'
 
 /** A model that a server has. */
 export interface ModelInfo {
@@ -168,4 +169,37 @@ export interface RunStore {
    */
   findProbe(node: string, model: string): ProbeResult | undefined
   close(): void
+}
+
+/** Which trials of an experiment: of one execution, or without it those of live traffic. */
+export interface TrialFilter {
+  readonly experiment: string
+  readonly execution?: string
+}
+
+/** An experiment of which something is kept. */
+export interface ExperimentSummary {
+  readonly experiment: string
+  /** Absent for one on live traffic. */
+  readonly execution?: string
+  readonly startedAt: string
+  /** As `Execution.ended`; absent for one on live traffic. */
+  readonly ended?: Execution['ended']
+  /** Runs that are recorded, warm-ups included. */
+  readonly trials: number
+}
+
+/** Reads the trials of experiments, which are written as runs with `RunStore.write`, and keeps what their executions were to do. */
+export interface ExperimentStore {
+  /**
+   * In the order of their sessions' names, then by start, then by run: the same for the same records, whatever order they were
+   * written in. One at a time: a million do not fit into memory as objects. Throws `CAESURA_E_RECORDS`.
+   */
+  trials(of: TrialFilter): IterableIterator<Trial>
+  /** Adds an execution, or takes the place of what was kept of it. Throws `CAESURA_E_RECORDS`. */
+  writeExecution(execution: Execution): void
+  /** The execution of this id, or without one the newest of the experiment; undefined when there is none. */
+  readExecution(experiment: string, execution?: string): Execution | undefined
+  /** Newest first: executions, and experiments on live traffic by their first run. */
+  experiments(): ExperimentSummary[]
 }

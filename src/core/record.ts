@@ -16,12 +16,26 @@ export const processSchema = z.strictObject({
 })
 export type ProcessRecord = z.infer<typeof processSchema>
 
-/** The arm of an experiment that the run was assigned to. */
+const nameOfOne = z.string().min(1).max(200)
+
+/** The arm of an experiment that the run was assigned to, and its place in the design. */
 export const experimentSchema = z.strictObject({
-  name: z.string().min(1).max(200),
-  arm: z.string().min(1).max(200),
+  name: nameOfOne,
+  arm: nameOfOne,
   /** The unit that was assigned: all its runs have the same arm. */
-  session: z.string().min(1).max(200).optional(),
+  session: nameOfOne.optional(),
+  /** Of an experiment that was run by `ab`: which of its executions. Absent for one on live traffic. */
+  execution: nameOfOne.optional(),
+  /** The complete block of the design, from 0: it holds every arm once. */
+  block: count.optional(),
+  /** Its place in the order of the execution, from 0. */
+  trial: count.optional(),
+  /** Made before measuring began: in no figure but their number. */
+  warmUp: z.literal(true).optional(),
+  /** How much later it started than the design wanted, because the ones before took longer, ms. */
+  lagMs: ms.min(0).optional(),
+  /** When the first interrupt came that the arms answer differently, ms from the run's start. */
+  exposedMs: ms.min(0).optional(),
 })
 export type ExperimentArm = z.infer<typeof experimentSchema>
 

@@ -1,51 +1,14 @@
-import { mkdirSync } from 'node:fs'
-import { dirname } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
-import type { ZodType } from 'zod'
 import { CaesuraError } from '../core/errors.ts'
-import type { RunStore, RunSummary } from '../core/ports.ts'
+import type { ExperimentStore, RunStore, RunSummary } from '../core/ports.ts'
 import { type ProbeResult, probeResultSchema } from '../core/probe.ts'
 import { type RunRecord, recordSchema } from '../core/record.ts'
+import { trialOf } from '../core/trial.ts'
+import { sqliteExperiments } from './sqlite-experiments.ts'
+import { guard, inTransaction, openDatabase, parseRow } from './sqlite-file.ts'
+import { trialRow, WRITE_TRIAL } from './sqlite-trial-row.ts'
 
 // Node 22 binds plain `?` only: it does not map `?1` used twice.
-
-/** How long a writer waits for another process's transaction, ms. */
-const BUSY_TIMEOUT_MS = 5_000
-
-const RUNS = `
-  CREATE TABLE runs (
-    sequence INTEGER PRIMARY KEY,
-    run_id TEXT NOT NULL UNIQUE,
-    pipeline TEXT NOT NULL,
-    outcome TEXT NOT NULL,
-    started_at TEXT NOT NULL,
-    duration_ms REAL NOT NULL,
-    interrupts INTEGER NOT NULL,
-    to_first_token_ms REAL,
-    wasted_tokens INTEGER NOT NULL,
-    record TEXT NOT NULL
-  ) STRICT;
-  CREATE INDEX runs_started_at ON runs (started_at, sequence);
-`
-
-/** A node without an address has the empty text: NULL equals nothing. */
-const PROBES = `
-  CREATE TABLE probes (
-    sequence INTEGER PRIMARY KEY,
-    node TEXT NOT NULL,
-    address TEXT NOT NULL,
-    model TEXT NOT NULL,
-    measured_at TEXT NOT NULL,
-    result TEXT NOT NULL
-  ) STRICT;
-  CREATE INDEX probes_newest ON probes (node, address, model, measured_at, sequence);
-`
-
-/** What leads from each version of the file to the next; the first one starts with an empty file. Only ever added to. */
-const MIGRATIONS = [RUNS, PROBES]
-
-/** What this version writes to `user_version`. */
-const SCHEMA_VERSION = MIGRATIONS.length
 
 const INSERT = `
   INSERT INTO runs (run_id, pipeline, outcome, started_at, duration_ms, interrupts, to_first_token_ms, wasted_tokens, record)
@@ -56,15 +19,15 @@ const INSERT = `
  * Keeps records in one SQLite file, which several processes may read and write at once. Makes the file and its folder.
  * Throws `CAESURA_E_RECORDS` when the file cannot be used: not a database, read-only, full disk, a newer version's.
  */
-export function sqliteStore(file: string): RunStore {
-  const database = guard(file, () => open(file))
+export function sqliteStore(file: string): RunStore & ExperimentStore {
+  const database = guard(file, () => openDatabase(file))
   let closed = false
   return {
     write(record) {
-      guard(file, () => database.prepare(INSERT).run(...row(record)))
+      guard(file, () => write(database, record))
     },
     read(run) {
-      return guard(file, () => parse<RunRecord>(file, recordSchema, find(database, run)))
+      return guard(file, () => parseRow<RunRecord>(file, recordSchema, find(database, run)))
     },
     list({ limit, pipeline } = {}) {
       return guard(file, () =>
@@ -92,7 +55,7 @@ export function sqliteStore(file: string): RunStore {
              ORDER BY measured_at DESC, sequence DESC LIMIT 1`,
           )
           .get(node, address ?? '', model)
-        return newest === undefined ? undefined : parse<ProbeResult>(file, probeResultSchema, String(newest.result))
+        return newest === undefined ? undefined : parseRow<ProbeResult>(file, probeResultSchema, String(newest.result))
       })
     },
     findProbe(node, model) {
@@ -105,9 +68,10 @@ export function sqliteStore(file: string): RunStore {
         const isOneServer = newest.every(({ address }) => address === newest[0]?.address)
         return newest[0] === undefined || !isOneServer
           ? undefined
-          : parse<ProbeResult>(file, probeResultSchema, String(newest[0].result))
+          : parseRow<ProbeResult>(file, probeResultSchema, String(newest[0].result))
       })
     },
+    ...sqliteExperiments(file, database),
     close() {
       if (!closed) database.close()
       closed = true
@@ -115,74 +79,18 @@ export function sqliteStore(file: string): RunStore {
   }
 }
 
-/**
- * The `node:sqlite` module without the ExperimentalWarning that Node 22 prints when it is first loaded. The load is
- * synchronous, so no other warning can fall into the gap.
- */
-function loadSqlite(): typeof import('node:sqlite') {
-  const { emitWarning } = process
-  process.emitWarning = () => {}
-  try {
-    return process.getBuiltinModule('node:sqlite')
-  } finally {
-    process.emitWarning = emitWarning
+/** A run of an experiment and its trial, or neither. */
+function write(database: DatabaseSync, record: RunRecord): void {
+  const { experiment } = record
+  const trial = trialOf(record)
+  if (experiment === undefined || trial === undefined) {
+    database.prepare(INSERT).run(...row(record))
+    return
   }
-}
-
-function open(file: string): DatabaseSync {
-  mkdirSync(dirname(file), { recursive: true })
-  const { DatabaseSync } = loadSqlite()
-  const database = new DatabaseSync(file)
-  try {
-    database.exec(`PRAGMA busy_timeout = ${BUSY_TIMEOUT_MS}`)
-    const version = Number(database.prepare('PRAGMA user_version').get()?.user_version)
-    if (version > SCHEMA_VERSION)
-      throw new CaesuraError('CAESURA_E_RECORDS', 'the records were written by a newer version of Caesura', {
-        file,
-        received: `version ${version}`,
-        expected: `at most version ${SCHEMA_VERSION}`,
-        hint: 'Update Caesura, or choose another file with CAESURA_RECORDS or `records:` in the configuration.',
-      })
-    if (version < SCHEMA_VERSION) migrate(database)
-    database.exec('PRAGMA synchronous = NORMAL')
-    return database
-  } catch (error) {
-    database.close()
-    throw error
-  }
-}
-
-/** Safe when several processes start on a new or an old file: the first that gets the lock makes the tables, the others see them. */
-function migrate(database: DatabaseSync): void {
-  useWriteAheadLog(database)
-  database.exec('BEGIN IMMEDIATE')
-  try {
-    const version = Number(database.prepare('PRAGMA user_version').get()?.user_version)
-    for (const step of MIGRATIONS.slice(version)) database.exec(step)
-    database.exec(`PRAGMA user_version = ${Math.max(version, SCHEMA_VERSION)}`)
-    database.exec('COMMIT')
-  } catch (error) {
-    try {
-      database.exec('ROLLBACK')
-    } catch {
-      // BEGIN itself failed, or SQLite has rolled back already.
-    }
-    throw error
-  }
-}
-
-/** SQLite does not wait for its busy timeout when it changes the journal's mode, so two first starts may collide. */
-function useWriteAheadLog(database: DatabaseSync): void {
-  const deadline = performance.now() + BUSY_TIMEOUT_MS
-  for (;;) {
-    try {
-      database.exec('PRAGMA journal_mode = WAL')
-      return
-    } catch (error) {
-      if (resultCode(error) !== BUSY || performance.now() > deadline) throw error
-      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10)
-    }
-  }
+  inTransaction(database, () => {
+    const { lastInsertRowid } = database.prepare(INSERT).run(...row(record))
+    database.prepare(WRITE_TRIAL).run(lastInsertRowid, ...trialRow(experiment, trial))
+  })
 }
 
 function row(record: RunRecord) {
@@ -247,51 +155,3 @@ const unknown = (received: string, message: string, hint: string) =>
     expected: 'a run id, the beginning of one, or `last`',
     hint,
   })
-
-function parse<T>(file: string, schema: ZodType<T>, json: string): T {
-  try {
-    return schema.parse(JSON.parse(json))
-  } catch (cause) {
-    throw new CaesuraError('CAESURA_E_RECORDS', 'a stored record cannot be read', {
-      file,
-      hint: 'It was changed by hand or by another program; others are not affected.',
-      cause,
-    })
-  }
-}
-
-// https://www.sqlite.org/rescode.html: the low byte is the primary code.
-const BUSY = 5
-const causes: Record<number, readonly [message: string, hint: string]> = {
-  [BUSY]: ['another process holds the records file', 'Try again when it has finished writing.'],
-  8: ['the records file is read-only', 'Make it and its folder writable, or choose another with CAESURA_RECORDS.'],
-  10: ['the disk under the records file fails or is full', 'Free some space, or choose another with CAESURA_RECORDS.'],
-  11: ['the records file is damaged', 'Move it away, or choose another with CAESURA_RECORDS.'],
-  13: ['the disk under the records file is full', 'Free some space, or choose another with CAESURA_RECORDS.'],
-  14: ['the records file cannot be opened', 'Make its folder writable, or choose another with CAESURA_RECORDS.'],
-  26: ['the records file is not a database', 'Move it away, or choose another with CAESURA_RECORDS.'],
-}
-
-/** The primary result code of an error of `node:sqlite`. */
-function resultCode(error: unknown): number | undefined {
-  return error instanceof Error && 'errcode' in error && typeof error.errcode === 'number'
-    ? error.errcode & 0xff
-    : undefined
-}
-
-/** Runs `work`; what SQLite or the file system throws becomes `CAESURA_E_RECORDS`. */
-function guard<T>(file: string, work: () => T): T {
-  try {
-    return work()
-  } catch (cause) {
-    if (cause instanceof CaesuraError) throw cause
-    const code = resultCode(cause)
-    const known = code === undefined ? undefined : causes[code]
-    const detail = cause instanceof Error ? cause.message : String(cause)
-    const [message, hint] = known ?? [
-      'the records file cannot be used',
-      'Choose another with CAESURA_RECORDS or `records:` in the configuration.',
-    ]
-    throw new CaesuraError('CAESURA_E_RECORDS', message, { file, received: detail, hint, cause })
-  }
-}

@@ -194,7 +194,7 @@ describe('sqliteStore', () => {
     first.write(interruptedRun)
     first.close()
     const database = new DatabaseSync(file)
-    database.exec('DROP TABLE probes; PRAGMA user_version = 1')
+    database.exec('DROP TABLE probes; DROP TABLE trials; DROP TABLE executions; PRAGMA user_version = 1')
     database.close()
     for (let opened = 1; opened <= 2; opened++) {
       const store = sqliteStore(file)
@@ -203,7 +203,7 @@ describe('sqliteStore', () => {
       store.close()
     }
     const after = new DatabaseSync(file)
-    expect(after.prepare('PRAGMA user_version').get()).toEqual({ user_version: 2 })
+    expect(after.prepare('PRAGMA user_version').get()).toEqual({ user_version: 3 })
     expect(after.prepare('SELECT count(*) AS probes FROM probes').get()).toEqual({ probes: 2 })
     after.close()
   })

@@ -1,0 +1,96 @@
+import type { PhaseName } from '../../core/record.ts'
+
+// What `overhead --json` prints: plain JSON. What was not observed is absent: never null, never NaN.
+
+export type ContrastName = 'transport' | 'connection' | 'load' | 'preparation' | 'drain' | 'abort' | 'slot' | 'prefill'
+
+/** One share of the time, as the difference of two cells of the factorial, or of two clocks of one call. */
+export interface Contrast {
+  readonly name: ContrastName
+  /** Where: `embedded server`, `ollama`. The first contrast of a name is the embedded engine's. */
+  readonly server: string
+  /** Median of the differences within blocks, ms. Absent where nothing was measured: `note` says why. */
+  readonly ms?: number
+  /** 95 %, bootstrap over blocks. */
+  readonly interval?: readonly [number, number]
+  /** Blocks. */
+  readonly n: number
+  /** What minus what, in words. */
+  readonly is: string
+  readonly note?: string
+}
+
+/** One cell of the factorial. */
+export interface Cell {
+  readonly id: string
+  readonly transport: 'in-process' | 'http' | 'ollama'
+  readonly interrupt: string
+  readonly handoff: string
+  readonly slots: number
+  readonly connection: 'none' | 'fresh' | 'reused' | 'prewarmed'
+  readonly prefix: 'shared' | 'unique'
+  readonly load: 'warm' | 'cold'
+  readonly n: number
+  /** Request → first token where nothing interrupts, else interrupt → first token, ms. */
+  readonly p50Ms?: number
+  readonly p95Ms?: number
+  readonly lost: number
+  /** Medians of the phases of an interrupt. */
+  readonly phases?: readonly { readonly name: PhaseName; readonly ms: number }[]
+}
+
+export interface Slope {
+  readonly handoff: string
+  readonly transport: 'in-process' | 'http' | 'ollama'
+  /** ms of interrupt → first token a ms that the interrupt comes later, inside the first stage. */
+  readonly value?: number
+  readonly interval?: readonly [number, number]
+  readonly n: number
+}
+
+/** The two runs that the claim came from, made again with their controls. All in ms, medians. */
+export interface Replication {
+  /** Interrupt → the second stage's first token. */
+  readonly at100Ms?: number
+  readonly at500Ms?: number
+  readonly differenceMs?: number
+  readonly interval?: readonly [number, number]
+  readonly n: number
+  /** The first stage's length here; in the original 187 ms. */
+  readonly firstStageMs: number
+  /** The same two with an abort in the drain's place. */
+  readonly abortAt100Ms?: number
+  /** What the difference consists of, largest first; they sum to it with `unattributed`. */
+  readonly parts: readonly { readonly name: PhaseName | 'transport'; readonly ms: number }[]
+  readonly transport: 'in-process' | 'http' | 'ollama'
+  readonly note: string
+}
+
+export interface Overhead {
+  readonly schema: 'caesura.overhead/1'
+  readonly execution: string
+  readonly startedAt: string
+  readonly durationMs: number
+  readonly quick: boolean
+  /** What it ran on: the same weights, prompt and number of tokens everywhere. */
+  readonly setting: {
+    readonly model: string
+    readonly seed: number
+    readonly blocks: number
+    readonly maxTokens: number
+    readonly promptTokens?: number
+    readonly servers: readonly { readonly name: string; readonly version?: string }[]
+    /** Transports that could not be measured, and why. */
+    readonly skipped: readonly { readonly transport: string; readonly reason: string }[]
+  }
+  readonly contrasts: readonly Contrast[]
+  /** Of drain over HTTP. */
+  readonly slopeInsideFirstStage: { readonly value?: number; readonly interval?: readonly [number, number] }
+  readonly slopes: readonly Slope[]
+  readonly replication: Replication
+  readonly cells: readonly Cell[]
+  readonly warmUps: number
+  /** Why the figures must be read with care, if so. */
+  readonly cautions: readonly string[]
+  readonly answer: string
+}
