@@ -1,0 +1,146 @@
+import { between, quantileOf, quantileShares, rankOf } from './quantile.ts'
+
+/** p50, p95, p99 and mean of a sample, in this order. */
+export type Summary = Float64Array
+export const SUMMARY_LENGTH = 4
+const shares = Object.values(quantileShares)
+const MEAN = 3
+
+/** Of each cluster: its number of values, their sum, and how many of them lie before each of the three windows. */
+const STRIDE = 5
+
+/** So many standard errors of a quantile's rank before it, a weighted quantile is looked for from; below that, from the start. */
+const REACH = 4
+
+/**
+ * The values of one metric in rising order, each with the cluster that it belongs to, such that its quantiles and its mean under
+ * any weights of the clusters cost one pass over the clusters and three short stretches of the values. `Infinity` is a value.
+ */
+export class SortedColumn {
+  readonly size: number
+  readonly clusters: number
+  /** How many values are `Infinity`. */
+  readonly censored: number
+  readonly #values: Float64Array
+  readonly #cluster: Uint32Array
+  readonly #digest: Float64Array
+  readonly #from = new Uint32Array(shares.length)
+
+  /**
+   * `values` have no NaN and come in any order; `cluster[i]` is that of `values[i]`, from 0. `spread`: how much further than under
+   * weights of variance 1 the ranks are expected to lie from where they are, 1 by default.
+   */
+  constructor(values: Float64Array, cluster: Uint32Array, clusters: number, spread = 1) {
+    this.size = values.length
+    this.clusters = clusters
+    this.#values = values.slice().sort()
+    this.#cluster = inOrder(this.#values, values, cluster)
+    this.#digest = new Float64Array(clusters * STRIDE)
+    let finite = this.size
+    while (finite > 0 && this.#values[finite - 1] === Infinity) finite -= 1
+    this.censored = this.size - finite
+    for (let index = 0; index < this.size; index++) {
+      const at = this.#cluster[index]! * STRIDE
+      this.#digest[at]! += 1
+      if (index < finite) this.#digest[at + 1]! += this.#values[index]!
+    }
+    for (const [which, share] of shares.entries()) this.#openWindow(which, share, spread)
+  }
+
+  get lowest(): number {
+    return this.#values[0] ?? Number.NaN
+  }
+  get highest(): number {
+    return this.#values[this.size - 1] ?? Number.NaN
+  }
+
+  /** NaN for no values, `Infinity` where one is. */
+  get mean(): number {
+    let sum = 0
+    for (const value of this.#values) sum += value
+    return sum / this.size
+  }
+
+  /** How many clusters have a value at all. */
+  get filled(): number {
+    let filled = 0
+    for (let at = 0; at < this.#digest.length; at += STRIDE) if (this.#digest[at]! > 0) filled += 1
+    return filled
+  }
+
+  /** Type 7, of all values as they are. */
+  quantile(share: number): number {
+    return quantileOf(this.#values, share)
+  }
+
+  /** Writes the figures of the sample in which each value stands as often as its cluster's weight says. NaN where it is empty. */
+  summarise(weights: Uint8Array | Uint16Array, into: Summary): void {
+    const digest = this.#digest
+    let count = 0
+    let sum = 0
+    const before = [0, 0, 0]
+    let [before0, before1, before2] = [0, 0, 0]
+    for (let cluster = 0, at = 0; cluster < this.clusters; cluster++, at += STRIDE) {
+      const weight = weights[cluster]!
+      if (weight === 0) continue
+      count += weight * digest[at]!
+      sum += weight * digest[at + 1]!
+      before0 += weight * digest[at + 2]!
+      before1 += weight * digest[at + 3]!
+      before2 += weight * digest[at + 4]!
+    }
+    before[0] = before0
+    before[1] = before1
+    before[2] = before2
+    into[MEAN] = count === 0 ? Number.NaN : this.censored > 0 ? Infinity : sum / count
+    for (let which = 0; which < shares.length; which++)
+      into[which] = count === 0 ? Number.NaN : this.#weighted(which, count, before[which]!, weights)
+  }
+
+  #weighted(which: number, count: number, before: number, weights: Uint8Array | Uint16Array): number {
+    const { lower, fraction } = rankOf(count, shares[which]!)
+    const cluster = this.#cluster
+    let [next, seen] = before > lower ? [0, 0] : [this.#from[which]!, before]
+    while (seen <= lower) seen += weights[cluster[next++]!]!
+    const value = this.#values[next - 1]!
+    if (fraction === 0 || seen > lower + 1) return value
+    while (seen <= lower + 1) seen += weights[cluster[next++]!]!
+    return between(value, this.#values[next - 1]!, fraction)
+  }
+
+  /** Counts what lies before the stretch in which this quantile is going to be looked for. */
+  #openWindow(which: number, share: number, spread: number): void {
+    const rank = Math.floor((this.size - 1) * share)
+    const below = new Float64Array(this.clusters)
+    for (let index = 0; index <= rank; index++) below[this.#cluster[index]!]! += 1
+    let variance = 0
+    for (let cluster = 0; cluster < this.clusters; cluster++)
+      variance += (below[cluster]! - share * this.#digest[cluster * STRIDE]!) ** 2
+    const from = Math.max(0, Math.floor(rank - REACH * spread * Math.sqrt(variance)))
+    this.#from[which] = from
+    for (let index = 0; index < from; index++) this.#digest[this.#cluster[index]! * STRIDE + 2 + which]! += 1
+  }
+}
+
+/** `cluster`, in the order in which `sorted` has the `values`. */
+function inOrder(sorted: Float64Array, values: Float64Array, cluster: Uint32Array): Uint32Array {
+  const ordered = new Uint32Array(values.length)
+  const taken = new Uint32Array(values.length)
+  for (let index = 0; index < values.length; index++) {
+    const first = firstOf(sorted, values[index]!)
+    ordered[first + taken[first]!++] = cluster[index]!
+  }
+  return ordered
+}
+
+/** The place of the first value that is not below `value`. */
+function firstOf(sorted: Float64Array, value: number): number {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (sorted[middle]! < value) low = middle + 1
+    else high = middle
+  }
+  return low
+}
