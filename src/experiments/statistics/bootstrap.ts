@@ -12,17 +12,29 @@ import { studentQuantile } from './student-t.ts'
 export function resample(columns: readonly SortedColumn[], draws: number, random: RandomGenerator): Summary[][] {
   const clusters = columns[0]?.clusters ?? 0
   const results = columns.map(() => Array.from({ length: SUMMARY_LENGTH }, () => new Float64Array(draws)))
-  const weights = new Uint16Array(clusters)
   const summary = new Float64Array(SUMMARY_LENGTH)
-  for (let draw = 0; draw < draws; draw++) {
-    weights.fill(0)
-    for (let drawn = 0; drawn < clusters; drawn++) weights[uniformInt(random, 0, clusters - 1)]! += 1
+  eachResample(clusters, draws, random, (weights, draw) => {
     for (let which = 0; which < columns.length; which++) {
       columns[which]!.summarise(weights, summary)
       for (let index = 0; index < SUMMARY_LENGTH; index++) results[which]![index]![draw] = summary[index]!
     }
-  }
+  })
   return results
+}
+
+/** Calls `use` with how often each cluster is in a draw. The array is used again for the next one. */
+export function eachResample(
+  clusters: number,
+  draws: number,
+  random: RandomGenerator,
+  use: (weights: Uint16Array, draw: number) => void,
+): void {
+  const weights = new Uint16Array(clusters)
+  for (let draw = 0; draw < draws; draw++) {
+    weights.fill(0)
+    for (let drawn = 0; drawn < clusters; drawn++) weights[uniformInt(random, 0, clusters - 1)]! += 1
+    use(weights, draw)
+  }
 }
 
 /** How many clusters were drawn from, and the degrees of freedom that they leave. */

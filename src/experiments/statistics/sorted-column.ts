@@ -97,6 +97,22 @@ export class SortedColumn {
       into[which] = count === 0 ? Number.NaN : this.#weighted(which, count, before[which]!, weights)
   }
 
+  /** Writes the quantiles for rising `shares` under these weights: one pass over all values. NaN where the sample is empty. */
+  quantilesUnder(weights: Uint8Array | Uint16Array, rising: readonly number[], into: Float64Array): void {
+    let count = 0
+    for (let cluster = 0; cluster < this.clusters; cluster++)
+      count += weights[cluster]! * this.#digest[cluster * STRIDE]!
+    let [next, seen] = [0, 0]
+    for (let which = 0; which < rising.length; which++) {
+      const { lower, fraction } = rankOf(count, rising[which]!)
+      while (seen <= lower && next < this.size) seen += weights[this.#cluster[next++]!]!
+      const value = count === 0 ? Number.NaN : this.#values[next - 1]!
+      let [after, seenAfter] = [next, seen]
+      while (fraction > 0 && seenAfter <= lower + 1 && after < this.size) seenAfter += weights[this.#cluster[after++]!]!
+      into[which] = between(value, this.#values[after - 1]!, fraction)
+    }
+  }
+
   #weighted(which: number, count: number, before: number, weights: Uint8Array | Uint16Array): number {
     const { lower, fraction } = rankOf(count, shares[which]!)
     const cluster = this.#cluster
