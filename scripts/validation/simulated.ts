@@ -70,7 +70,7 @@ export function* simulatedTrials(world: World): Generator<Trial> {
 
 type Draw = ReturnType<typeof drawsFrom>
 
-function drawsFrom(random: RandomGenerator) {
+export function drawsFrom(random: RandomGenerator) {
   const source = () => uniformFloat64(random)
   const standard = randomNormal.source(source)(0, 1)
   const tail = randomExponential.source(source)(1 / TAIL.meanMs)
@@ -85,14 +85,21 @@ interface Session {
   readonly factor: number
 }
 
-function* sessionTrials(draw: Draw, { session, arm, block, level, factor }: Session): Generator<Trial> {
+/** Interrupt → first token of the interrupts of one session, ms. `level`: added to the logarithms, slow ones apart. */
+export function sessionLatencies(draw: Draw, level: number, factor: number): number[] {
   const length = Math.min(LONGEST_SESSION, 1 + Math.floor(MEDIAN.trials * Math.exp(draw.normal(SPREAD.length))))
   const own = level + draw.normal(SPREAD.session)
-  for (let trial = 0; trial < length; trial++) {
+  return Array.from({ length }, () => {
     const slow = draw.uniform() < TAIL.share ? draw.tail() : 0
-    const latency = factor * (MEDIAN.latencyMs * Math.exp(own + draw.normal(SPREAD.interrupt)) + slow)
-    const wastedSlotMs = factor * 80 * Math.exp(own + draw.normal(SPREAD.interrupt))
-    const keptTokens = Math.round(30 * Math.exp(own + draw.normal(SPREAD.interrupt)))
+    return factor * (MEDIAN.latencyMs * Math.exp(own + draw.normal(SPREAD.interrupt)) + slow)
+  })
+}
+
+function* sessionTrials(draw: Draw, { session, arm, block, level, factor }: Session): Generator<Trial> {
+  const waste = level + draw.normal(SPREAD.session)
+  for (const [trial, latency] of sessionLatencies(draw, level, factor).entries()) {
+    const wastedSlotMs = factor * 80 * Math.exp(waste + draw.normal(SPREAD.interrupt))
+    const keptTokens = Math.round(30 * Math.exp(waste + draw.normal(SPREAD.interrupt)))
     yield {
       runId: `${session}-${trial}`,
       arm,

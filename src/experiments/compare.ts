@@ -8,11 +8,12 @@ import {
 } from '../core/experiment.ts'
 import type { Comparison } from './analysis.ts'
 import { whyRefused } from './refusal.ts'
-import { type Drawn, percentileInterval, resample } from './statistics/bootstrap.ts'
+import { resample } from './statistics/bootstrap.ts'
+import { type Bootstrapped, intervalOf, standardErrorOf } from './statistics/bootstrapped.ts'
 import { equivalence } from './statistics/equivalence.ts'
 import { holm } from './statistics/holm.ts'
 import { permutationTest } from './statistics/permutation.ts'
-import { detectableDifference, standardErrorOf, unitsFor } from './statistics/power.ts'
+import { detectableDifference, unitsFor } from './statistics/power.ts'
 import { quantileShares } from './statistics/quantile.ts'
 import { randomFor } from './statistics/random.ts'
 import type { SortedColumn, Summary } from './statistics/sorted-column.ts'
@@ -101,10 +102,8 @@ function compare(
   const p = asked.every(({ refusal }) => refusal !== undefined)
     ? []
     : permuted(plan, table, view, arm, baseline, permutations)
-  const drawn: Drawn =
-    view.blocks === undefined
-      ? { clusters: Math.min(ofArm.clusters, ofBaseline.clusters), freedom: ofArm.clusters + ofBaseline.clusters - 2 }
-      : { clusters: ofArm.clusters, freedom: ofArm.clusters - 1 }
+  const clusters = Math.min(ofArm.clusters, ofBaseline.clusters)
+  const freedom = view.blocks === undefined ? ofArm.clusters + ofBaseline.clusters - 2 : clusters - 1
   return asked.map(({ metricPlan, which, statistic, a, b, refusal }): Comparison => {
     const { metric, minimumEffect, margin } = metricPlan
     const place = statistics.indexOf(statistic)
@@ -121,27 +120,36 @@ function compare(
       level: LEVEL,
       ...(minimumEffect !== undefined && { minimumEffect }),
     }
-    const baselineDraws = ofBaseline.drawn[which]![place]!
-    const sorted = ofArm.drawn[which]![place]!.map((drawnValue, draw) => drawnValue - baselineDraws[draw]!).sort()
-    const power = difference === undefined || sorted.length < 2 ? {} : powerOf(sorted, drawn, minimumEffect, reference)
-    if (refusal !== undefined || difference === undefined)
+    const bootstrapped =
+      difference === undefined || clusters < 2
+        ? undefined
+        : {
+            estimate: difference,
+            draws: differencesOf(ofArm.drawn[which]![place]!, ofBaseline.drawn[which]![place]!),
+            by: statistic === 'mean' ? ('student' as const) : ('percentile' as const),
+            clusters,
+            freedom,
+          }
+    const power = bootstrapped === undefined ? {} : powerOf(bootstrapped, minimumEffect, reference)
+    if (refusal !== undefined || bootstrapped === undefined)
       return { ...head, ...power, finding: 'refused', ...(refusal !== undefined && { note: refusal }) }
-    const interval = percentileInterval(sorted, difference, ALPHA / 2, drawn)
-    const width = margin === undefined ? undefined : lengthOf(margin, reference)
-    const tested = width === undefined || width === 0 ? undefined : equivalence(sorted, difference, width, drawn)
+    const interval = intervalOf(bootstrapped, ALPHA / 2)
+    const width = margin === undefined ? 0 : lengthOf(margin, reference)
+    const tested = width === 0 ? undefined : equivalence(bootstrapped, width)
     return {
       ...head,
       ...(interval !== undefined && { interval }),
       p: p[which]![place]!,
-      ...(tested !== undefined && width !== undefined && { equivalence: { margin: width, ...tested } }),
+      ...(tested !== undefined && { equivalence: { margin: width, ...tested } }),
       ...power,
       finding: 'unclear',
-      ...(interval === undefined && {
-        note: 'the interval has no end: too many values are longer than all that were measured',
-      }),
+      ...(interval === undefined && { note: 'the interval has no end: too much was never reached' }),
     }
   })
 }
+
+const differencesOf = (arm: Summary, baseline: Summary): Float64Array =>
+  arm.map((value, draw) => value - baseline[draw]!).sort()
 
 /** The p values of all metrics from the same shuffles: one more metric changes none of the others. */
 function permuted(plan: AnalysisPlan, table: TrialTable, view: View, arm: number, baseline: number, draws: number) {
@@ -162,12 +170,15 @@ function figureOf(column: SortedColumn, statistic: Statistic): number {
 const lengthOf = (effect: Effect, reference: number) =>
   'absolute' in effect ? effect.absolute : effect.share * Math.abs(reference)
 
-function powerOf(sorted: Summary, { clusters }: Drawn, minimumEffect: Effect | undefined, reference: number) {
-  const error = standardErrorOf(sorted)
+function powerOf(difference: Bootstrapped, minimumEffect: Effect | undefined, reference: number) {
+  const error = standardErrorOf(difference)
   if (!Number.isFinite(error) || error === 0) return {}
   const detectable = detectableDifference(error)
   const effect = minimumEffect === undefined ? 0 : lengthOf(minimumEffect, reference)
-  return { detectable, ...(effect > 0 && { unitsNeeded: unitsFor(effect, { units: clusters, detectable }) }) }
+  return {
+    detectable,
+    ...(effect > 0 && { unitsNeeded: unitsFor(effect, { units: difference.clusters, detectable }) }),
+  }
 }
 
 /** Holm over what was not refused, and what each comparison then says. */

@@ -1,7 +1,7 @@
 import { type AnalysisPlan, type MetricName, metrics } from '../core/experiment.ts'
 import type { Sequence } from './analysis.ts'
 import { LEVEL } from './compare.ts'
-import { meanSequence, momentsOf } from './statistics/confidence-sequence.ts'
+import { Moments, meanSequence } from './statistics/confidence-sequence.ts'
 import { type TrialTable, valuesOf } from './trial-table.ts'
 import type { View } from './units.ts'
 
@@ -32,9 +32,9 @@ export function sequencesOf(plan: AnalysisPlan, table: TrialTable, view: View, g
         arm: plan.arms[arm]!.name,
         baseline: plan.baseline,
         level: 1 - alpha,
-        sessions: a.length + b.length,
+        sessions: a.count + b.count,
       }
-      const fewest = Math.min(a.length, b.length)
+      const fewest = Math.min(a.count, b.count)
       if (gate !== undefined) return { ...head, finding: 'refused', note: gate }
       if (fewest < LEAST_TO_LOOK)
         return {
@@ -42,7 +42,7 @@ export function sequencesOf(plan: AnalysisPlan, table: TrialTable, view: View, g
           finding: 'refused',
           note: `${fewest} sessions in the smaller arm; looking begins at ${LEAST_TO_LOOK}`,
         }
-      const { difference, interval } = meanSequence(momentsOf(a), momentsOf(b), alpha)
+      const { difference, interval } = meanSequence(a, b, alpha)
       const [low, high] = [Math.exp(interval[0]), Math.exp(interval[1])] as const
       const censored = sessions.censored[arm]! + sessions.censored[baseline]!
       return {
@@ -56,7 +56,7 @@ export function sequencesOf(plan: AnalysisPlan, table: TrialTable, view: View, g
   })
 }
 
-/** For each arm the sessions' mean logarithms, in the order of the sessions' names. */
+/** For each arm the moments of its sessions' mean logarithms; sessions in the order of their names. */
 function meanLogs(table: TrialTable, view: View, metric: MetricName, arms: number) {
   const values = valuesOf(table, metric)
   const ofInterrupt = metrics[metric].of === 'interrupt'
@@ -76,8 +76,8 @@ function meanLogs(table: TrialTable, view: View, metric: MetricName, arms: numbe
     sums[unit]! += Math.log(Math.max(SHORTEST_MS, ms))
     counts[unit]! += 1
   }
-  const means = Array.from({ length: arms }, (): number[] => [])
+  const means = Array.from({ length: arms }, () => new Moments())
   for (let unit = 0; unit < sums.length; unit++)
-    if (counts[unit]! > 0) means[view.arm[unit]!]!.push(sums[unit]! / counts[unit]!)
+    if (counts[unit]! > 0) means[view.arm[unit]!]!.add(sums[unit]! / counts[unit]!)
   return { means, censored }
 }

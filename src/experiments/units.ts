@@ -115,7 +115,7 @@ export function pairOf(view: View, arm: number, baseline: number) {
     labels.push(place === arm ? 1 : 0)
   }
   const clusters: Clusters = { of, count: labels.length }
-  return { clusters, labels: { arm: Uint8Array.from(labels), blockStarts: [...blockStarts, labels.length] } }
+  return { clusters, labels: { arm: Uint16Array.from(labels), blockStarts: [...blockStarts, labels.length] } }
 }
 
 /** The values of trials, or of interrupts where `trialOf` says to which trial each belongs, with their clusters. */

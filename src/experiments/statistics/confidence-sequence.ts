@@ -1,22 +1,22 @@
 /** The number of sessions at which the sequence is narrowest. Chosen ahead of all data. */
 const NARROWEST_AT = 1_000
 
-export interface Moments {
-  readonly count: number
-  readonly mean: number
-  /** Unbiased. */
-  readonly variance: number
-}
+/** Mean and unbiased variance of what was seen so far (Welford 1962). */
+export class Moments {
+  count = 0
+  mean = 0
+  #squares = 0
 
-export function momentsOf(values: ArrayLike<number>): Moments {
-  let mean = 0
-  let squares = 0
-  for (let index = 0; index < values.length; index++) {
-    const off = values[index]! - mean
-    mean += off / (index + 1)
-    squares += off * (values[index]! - mean)
+  add(value: number): void {
+    const off = value - this.mean
+    this.count += 1
+    this.mean += off / this.count
+    this.#squares += off * (value - this.mean)
   }
-  return { count: values.length, mean, variance: squares / (values.length - 1) }
+
+  get variance(): number {
+    return this.#squares / (this.count - 1)
+  }
 }
 
 /** ρ² that makes the sequence narrowest at `count` for this α: Waudby-Smith et al., section B.2, without Lambert's W. */

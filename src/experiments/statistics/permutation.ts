@@ -1,6 +1,6 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import type { RandomGenerator } from './random.ts'
-import { type SortedColumn, SUMMARY_LENGTH, type Summary } from './sorted-column.ts'
+import { type SortedColumn, SUMMARY_LENGTH, type Summary, type Weights } from './sorted-column.ts'
 
 /** Equal but for the order of a sum. */
 const SAME = 1 - 1e-9
@@ -8,7 +8,7 @@ const SAME = 1 - 1e-9
 /** The randomised units of two arms. */
 export interface Labels {
   /** 1 for a unit of the arm, 0 for one of the baseline. */
-  readonly arm: Uint8Array
+  readonly arm: Weights
   /** Where each block of units begins, and the end of the last: labels change places within a block only. One block for none. */
   readonly blockStarts: readonly number[]
 }
@@ -38,7 +38,7 @@ export function permutationTest(
   const observed = columns.map((column) => differences(column, labels))
   const hits = columns.map(() => new Float64Array(SUMMARY_LENGTH))
   const arm = labels.arm.slice()
-  const rest = new Uint8Array(arm.length)
+  const rest = new Uint16Array(arm.length)
   const [ofArm, ofRest] = [new Float64Array(SUMMARY_LENGTH), new Float64Array(SUMMARY_LENGTH)]
   for (let draw = 0; draw < draws; draw++) {
     shuffleWithin(arm, labels.blockStarts, random)
@@ -56,7 +56,7 @@ export function permutationTest(
 }
 
 /** Fisher and Yates within each block. */
-function shuffleWithin(labels: Uint8Array, blockStarts: readonly number[], random: RandomGenerator): void {
+function shuffleWithin(labels: Weights, blockStarts: readonly number[], random: RandomGenerator): void {
   for (let block = 0; block + 1 < blockStarts.length; block++) {
     const start = blockStarts[block]!
     for (let last = blockStarts[block + 1]! - 1; last > start; last--) {

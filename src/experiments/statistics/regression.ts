@@ -1,4 +1,5 @@
-import { eachResample, percentileInterval } from './bootstrap.ts'
+import { eachResample } from './bootstrap.ts'
+import { intervalOf } from './bootstrapped.ts'
 import type { RandomGenerator } from './random.ts'
 
 const DRAWS = 999
@@ -41,8 +42,8 @@ export function slopeOf(
   eachResample(clusters, drawn.length, random, (weights, draw) => {
     drawn[draw] = slopeUnder(sums, weights)
   })
-  const interval =
-    drawn.length === 0 ? undefined : percentileInterval(drawn.sort(), value, 0.025, { clusters, freedom: clusters - 1 })
+  const bootstrapped = { estimate: value, draws: drawn.sort(), by: 'student', clusters, freedom: clusters - 1 } as const
+  const interval = clusters < 2 ? undefined : intervalOf(bootstrapped, 0.025)
   return { value, intercept, ...(interval !== undefined && { interval }) }
 }
 
