@@ -24,7 +24,7 @@ if (!(Number.isInteger(experiments) && experiments > 0 && Number.isInteger(seed)
 const { tasks, read } = study({
   experiments,
   seed,
-  sizes: { sessions: [20, 40, 150], pairs: [12, 40, 150], cells: [12, 50] },
+  sizes: { sessions: [20, 150], pairs: [12, 150], cells: [12, 50] },
   powerSizes: { sessions: [25, 50, 100, 200], pairs: [25, 50, 100], cells: [12, 25, 50] },
   looks: 2_000,
 })

@@ -1,6 +1,7 @@
 import type { MetricPlan } from '../../src/core/experiment.ts'
 import { analyse } from '../../src/experiments/analyse.ts'
 import type { Comparison } from '../../src/experiments/analysis.ts'
+import { randomFor } from '../../src/experiments/statistics/random.ts'
 import { type Design, planOf, simulatedTrials } from './simulated.ts'
 
 /** Many experiments of one kind. */
@@ -42,15 +43,16 @@ export interface Measured {
 
 const ALPHA = 0.05
 
-/** Enough for what is counted here, which is at 5 %: 25 of 500. */
-const DRAWS = { permutations: 499, resamples: 999 }
+/** Enough for what is counted here, which is at 5 %: 10 of 200. */
+const DRAWS = { permutations: 199, resamples: 499 }
 
 export const keyOf = ({ metric, statistic }: Pick<Comparison, 'metric' | 'statistic'>) => `${metric} ${statistic}`
 
 export function measure({ from, to, truth, ...world }: Batch): Measured {
   const measured: Measured = { experiments: 0, familyWise: 0, figures: {} }
   for (let number = from; number < to; number++) {
-    const own = { ...world, seed: world.seed * 1_000_003 + number }
+    const seed = randomFor(world.seed, world.design, String(world.units), String(world.factor), String(number)).next()
+    const own = { ...world, seed }
     const { comparisons } = analyse(planOf(own, world.metrics), simulatedTrials(own), DRAWS)
     measured.experiments += 1
     if (comparisons.some(({ pHolm }) => pHolm !== undefined && pHolm <= ALPHA)) measured.familyWise += 1

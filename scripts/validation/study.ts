@@ -40,6 +40,9 @@ const CHUNK = 25
 /** A figure that was refused more often is not reported for this size: what is left is a selection. */
 const LEAST_TESTED = 0.9
 const POWER_FACTOR = 0.8
+/** What has no bounds as tight is simulated less often. */
+const POWER_PART = 4
+const BORDER_PART = 2
 const BORDER_FACTOR = 1.1
 /** Interrupts of the sample that true differences are read from: about eight times this many sessions. */
 const TRUTH_UNITS: Readonly<Record<Design, number>> = { sessions: 60_000, pairs: 60_000, cells: 20_000 }
@@ -79,7 +82,7 @@ export function study(options: StudyOptions): {
           factor: POWER_FACTOR,
           truth: scaled(reference, POWER_FACTOR - 1),
           seed: seed + 1,
-          to: Math.ceil(experiments / 2),
+          to: Math.ceil(experiments / POWER_PART),
         },
       })),
       ...options.powerSizes[design].slice(-1).map((units) => ({
@@ -90,6 +93,7 @@ export function study(options: StudyOptions): {
           factor: BORDER_FACTOR,
           truth: scaled(reference, BORDER_FACTOR - 1),
           seed: seed + 2,
+          to: Math.ceil(experiments / BORDER_PART),
           metrics: withMargins(reference),
         },
       })),
