@@ -1,0 +1,92 @@
+import type { AnalysisPlan } from '../core/experiment.ts'
+import type { Trial } from '../core/trial.ts'
+import type { Analysis } from './analysis.ts'
+import { armSummaries, frontOf, sessionsByArm } from './arm-summaries.ts'
+import { checksOf, SAMPLE_RATIO_GATE, sampleRatioOf } from './checks.ts'
+import { comparisonsOf, type Draws } from './compare.ts'
+import { sequencesOf } from './sequences.ts'
+import { type TrialTable, tableOf } from './trial-table.ts'
+import { type View, viewOf } from './units.ts'
+import { conclusionOf } from './verdict.ts'
+
+export interface AnalysisOptions {
+  /** Put into the result: of which execution the trials are. */
+  readonly execution?: string
+  /** Shuffles of a permutation test; by default between 999 and 9,999, fewer the more data there are. */
+  readonly permutations?: number
+  /** Draws of a bootstrap; by default between 999 and 1,999, fewer the more data there are. */
+  readonly resamples?: number
+}
+
+/**
+ * All figures and the verdict of an experiment, from its trials alone. Pure: the same plan and trials give the same bytes, in
+ * whatever order the trials come. 130 bytes of memory for a trial and 50 for an interrupt, and as much again while it works.
+ */
+export function analyse(plan: AnalysisPlan, trials: Iterable<Trial>, options: AnalysisOptions = {}): Analysis {
+  return analyseTable(plan, tableOf(plan, trials), options)
+}
+
+/** The same of a table that `tableOf` has read, for who draws curves of it too. */
+export function analyseTable(plan: AnalysisPlan, table: TrialTable, options: AnalysisOptions = {}): Analysis {
+  const draws = drawsFor(table, options)
+  const view = viewOf(plan, table, 'all')
+  const summaries = armSummaries(plan, table)
+  const gate = gateOf('the sessions', plan, sessionsByArm(table, plan.arms.length))
+  const comparisons = [
+    ...comparisonsOf(plan, table, view, draws, gate),
+    ...exposedComparisons(plan, table, draws, gate),
+  ]
+  const checks = checksOf(plan, table, view, comparisons)
+  return {
+    schema: 'caesura.analysis/1',
+    experiment: plan.experiment,
+    ...(options.execution !== undefined && { execution: options.execution }),
+    kind: plan.kind,
+    design: {
+      baseline: plan.baseline,
+      unit: plan.unit,
+      ...(plan.blocks !== undefined && { blocks: plan.blocks }),
+      seed: plan.seed,
+      ...draws,
+    },
+    arms: summaries,
+    comparisons,
+    ...(plan.kind === 'live' && { sequences: sequencesOf(plan, table, view, gate) }),
+    checks,
+    front: frontOf(plan, summaries),
+    ...conclusionOf({ plan, table, view, comparisons, checks, gate }),
+  }
+}
+
+/** A draw costs about one pass over the sessions. At 999 the smallest p is 0.001, enough for Holm over some fifty comparisons. */
+function drawsFor({ sessions, trials, interrupts }: TrialTable, options: AnalysisOptions): Draws {
+  const size = sessions.length + trials.arm.length + interrupts.trial.length
+  const permutations = Math.min(9_999, Math.max(999, Math.floor(2e8 / Math.max(1, size))))
+  return {
+    permutations: options.permutations ?? permutations,
+    resamples: options.resamples ?? Math.min(1_999, permutations),
+  }
+}
+
+/** Why no comparison can be trusted, if so. */
+function gateOf(what: string, plan: AnalysisPlan, counts: readonly number[]): string | undefined {
+  const { ok, p } = sampleRatioOf(plan, counts)
+  if (ok || p === undefined) return undefined
+  const split = plan.arms.map(({ name }, arm) => `${name} ${counts[arm]}`).join(', ')
+  return `${what} are not split as planned (${split}; χ² p = ${p.toPrecision(2)}, below ${SAMPLE_RATIO_GATE}): something loses or adds some in one arm`
+}
+
+/** Only of live traffic, where most sessions never meet what the arms do differently. */
+function exposedComparisons(plan: AnalysisPlan, table: TrialTable, draws: Draws, gate: string | undefined) {
+  if (plan.kind !== 'live') return []
+  const view = viewOf(plan, table, 'exposed')
+  const counts = unitsByArm(view, plan.arms.length)
+  if (counts.every((count) => count === 0)) return []
+  return comparisonsOf(plan, table, view, draws, gate ?? gateOf('the exposed sessions', plan, counts))
+}
+
+function unitsByArm(view: View, arms: number): number[] {
+  const counts = new Array<number>(arms).fill(0)
+  for (const arm of view.arm) counts[arm]! += 1
+  return counts
+}

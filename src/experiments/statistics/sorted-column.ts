@@ -1,0 +1,169 @@
+import { between, quantileOf, quantileShares, rankOf } from './quantile.ts'
+
+/** p50, p95, p99 and mean of a sample, in this order. */
+export type Summary = Float64Array
+
+/** How often each cluster stands in a sample. One type of array throughout: reading two takes twice as long. */
+export type Weights = Uint16Array
+export const SUMMARY_LENGTH = 4
+const shares = Object.values(quantileShares)
+const MEAN = 3
+
+/** Of each cluster: its number of values, their sum, and how many of them lie before each of the three windows. */
+const STRIDE = 5
+
+/** So many standard errors of a quantile's rank before it, a weighted quantile is looked for from; below that, from the start. */
+const REACH = 4
+
+/**
+ * The values of one metric in rising order, each with the cluster that it belongs to, such that its quantiles and its mean under
+ * any weights of the clusters cost one pass over the clusters and three short stretches of the values. `Infinity` is a value.
+ */
+export class SortedColumn {
+  readonly size: number
+  readonly clusters: number
+  /** How many values are `Infinity`. */
+  readonly censored: number
+  readonly #values: Float64Array
+  readonly #cluster: Uint32Array
+  readonly #digest: Float64Array
+  readonly #from = new Uint32Array(shares.length)
+
+  /**
+   * `values` have no NaN and come in any order; `cluster[i]` is that of `values[i]`, from 0. `spread`: how much further than under
+   * weights of variance 1 the ranks are expected to lie from where they are, 1 by default.
+   */
+  constructor(values: Float64Array, cluster: Uint32Array, clusters: number, spread = 1) {
+    this.size = values.length
+    this.clusters = clusters
+    this.#values = values.slice().sort()
+    this.#cluster = inOrder(this.#values, values, cluster)
+    this.#digest = new Float64Array(clusters * STRIDE)
+    let finite = this.size
+    while (finite > 0 && this.#values[finite - 1] === Infinity) finite -= 1
+    this.censored = this.size - finite
+    for (let index = 0; index < this.size; index++) {
+      const at = this.#cluster[index]! * STRIDE
+      this.#digest[at]! += 1
+      if (index < finite) this.#digest[at + 1]! += this.#values[index]!
+    }
+    for (const [which, share] of shares.entries()) this.#openWindow(which, share, spread)
+  }
+
+  get lowest(): number {
+    return this.#values[0] ?? Number.NaN
+  }
+  get highest(): number {
+    return this.#values[this.size - 1] ?? Number.NaN
+  }
+
+  /** NaN for no values, `Infinity` where one is. */
+  get mean(): number {
+    let sum = 0
+    for (const value of this.#values) sum += value
+    return sum / this.size
+  }
+
+  /** How many clusters have a value at all. */
+  get filled(): number {
+    let filled = 0
+    for (let at = 0; at < this.#digest.length; at += STRIDE) if (this.#digest[at]! > 0) filled += 1
+    return filled
+  }
+
+  /** Type 7, of all values as they are. */
+  quantile(share: number): number {
+    return quantileOf(this.#values, share)
+  }
+
+  /** Writes the figures of the sample in which each value stands as often as its cluster's weight says. NaN where it is empty. */
+  summarise(weights: Weights, into: Summary): void {
+    const digest = this.#digest
+    const { clusters } = this
+    let count = 0
+    let sum = 0
+    let before50 = 0
+    let before95 = 0
+    let before99 = 0
+    for (let cluster = 0, at = 0; cluster < clusters; cluster++, at += STRIDE) {
+      const weight = weights[cluster]!
+      if (weight === 0) continue
+      count += weight * digest[at]!
+      sum += weight * digest[at + 1]!
+      before50 += weight * digest[at + 2]!
+      before95 += weight * digest[at + 3]!
+      before99 += weight * digest[at + 4]!
+    }
+    into[0] = this.#weighted(0, count, before50, weights)
+    into[1] = this.#weighted(1, count, before95, weights)
+    into[2] = this.#weighted(2, count, before99, weights)
+    into[MEAN] = count === 0 ? Number.NaN : this.censored > 0 ? Infinity : sum / count
+  }
+
+  /** Writes the quantiles for rising `shares` under these weights: one pass over all values. NaN where the sample is empty. */
+  quantilesUnder(weights: Weights, rising: readonly number[], into: Float64Array): void {
+    let count = 0
+    for (let cluster = 0; cluster < this.clusters; cluster++)
+      count += weights[cluster]! * this.#digest[cluster * STRIDE]!
+    let [next, seen] = [0, 0]
+    for (let which = 0; which < rising.length; which++) {
+      const { lower, fraction } = rankOf(count, rising[which]!)
+      while (seen <= lower && next < this.size) seen += weights[this.#cluster[next++]!]!
+      const value = count === 0 ? Number.NaN : this.#values[next - 1]!
+      let [after, seenAfter] = [next, seen]
+      while (fraction > 0 && seenAfter <= lower + 1 && after < this.size) seenAfter += weights[this.#cluster[after++]!]!
+      into[which] = between(value, this.#values[after - 1]!, fraction)
+    }
+  }
+
+  #weighted(which: number, count: number, before: number, weights: Weights): number {
+    if (count === 0) return Number.NaN
+    const { lower, fraction } = rankOf(count, shares[which]!)
+    const cluster = this.#cluster
+    const values = this.#values
+    const isBefore = before > lower
+    let next = isBefore ? 0 : this.#from[which]!
+    let seen = isBefore ? 0 : before
+    while (seen <= lower) seen += weights[cluster[next++]!]!
+    const value = values[next - 1]!
+    if (fraction === 0 || seen > lower + 1) return value
+    while (seen <= lower + 1) seen += weights[cluster[next++]!]!
+    return between(value, values[next - 1]!, fraction)
+  }
+
+  /** Counts what lies before the stretch in which this quantile is going to be looked for. */
+  #openWindow(which: number, share: number, spread: number): void {
+    const rank = Math.floor((this.size - 1) * share)
+    const below = new Float64Array(this.clusters)
+    for (let index = 0; index <= rank; index++) below[this.#cluster[index]!]! += 1
+    let variance = 0
+    for (let cluster = 0; cluster < this.clusters; cluster++)
+      variance += (below[cluster]! - share * this.#digest[cluster * STRIDE]!) ** 2
+    const from = Math.max(0, Math.floor(rank - REACH * spread * Math.sqrt(variance)))
+    this.#from[which] = from
+    for (let index = 0; index < from; index++) this.#digest[this.#cluster[index]! * STRIDE + 2 + which]! += 1
+  }
+}
+
+/** `cluster`, in the order in which `sorted` has the `values`. */
+function inOrder(sorted: Float64Array, values: Float64Array, cluster: Uint32Array): Uint32Array {
+  const ordered = new Uint32Array(values.length)
+  const taken = new Uint32Array(values.length)
+  for (let index = 0; index < values.length; index++) {
+    const first = firstOf(sorted, values[index]!)
+    ordered[first + taken[first]!++] = cluster[index]!
+  }
+  return ordered
+}
+
+/** The place of the first value that is not below `value`. */
+function firstOf(sorted: Float64Array, value: number): number {
+  let low = 0
+  let high = sorted.length
+  while (low < high) {
+    const middle = (low + high) >>> 1
+    if (sorted[middle]! < value) low = middle + 1
+    else high = middle
+  }
+  return low
+}

@@ -1,0 +1,261 @@
+import { describe, expect, it } from 'vitest'
+import { resample } from '../../../src/experiments/statistics/bootstrap.ts'
+import { type Bootstrapped, intervalOf, standardErrorOf } from '../../../src/experiments/statistics/bootstrapped.ts'
+import { chiSquareAbove, chiSquareOf } from '../../../src/experiments/statistics/chi-square.ts'
+import { Moments, meanSequence, sequenceRadius } from '../../../src/experiments/statistics/confidence-sequence.ts'
+import { holm } from '../../../src/experiments/statistics/holm.ts'
+import { normalBelow, normalQuantile } from '../../../src/experiments/statistics/normal.ts'
+import { paretoFront } from '../../../src/experiments/statistics/pareto.ts'
+import { differences, permutationTest } from '../../../src/experiments/statistics/permutation.ts'
+import { detectableDifference, unitsFor } from '../../../src/experiments/statistics/power.ts'
+import { quantileOf } from '../../../src/experiments/statistics/quantile.ts'
+import { randomFor } from '../../../src/experiments/statistics/random.ts'
+import { slopeOf } from '../../../src/experiments/statistics/regression.ts'
+import { SortedColumn } from '../../../src/experiments/statistics/sorted-column.ts'
+import { studentBelow, studentQuantile } from '../../../src/experiments/statistics/student-t.ts'
+
+// Reference values: Python 3 with SciPy 1.17.1, NumPy 2.4.6, statsmodels 0.15.0. The code stands above each.
+
+const values = [3.1, 1.2, 8.8, 4.4, 15, 2.7, 9.9, 7.3, 6.1, 5.5, 12.4]
+
+/** Units with their values, as a column. */
+function columnOf(units: readonly (readonly number[])[]): SortedColumn {
+  const clusters = units.flatMap((unit, code) => unit.map(() => code))
+  return new SortedColumn(Float64Array.from(units.flat()), Uint32Array.from(clusters), units.length)
+}
+
+describe('quantiles of type 7', () => {
+  it('are those of NumPy', () => {
+    // numpy.quantile(values, [.05, .5, .95, .99])
+    const sorted = values.toSorted((a, b) => a - b)
+    const ours = [0.05, 0.5, 0.95, 0.99].map((share) => quantileOf(sorted, share))
+    for (const [place, reference] of [1.9500000000000002, 6.1, 13.7, 14.74].entries())
+      expect(ours[place]).toBeCloseTo(reference, 12)
+  })
+
+  it('are infinite where they touch a value that was never reached, and only there', () => {
+    expect(quantileOf([1, 2, 3, Infinity], 0.5)).toBe(2.5)
+    expect(quantileOf([1, 2, Infinity, Infinity], 0.5)).toBe(Infinity)
+    expect(quantileOf([1, Infinity, Infinity], 0.5)).toBe(Infinity)
+    // (21 - 1) × 0.95 is 19, whatever rounding makes of it.
+    expect(quantileOf([...Array.from({ length: 20 }, (_, index) => index), Infinity], 0.95)).toBe(19)
+  })
+})
+
+describe('distributions', () => {
+  it.each([
+    // scipy.stats.chi2.sf(x, df)
+    [0.5, 1, 0.47950012218695337],
+    [3.841458820694124, 1, 0.04999999999999989],
+    [10.828, 1, 0.0009997657195830916],
+    [5.991, 2, 0.05001161502657909],
+    [13.8, 2, 0.0010077854290485102],
+    [7.815, 3, 0.049993902974883875],
+    [16.27, 3, 0.0009982232399054186],
+    [20, 7, 0.005569683072945574],
+    [25, 10, 0.005345505487134069],
+  ])('χ² above %f with %i degrees of freedom', (x, freedom, reference) => {
+    expect(Math.abs(chiSquareAbove(x, freedom) - reference)).toBeLessThan(3e-7)
+  })
+
+  it('Pearson’s χ² is that of scipy.stats.chisquare', () => {
+    // scipy.stats.chisquare([520, 480, 560], [390, 390, 780])
+    expect(chiSquareOf([520, 480, 560], [0.25, 0.25, 0.5])).toBeCloseTo(126.15384615384616, 10)
+  })
+
+  it.each([
+    // scipy.stats.t.cdf(t, df)
+    [2, 1, 0.8524163823495667],
+    [2, 2, 0.908248290463863],
+    [-1.5, 5, 0.09695184012123664],
+    [2.2, 11, 0.9749569445090979],
+    [1.96, 38, 0.9713203822194288],
+    [-3, 100, 0.0017039576716647233],
+  ])('Student’s t below %f with %i degrees of freedom', (t, freedom, reference) => {
+    expect(studentBelow(t, freedom)).toBeCloseTo(reference, 12)
+  })
+
+  it.each([
+    // scipy.stats.t.ppf(p, df)
+    [0.025, 1, -12.706204736174705],
+    [0.025, 2, -4.302652729749464],
+    [0.05, 11, -1.795884818704044],
+    [0.025, 38, -2.02439416391197],
+    [0.025, 199, -1.9719565442517537],
+  ])('the %f quantile of Student’s t with %i degrees of freedom', (share, freedom, reference) => {
+    expect(studentQuantile(share, freedom)).toBeCloseTo(reference, 6)
+  })
+
+  it('the normal distribution and its quantiles', () => {
+    // scipy.stats.norm.cdf(z), scipy.stats.norm.ppf(p)
+    expect(normalBelow(-4)).toBeCloseTo(3.167124183311986e-5, 6)
+    expect(normalBelow(0.5)).toBeCloseTo(0.6914624612740131, 6)
+    expect(normalQuantile(0.001)).toBeCloseTo(-3.090232306167813, 4)
+    expect(normalQuantile(0.2)).toBeCloseTo(-0.8416212335729142, 5)
+  })
+})
+
+it('Holm is that of statsmodels', () => {
+  // statsmodels.stats.multitest.multipletests([0.01, 0.04, 0.03, 0.005, 0.5], method='holm')[1]
+  const ours = holm([0.01, 0.04, 0.03, 0.005, 0.5])
+  for (const [place, reference] of [0.04, 0.09, 0.09, 0.025, 0.5].entries())
+    expect(ours[place]).toBeCloseTo(reference, 12)
+})
+
+describe('permutation of whole units', () => {
+  // All of itertools.combinations(range(8), 4), and of itertools.product([0, 1], repeat=6), counted with NumPy.
+  const DRAWS = 20_000
+  const within = (p: number) => 4 * Math.sqrt((p * (1 - p)) / DRAWS)
+
+  it('comes to the p of all arrangements, without blocks', () => {
+    const column = columnOf([[10, 12], [11], [15, 14, 16], [9, 10], [20, 22], [18], [25, 24, 23], [17, 19]])
+    const labels = { arm: Uint16Array.from([1, 1, 1, 0, 0, 0, 1, 0]), blockStarts: [0, 8] }
+    const [p50, , , mean] = differences(column, labels)
+    const [p] = permutationTest([column], labels, DRAWS, randomFor(1, 'test'))
+    expect(mean).toBeCloseTo(0.2380952380952408, 12)
+    expect(p50).toBe(-3)
+    expect(Math.abs(p![3]! - 0.9714285714285714)).toBeLessThan(within(0.9714285714285714))
+    expect(Math.abs(p![0]! - 0.6857142857142857)).toBeLessThan(within(0.6857142857142857))
+  })
+
+  it('comes to the p of all arrangements, within pairs', () => {
+    const arm = [[10, 12], [11], [15, 14, 16], [9, 10], [20, 22], [30]]
+    const baseline = [[12, 13], [15], [14, 18], [12, 14], [25, 21], [29, 35]]
+    const column = columnOf(arm.flatMap((unit, block) => [unit, baseline[block]!]))
+    const labels = {
+      arm: Uint16Array.from(arm.flatMap(() => [1, 0])),
+      blockStarts: [...arm.keys(), arm.length].map((block) => 2 * block),
+    }
+    const [p50, , , mean] = differences(column, labels)
+    const [p] = permutationTest([column], labels, DRAWS, randomFor(1, 'test'))
+    expect(mean).toBeCloseTo(-3.5454545454545467, 12)
+    expect(p50).toBe(-1)
+    expect(Math.abs(p![3]! - 0.03125)).toBeLessThan(within(0.03125))
+    expect(Math.abs(p![0]! - 0.75)).toBeLessThan(within(0.75))
+  })
+})
+
+describe('bootstrap of whole clusters', () => {
+  // [[round(v, 1) for v in 50 + 10 * np.sin(np.arange(1, 4 + i % 3) * 1.7 * (i + 1)) + i] for i in range(15)]
+  const clusters = [
+    [59.9, 47.4, 40.7],
+    [48.4, 55.9, 44.0, 59.6],
+    [42.7, 45.0, 56.0, 62.0, 55.6],
+    [57.9, 61.6, 63.0],
+    [62.0, 44.4, 57.6, 59.3],
+    [48.0, 65.0, 47.7, 55.4, 61.7],
+    [49.8, 46.3, 46.9],
+    [65.6, 65.8, 57.4, 48.6],
+    [62.0, 50.7, 67.4, 48.0, 66.9],
+    [49.4, 64.3, 65.7],
+    [58.5, 57.1, 55.7, 54.4],
+    [71.0, 61.4, 51.0, 60.2, 70.9],
+    [60.9, 64.2, 58.8],
+    [53.3, 58.4, 70.6, 71.1],
+    [67.6, 70.7, 72.9, 73.9, 73.6],
+  ]
+  const [draws] = resample([columnOf(clusters)], 20_000, randomFor(1, 'test'))
+  const figure = (which: number, estimate: number, by: Bootstrapped['by']): Bootstrapped => ({
+    estimate,
+    draws: draws![which]!.slice().sort(),
+    by,
+    clusters: 15,
+    freedom: 14,
+  })
+
+  it('gives the standard errors of 200,000 draws with NumPy', () => {
+    // d = np.concatenate([clusters[i] for i in rng.integers(0, 15, 15)]); d.mean(), np.quantile(d, .5)
+    expect(standardErrorOf(figure(3, 0, 'student'))).toBeCloseTo(1.601861111438743, 1)
+    expect(standardErrorOf(figure(0, 0, 'percentile'))).toBeCloseTo(1.6448021288243615, 1)
+  })
+
+  it('gives the expanded percentile interval of a median', () => {
+    // cut = norm.cdf(sqrt(15 / 14) * t.ppf(.025, 14)), which is 0.01321; np.quantile(medians, [cut, 1 - cut])
+    const [low, high] = intervalOf(figure(0, 58.65, 'percentile'), 0.025)!
+    expect(Math.abs(low - 55.7)).toBeLessThan(0.15)
+    expect(Math.abs(high - 62)).toBeLessThan(0.15)
+  })
+
+  it('gives Student’s interval of a mean', () => {
+    // 58.19666666666667 ± t.ppf(.975, 14) * sqrt(15 / 14) * 1.601861111438743
+    const half = 2.1447866879169273 * Math.sqrt(15 / 14) * 1.601861111438743
+    const [low, high] = intervalOf(figure(3, 58.19666666666667, 'student'), 0.025)!
+    expect(Math.abs(low - (58.19666666666667 - half))).toBeLessThan(0.1)
+    expect(Math.abs(high - (58.19666666666667 + half))).toBeLessThan(0.1)
+  })
+
+  it('finds quantiles under weights as in a sample that is written out', () => {
+    const column = columnOf(clusters)
+    const weights = Uint16Array.from(clusters, (_, index) => (index * 7) % 4)
+    const written = clusters
+      .flatMap((cluster, index) => Array.from({ length: weights[index]! }, () => cluster).flat())
+      .sort((a, b) => a - b)
+    const summary = new Float64Array(4)
+    column.summarise(weights, summary)
+    const quantiles = new Float64Array(3)
+    column.quantilesUnder(weights, [0.5, 0.95, 0.99], quantiles)
+    for (const [place, share] of [0.5, 0.95, 0.99].entries()) {
+      expect(summary[place]).toBeCloseTo(quantileOf(written, share), 12)
+      expect(quantiles[place]).toBeCloseTo(quantileOf(written, share), 12)
+    }
+    expect(summary[3]).toBeCloseTo(written.reduce((sum, value) => sum + value, 0) / written.length, 12)
+  })
+})
+
+describe('confidence sequence', () => {
+  it('has the radius of Theorem 2.2', () => {
+    // rho = sqrt((-2 * log(a) + log(-2 * log(a)) + 1) / m)
+    // sqrt(2 * (t * rho**2 + 1) / (t**2 * rho**2) * log(sqrt(t * rho**2 + 1) / a)), with m = 1000
+    expect(sequenceRadius(100, 0.05)).toBeCloseTo(0.37632563463841295, 12)
+    expect(sequenceRadius(1_000, 0.05)).toBeCloseTo(0.0959892432872041, 12)
+    expect(sequenceRadius(20_000, 0.05)).toBeCloseTo(0.023695071055578575, 12)
+    expect(sequenceRadius(1_000, 0.025)).toBeCloseTo(0.10370461016413436, 12)
+  })
+
+  it('is nearly as narrow at 1,000 as any choice of ρ makes it', () => {
+    // scipy.optimize.minimize_scalar over log ρ²
+    expect(sequenceRadius(1_000, 0.05) / 0.09597899802596532).toBeLessThan(1.001)
+  })
+
+  it('lies around the difference of means, scaled by the standard error', () => {
+    const [arm, baseline] = [new Moments(), new Moments()]
+    for (const value of [1, 2, 3, 6]) arm.add(value)
+    for (const value of [2, 2, 5, 7, 9]) baseline.add(value)
+    const { difference, interval } = meanSequence(arm, baseline, 0.05)
+    // np.var([1, 2, 3, 6], ddof=1) is 14 / 3, np.var([2, 2, 5, 7, 9], ddof=1) is 9.5
+    const error = Math.sqrt(14 / 3 / 4 + 9.5 / 5)
+    expect(difference).toBe(-2)
+    expect(interval[1] - difference).toBeCloseTo(error * Math.sqrt(9) * sequenceRadius(9, 0.05), 12)
+  })
+})
+
+it('power: 80 % for a two-sided test at 5 %', () => {
+  // 2.5 * (norm.ppf(.975) + norm.ppf(.8))
+  expect(detectableDifference(2.5)).toBeCloseTo(7.003963045282421, 12)
+  expect(unitsFor(5, { units: 40, detectable: 10 })).toBe(160)
+})
+
+it('a slope is that of scipy.stats.linregress, and its interval holds it', () => {
+  const x = Float64Array.from([10, 20, 30, 40, 50, 60, 70])
+  const y = Float64Array.from([95, 92, 81, 70, 66, 52, 47])
+  const slope = slopeOf(x, y, Uint32Array.from(x.keys()), 7, randomFor(1, 'test'))!
+  // scipy.stats.linregress(x, y)
+  expect(slope.value).toBeCloseTo(-0.8535714285714284, 12)
+  expect(slope.intercept).toBeCloseTo(106, 10)
+  expect(slope.interval![0]).toBeLessThan(slope.value)
+  expect(slope.interval![1]).toBeGreaterThan(slope.value)
+  expect(slopeOf(x.fill(3, 2), y, Uint32Array.from(x.keys()), 7, randomFor(1, 'test'))?.value).toBeDefined()
+  expect(slopeOf(x.fill(3), y, Uint32Array.from(x.keys()), 7, randomFor(1, 'test'))).toBeUndefined()
+})
+
+it('the front keeps what nothing else is better than', () => {
+  expect(
+    paretoFront([
+      [1, 5],
+      [2, 4],
+      [2, 5],
+      [1, 5],
+      [Infinity, 3],
+    ]),
+  ).toEqual([true, true, false, true, true])
+})
