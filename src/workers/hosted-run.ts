@@ -116,6 +116,7 @@ export class OwnedRun {
         stages: spec.pipeline.stages,
         trace: traceOf(host, spec.trace, state?.journal.sampled),
         ...(spec.experiment !== undefined && { experiment: spec.experiment }),
+        ...(spec.pipeline.experiment !== undefined && { exposing: spec.pipeline.experiment.boundaries }),
       },
       clock,
       undefined,
