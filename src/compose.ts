@@ -79,7 +79,7 @@ function onFleet({ redis, models = {}, store, keepText = false, nodes, telemetry
       path: 'redis',
       expected: 'a redis or rediss URL, such as redis://127.0.0.1:6379',
     })
-  const write = store && recordKeeper(store)
+  const write = store && recordKeeper(store, { isShared: true })
   const keep = (record: RunRecord, pipeline: Pipeline) => write?.(keepText ? record : withoutText(record), pipeline)
   const engine = fleetEngine({ redis: address, models, keep, ...(telemetry !== undefined && { telemetry }) })
   async function close(): Promise<void> {

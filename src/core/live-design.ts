@@ -69,22 +69,36 @@ const digestOf = ({ name, seed, arms }: LiveExperiment): string =>
 
 /**
  * Writes runs into a store, and beside the first one of an experiment that this process sees, and of each change of it, what the
- * experiment is: the file alone is then enough for its analysis. `store` need not keep experiments.
+ * experiment is: the file alone is then enough for its analysis. `store` need not keep experiments. `isShared`: another process may
+ * have written the same run, as with a fleet. Throws what the store throws.
  */
 export function recordKeeper(
   store: RunStore & Partial<ExperimentStore>,
+  { isShared = false } = {},
 ): (record: RunRecord, pipeline: Pipeline) => void {
   const known = new Set<string>()
   return (record, { name, experiment }) => {
-    store.write(record)
+    try {
+      store.write(record)
+    } catch (error) {
+      if (!isShared || !holds(store, record.runId)) throw error
+    }
     if (experiment === undefined || record.experiment?.name !== experiment.name) return
     if (record.experiment.execution !== undefined) return
     const digest = digestOf(experiment)
     const key = JSON.stringify([digest, name, experiment.coverage, experiment.metrics])
     if (known.has(key)) return
-    known.add(key)
     const earlier = store.readExecution?.(experiment.name, '')
     store.writeExecution?.(executionOf(experiment, { digest, pipeline: name, at: record.startedAt, earlier }))
+    known.add(key)
+  }
+}
+
+function holds(store: RunStore, runId: string): boolean {
+  try {
+    return store.read(runId).runId === runId
+  } catch {
+    return false
   }
 }
 
