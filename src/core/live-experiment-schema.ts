@@ -55,7 +55,8 @@ const effectSchema: z.ZodType<Effect, number | string> = z
     return z.NEVER
   })
 
-const metricName = z.enum(Object.keys(metrics) as (keyof typeof metrics)[])
+const metricNames = Object.keys(metrics) as (keyof typeof metrics)[]
+const metricName = z.enum(metricNames)
 const METRICS = 'a list of metrics'
 const STATISTICS = `a list of ${orList(statistics)}`
 const ofTimes: MetricPlan['statistics'] = ['p50', 'p95']
@@ -64,7 +65,8 @@ const statisticsOf = (metric: keyof typeof metrics): MetricPlan['statistics'] =>
 const plainMetric = (metric: keyof typeof metrics): MetricPlan => ({ metric, statistics: statisticsOf(metric) })
 
 const metricSchema = z.union([
-  metricName.transform(plainMetric),
+  // A text first: what is a mapping is then told what is wrong in it.
+  z.string().meta({ enum: metricNames }).pipe(metricName.transform(plainMetric)),
   z
     .strictObject({
       metric: metricName,
