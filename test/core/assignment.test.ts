@@ -87,9 +87,9 @@ describe('the arm of a session', () => {
 
   it('does not depend on the arm of another experiment', () => {
     const [first, second] = [pipelineWith({ name: 'first' }), pipelineWith({ name: 'second' })]
-    const pairs = countsOf(sessions(20_000).map((each) => `${armOf(first, each)} ${armOf(second, each)}`))
+    const pairs = countsOf(sessions(10_000).map((each) => `${armOf(first, each)} ${armOf(second, each)}`))
     expect(Object.keys(pairs)).toHaveLength(4)
-    expect(chiSquare(Object.values(pairs), [5000, 5000, 5000, 5000])).toBeLessThan(16.27) // df 3
+    expect(chiSquare(Object.values(pairs), [2500, 2500, 2500, 2500])).toBeLessThan(16.27) // df 3
   })
 
   it('stays when more take part', () => {
@@ -112,10 +112,10 @@ describe('the arm of a session', () => {
     for (const coverage of [0, 0.2, '20 %', 1]) {
       const share = coverage === '20 %' ? 0.2 : (coverage as number)
       const pipeline = pipelineWith({ coverage })
-      const arms = sessions(20_000).map((session) => armOf(pipeline, session))
+      const arms = sessions(10_000).map((session) => armOf(pipeline, session))
       const { out = 0 } = countsOf(arms)
-      if (share === 0 || share === 1) expect(out).toBe((1 - share) * 20_000)
-      else expect(chiSquare([20_000 - out, out], [4000, 16_000])).toBeLessThan(ONCE_IN_A_THOUSAND[1])
+      if (share === 0 || share === 1) expect(out).toBe((1 - share) * 10_000)
+      else expect(chiSquare([10_000 - out, out], [2000, 8000])).toBeLessThan(ONCE_IN_A_THOUSAND[1])
     }
   })
 })
@@ -141,15 +141,15 @@ describe('who takes no part', () => {
     const of = (name: string, range: number[]) => pipelineWith({ name, namespace: { name: 'policies', range } })
     const [first, second] = [of('first', [0, 0.5]), of('second', [0.5, 1])]
     const both = countsOf(
-      sessions(20_000).map((each) => {
+      sessions(10_000).map((each) => {
         const [one, two] = [armOf(first, each), armOf(second, each)]
         expect(one === undefined).not.toBe(two === undefined)
         return one === undefined ? 'second' : 'first'
       }),
     )
     // The hash of namespaces is GrowthBook's first one, which is coarser.
-    expect(both.first! / 20_000).toBeCloseTo(0.5, 1)
-    const arms = countsOf(sessions(20_000).flatMap((each) => armOf(first, each) ?? []))
+    expect(both.first! / 10_000).toBeCloseTo(0.5, 1)
+    const arms = countsOf(sessions(10_000).flatMap((each) => armOf(first, each) ?? []))
     expect(chiSquare(Object.values(arms), [both.first! / 2, both.first! / 2])).toBeLessThan(ONCE_IN_A_THOUSAND[1])
   })
 
