@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { durationSchema } from './duration.ts'
 import { exposingBoundaries, type LiveArm, type LiveExperiment } from './live-experiment.ts'
 import { type Effect, type MetricPlan, metrics, statistics } from './metric.ts'
 import { numberWithin, textWithin } from './number-schema.ts'
@@ -38,19 +39,21 @@ const shareSchema: z.ZodType<number, number | string> = z
     return z.NEVER
   })
 
-const EFFECT = "a number above 0 in the metric's unit, or a share of the baseline such as 10 %"
+// As the file of an experiment writes metrics (core/experiment-parts.ts).
+const EFFECT = 'a share such as 10 %, a duration such as 20ms, or a number in the unit of the metric, above 0'
 const effectSchema: z.ZodType<Effect, number | string> = z
   .any()
   .meta({
     anyOf: [
       { type: 'number', exclusiveMinimum: 0 },
-      { type: 'string', pattern: PERCENT.source },
+      { type: 'string', pattern: '^\\d+(\\.\\d+)? ?(%|ms|s|m)$' },
     ],
   })
   .transform((value: unknown, context): Effect => {
     const part = percentOf(value)
     if (part !== undefined && part > 0) return { share: part }
-    if (typeof value === 'number' && value > 0 && Number.isFinite(value)) return { absolute: value }
+    const absolute = typeof value === 'number' ? value : durationSchema.safeParse(value).data
+    if (absolute !== undefined && absolute > 0 && Number.isFinite(absolute)) return { absolute }
     context.issues.push({ code: 'custom', input: value, message: 'is no effect', params: { expected: EFFECT } })
     return z.NEVER
   })
@@ -61,7 +64,7 @@ const METRICS = 'a list of metrics'
 const STATISTICS = `a list of ${orList(statistics)}`
 const ofTimes: MetricPlan['statistics'] = ['p50', 'p95']
 const statisticsOf = (metric: keyof typeof metrics): MetricPlan['statistics'] =>
-  metrics[metric].unit === 'ms' ? ofTimes : ['mean']
+  metrics[metric].unit === 'ms' && metric !== 'slotMs' && metric !== 'wastedSlotMs' ? ofTimes : ['mean']
 const plainMetric = (metric: keyof typeof metrics): MetricPlan => ({ metric, statistics: statisticsOf(metric) })
 
 const metricSchema = z.union([
@@ -86,10 +89,9 @@ const metricSchema = z.union([
 
 const defaultMetrics: readonly MetricPlan[] = [
   plainMetric('interruptToFirstTokenMs'),
-  plainMetric('keptTokens'),
   plainMetric('wastedTokens'),
   plainMetric('wastedSlotMs'),
-  plainMetric('failed'),
+  plainMetric('keptTokens'),
 ]
 
 const armSchema = (catalogue: PolicyCatalogue) =>
@@ -141,7 +143,12 @@ export const liveExperimentSchema = (catalogue: PolicyCatalogue) =>
       })
       .optional()
       .describe('Experiments of one namespace whose ranges do not overlap never share a session.'),
-    metrics: z.array(metricSchema, METRICS).min(1, METRICS).max(20, METRICS).optional(),
+    metrics: z
+      .array(metricSchema, METRICS)
+      .min(1, METRICS)
+      .max(20, METRICS)
+      .optional()
+      .describe('What the arms are compared by; the first one is the primary metric.'),
   })
 type Parsed = z.output<ReturnType<typeof liveExperimentSchema>>
 

@@ -42,7 +42,7 @@ exclude: { sessions: [robot], vars: { plan: internal, region: [a, b] } }
 namespace: { name: n, range: [0, 0.5] }
 metrics:
   - wastedTokens
-  - { metric: interruptToFirstTokenMs, statistics: [p99], minimumEffect: 20 %, margin: 5 }`)
+  - { metric: interruptToFirstTokenMs, statistics: [p99], minimumEffect: 20 %, margin: 5ms }`)
     expect(errors).toEqual([])
     expect(value!.experiment).toMatchObject({
       seed: 's',

@@ -1,4 +1,4 @@
-import { metrics } from '../../core/metric.ts'
+import { type MetricName, metrics } from '../../core/metric.ts'
 import type { Analysis, Comparison, Distribution, Sequence } from '../../experiments/analysis.ts'
 import type { Participation } from '../../experiments/participation.ts'
 import { counted, milliseconds, share } from '../figures.ts'
@@ -13,6 +13,8 @@ export interface LiveStatus {
   readonly firstRunAt?: string
   readonly lastRunAt?: string
   readonly mixedSessions: number
+  /** What the arms are compared by. */
+  readonly metrics: readonly MetricName[]
   readonly arms: readonly (Participation['arms'][number] & { readonly policy?: string; readonly weight?: number })[]
   readonly analysis: Analysis
 }
@@ -39,7 +41,7 @@ export function statusLines(status: LiveStatus): string[] {
       'At any time (95 % confidence sequences, every look counted):',
       (analysis.sequences ?? []).map(sequence),
     ),
-    ...figures(analysis),
+    ...figures(status),
     ...section('All sessions as assigned (only valid at the planned end):', views(analysis, 'all')),
     ...section('Exposed sessions only (only valid at the planned end):', views(analysis, 'exposed')),
     ...section('', [analysis.verdict, ...analysis.reasons]),
@@ -79,26 +81,23 @@ export function sequence({ metric, arm, baseline, interval, ratio, sessions, fin
   return `${title}: ${arm} ${unit === 'ms' ? 'takes' : 'has'} ${times}: ${found} (${of})`
 }
 
-function figures({ arms }: Analysis): string[] {
-  const names = (Object.keys(metrics) as (keyof typeof metrics)[]).filter((metric) =>
-    arms.some((arm) => arm.metrics[metric] !== undefined),
-  )
-  if (names.length === 0) return []
-  const rows = names.flatMap((metric) =>
+function figures({ metrics: asked, analysis: { arms } }: LiveStatus): string[] {
+  const rows = asked.flatMap((metric) =>
     arms.flatMap(({ name, metrics: { [metric]: found } }) =>
       found === undefined ? [] : [[metrics[metric].title, name, ...cells(metric, found)]],
     ),
   )
+  if (rows.length === 0) return []
   return ['', 'Now:', ...table(['metric', 'arm', 'n', 'mean', 'p50', 'p95', 'never'], rows).map((line) => `  ${line}`)]
 }
 
-const cells = (metric: keyof typeof metrics, { n, mean, p50, p95, censored }: Distribution): string[] => [
+const cells = (metric: MetricName, { n, mean, p50, p95, censored }: Distribution): string[] => [
   String(n),
   ...[mean, p50, p95].map((value) => (value === undefined ? '' : figure(metric, value))),
   censored === 0 ? '' : String(censored),
 ]
 
-function figure(metric: keyof typeof metrics, value: number): string {
+function figure(metric: MetricName, value: number): string {
   const { unit } = metrics[metric]
   if (unit === 'ms') return milliseconds(value)
   return unit === 'share' ? share(value, 1) : String(Math.round(value * 10) / 10)
@@ -113,7 +112,7 @@ function comparison({ metric, statistic, arm, baseline, difference, interval, pH
   const signed = (value: number) => `${value < 0 ? '−' : '+'}${figure(metric, Math.abs(value))}`
   const range = interval === undefined ? '' : ` (${signed(interval[0])} to ${signed(interval[1])})`
   const p = pHolm === undefined ? '' : `, p ${probability(pHolm)} after Holm`
-  return `${what} = ${signed(difference)}${range}${p}: ${finding}`
+  return `${what} = ${signed(difference)}${range}${p}: ${finding}${note === undefined ? '' : ` (${note})`}`
 }
 
 function hints({ coverage, changedAt, mixedSessions, experiment }: LiveStatus): string[] {

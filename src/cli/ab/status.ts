@@ -76,6 +76,7 @@ function statusOf(store: ExperimentStore, experiment: string, file: string): Liv
     ...(firstUnixMs !== undefined && { firstRunAt: new Date(firstUnixMs).toISOString() }),
     ...(lastUnixMs !== undefined && { lastRunAt: new Date(lastUnixMs).toISOString() }),
     mixedSessions,
+    metrics: plan.metrics.map(({ metric }) => metric),
     arms: arms.map((arm) => {
       const planned = plan.arms.find(({ name }) => name === arm.name)
       return { ...arm, ...(planned !== undefined && { policy: planned.policy, weight: planned.weight }) }
