@@ -27,3 +27,15 @@ describe('draft-refine.yaml', () => {
     for (const stage of [draft!, refine!]) expect(stage.options).toMatchObject({ temperature: 0, seed: 1 })
   })
 })
+
+describe('chat-experiment.yaml', () => {
+  const { experiment, stages } = definePipeline(read('chat-experiment.yaml').value)
+
+  it('differs in what an interrupt of the answer does, and in nothing else', () => {
+    expect(experiment!.boundaries).toEqual([{ stage: stages[0]!.id, from: 'interrupt' }])
+    expect(experiment!.arms.map(({ name, policies }) => [name, Object.keys(policies)])).toEqual([
+      ['drain', []],
+      ['abort', [stages[0]!.id]],
+    ])
+  })
+})

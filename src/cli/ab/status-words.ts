@@ -44,7 +44,7 @@ export function statusLines(status: LiveStatus): string[] {
     ...figures(status),
     ...section('All sessions as assigned (only valid at the planned end):', views(analysis, 'all')),
     ...section('Exposed sessions only (only valid at the planned end):', views(analysis, 'exposed')),
-    ...section('', [analysis.verdict, ...analysis.reasons]),
+    ...section('The verdict, if this is the planned end:', [analysis.verdict, ...analysis.reasons]),
     ...section('', hints(status)),
   ]
 }
