@@ -10,7 +10,7 @@ import { recordKeeper } from './core/live-design.ts'
 import type { OutputLimits } from './core/output-limit.ts'
 import type { Pipeline } from './core/pipeline.ts'
 import { definePipelineWith } from './core/pipeline-schema.ts'
-import type { PolicyCatalogue } from './core/policy.ts'
+import type { Policy, PolicyCatalogue } from './core/policy.ts'
 import type { Node, RunStore, Telemetry } from './core/ports.ts'
 import { priorsOf } from './core/probe.ts'
 import type { RunRecord } from './core/record.ts'
@@ -175,26 +175,25 @@ export function withoutText({ output: _, ...record }: RunRecord): RunRecord {
   }
 }
 
-/** Nothing is "another node" where there is only one: in no arm either, or that one would lose its runs. Throws `CAESURA_E_PIPELINE`. */
+/** Nothing is "another node" where there is only one: in no arm either, or that arm would lose its runs. Throws `CAESURA_E_PIPELINE`. */
 function checkPlacement({ stages, experiment }: Pipeline, nodes: readonly Node[]): void {
   if (nodes.length > 1) return
-  for (const [index, { id, policy }] of stages.entries()) {
-    const wishes = [
-      { policy, path: `stages[${index}].policy` },
-      ...(experiment?.arms ?? []).flatMap(({ policies: { [id]: policy } }, arm) =>
-        policy === undefined ? [] : [{ policy, path: `experiment.arms[${arm}].policy` }],
-      ),
-    ]
-    const found = wishes.find(({ policy }) => policy.placement === 'other' && policy.placementOtherwise === undefined)
-    if (found === undefined) continue
-    throw new CaesuraError('CAESURA_E_PIPELINE', `stage ${id} wants another node, and there is only one`, {
-      path: `${found.path}.placement`,
+  const refuse = (stage: string, path: string) => {
+    throw new CaesuraError('CAESURA_E_PIPELINE', `stage ${stage} wants another node, and there is only one`, {
+      path: `${path}.policy.placement`,
       received: 'other',
       expected: 'two nodes or more',
       hint: 'Add a node, or write `placement: { other: { otherwise: any } }`.',
     })
   }
+  for (const [index, { id, policy }] of stages.entries()) if (needsAnother(policy)) refuse(id, `stages[${index}]`)
+  for (const [index, { policies }] of experiment?.arms.entries() ?? [])
+    for (const [id, policy] of Object.entries(policies))
+      if (needsAnother(policy)) refuse(id, `experiment.arms[${index}]`)
 }
+
+const needsAnother = ({ placement, placementOtherwise }: Policy): boolean =>
+  placement === 'other' && placementOtherwise === undefined
 
 /** What a probe of this node found; the stated priors where there was none, or where it observed nothing. */
 function priors(store: RunStore | undefined, model: string, node: string): Priors {

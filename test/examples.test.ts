@@ -34,8 +34,9 @@ describe('chat-experiment.yaml', () => {
   it('differs in what an interrupt of the answer does, and in nothing else', () => {
     expect(experiment!.boundaries).toEqual([{ stage: stages[0]!.id, from: 'interrupt' }])
     expect(experiment!.arms.map(({ name, policies }) => [name, Object.keys(policies)])).toEqual([
-      ['drain', []],
+      ['drain', [stages[0]!.id]],
       ['abort', [stages[0]!.id]],
     ])
+    expect(experiment!.arms[0]!.policies).toEqual({ [stages[0]!.id]: stages[0]!.policy })
   })
 })

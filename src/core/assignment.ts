@@ -40,10 +40,11 @@ export function assign(pipeline: Pipeline, run: Unassigned): Assigned {
     })
   }
   const { experiment } = pipeline
-  if (experiment === undefined) return { pipeline, ...(chosen !== undefined && { experiment: chosen }) }
+  const elsewhere = chosen && { ...(session !== undefined && { session }), ...chosen }
+  if (experiment === undefined) return { pipeline, ...(elsewhere !== undefined && { experiment: elsewhere }) }
   // An execution of `ab`, or somebody else's experiment, has nothing to do with this one.
-  if (chosen !== undefined && (chosen.name !== experiment.name || chosen.execution !== undefined))
-    return { pipeline: asWritten(pipeline), experiment: chosen }
+  if (elsewhere !== undefined && (elsewhere.name !== experiment.name || elsewhere.execution !== undefined))
+    return { pipeline: asWritten(pipeline), experiment: elsewhere }
   if (!experiment.enabled || run.isStopped || process.env.CAESURA_EXPERIMENTS?.trim().toLowerCase() === 'off')
     return { pipeline: asWritten(pipeline) }
   const arm = chosen === undefined ? armOf(experiment, run) : armNamed(experiment, chosen.arm)

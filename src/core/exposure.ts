@@ -33,10 +33,10 @@ export function exposureOf({ run: { exposing = [] }, calls, interrupts, end }: J
 
 /** Tells of a run's exposure: called when a call was opened or an interrupt came, so that it is told in the same step, once. */
 export function tellExposure(journal: Journal, cause: { readonly callId: string; readonly interrupt?: number }): void {
-  const { experiment } = journal.run
+  const { experiment, exposing } = journal.run
+  if (experiment === undefined || exposing === undefined) return
   const exposure = exposureOf(journal)
-  if (experiment === undefined || exposure === undefined) return
-  if (exposure.callId !== cause.callId || exposure.interrupt !== cause.interrupt) return
+  if (exposure === undefined || exposure.callId !== cause.callId || exposure.interrupt !== cause.interrupt) return
   const { stage } = journal.call(exposure.callId).request
   const { name, arm } = experiment
   journal.tell({ type: 'experiment-exposure', stage, ...cause, experiment: { name, arm } })

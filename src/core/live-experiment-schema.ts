@@ -191,19 +191,20 @@ export function liveLoopProblems({ arms }: Parsed, stages: readonly Pick<Stage, 
 
 /** An experiment that holds, of a pipeline with these stages. */
 export function toLiveExperiment(parsed: Parsed, stages: readonly Stage[]): LiveExperiment {
-  const own = Object.fromEntries(stages.map(({ id, policy }) => [id, policy]))
-  const arms = parsed.arms.map(
-    ({ name, weight, policy, stage = stages[0]!.id }): LiveArm => ({
-      name,
-      policy: policyName(policy ?? own[stage]!),
-      weight,
-      policies: policy === undefined ? {} : { [stage]: policy },
-    }),
-  )
+  const first = stages[0]!.id
+  const touched = stages.filter(({ id }) => parsed.arms.some(({ policy, stage = first }) => policy && stage === id))
+  const arms = parsed.arms.map(({ name, weight, policy, stage = first }): LiveArm => {
+    // Written out for those that keep the stage's own policy too: what an arm is then does not change with the stage unseen.
+    const policies = Object.fromEntries(
+      touched.map(({ id, policy: own }) => [id, id === stage ? (policy ?? own) : own]),
+    )
+    const shown = policies[stage] ?? stages.find(({ id }) => id === stage)!.policy
+    return { name, policy: policyName(shown), weight, policies }
+  })
   const { name, seed = name, enabled, coverage, exclude, namespace, metrics: asked = defaultMetrics } = parsed
   return {
     ...{ name, seed, enabled, coverage, arms },
-    boundaries: exposingBoundaries(arms, own),
+    boundaries: exposingBoundaries(arms),
     exclude,
     ...(namespace !== undefined && { namespace }),
     metrics: asked,

@@ -9,7 +9,7 @@ export interface LiveArm {
   readonly policy: string
   /** Its share of the sessions that take part, relative to the others. */
   readonly weight: number
-  /** By the id of the stage whose boundary it is of; a stage that is not here has the policy of the pipeline. */
+  /** By the id of the stage whose boundary it is of: of each stage that has another one in some arm. */
   readonly policies: Readonly<Record<string, Policy>>
 }
 
@@ -46,16 +46,12 @@ export interface LiveExperiment {
   readonly metrics: readonly MetricPlan[]
 }
 
-/** Where arms differ, given the policies that the pipeline has by itself. */
-export function exposingBoundaries(
-  arms: readonly Pick<LiveArm, 'policies'>[],
-  own: Readonly<Record<string, Policy>>,
-): ExposingBoundary[] {
-  const stages = Object.keys(own).filter((stage) => arms.some(({ policies }) => policies[stage] !== undefined))
-  return stages.flatMap((stage): ExposingBoundary[] => {
-    const policies = arms.map((arm) => (arm.policies[stage] ?? own[stage])!)
+/** Where arms differ. Each has the policies of the same stages. */
+export function exposingBoundaries(arms: readonly Pick<LiveArm, 'policies'>[]): ExposingBoundary[] {
+  return Object.keys(arms[0]?.policies ?? {}).flatMap((stage): ExposingBoundary[] => {
+    const [first, ...others] = arms.map(({ policies }) => policies[stage]!)
     const differ = (part: (policy: Policy) => unknown) =>
-      policies.some((policy) => !isDeepStrictEqual(part(policy), part(policies[0]!)))
+      others.some((policy) => !isDeepStrictEqual(part(policy), part(first!)))
     const ahead = ({ trigger, warm, placement, placementOtherwise }: Policy) => [
       trigger,
       warm,

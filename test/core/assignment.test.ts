@@ -195,6 +195,14 @@ describe('an arm that somebody else chose', () => {
     }
   })
 
+  it('has the session of the run where it names none', () => {
+    const chosen = { name: 'other', arm: 'z' }
+    expect(assign(pipelineWith(), { runId: 'r', session: 's', experiment: chosen }).experiment).toEqual({
+      ...chosen,
+      session: 's',
+    })
+  })
+
   it('that the experiment does not have is refused', () => {
     expect(() => assign(pipelineWith(), { runId: 'r', experiment: { name: 'x', arm: 'nope' } })).toThrow(
       expect.objectContaining({ code: 'CAESURA_E_EXPERIMENT', place: expect.objectContaining({ received: 'nope' }) }),

@@ -24,7 +24,7 @@ describe('an experiment of a pipeline', () => {
       coverage: 1,
       exclude: { sessions: [], vars: {} },
       arms: [
-        { name: 'one', policy: 'signal drain all', weight: 1, policies: {} },
+        { name: 'one', policy: 'signal drain all', weight: 1, policies: { a: { response: { name: 'drain' } } } },
         { name: 'two', policy: 'signal abort all', weight: 1, policies: { a: { response: { name: 'abort' } } } },
       ],
       boundaries: [{ stage: 'a', from: 'interrupt' }],
