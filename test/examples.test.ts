@@ -27,16 +27,3 @@ describe('draft-refine.yaml', () => {
     for (const stage of [draft!, refine!]) expect(stage.options).toMatchObject({ temperature: 0, seed: 1 })
   })
 })
-
-describe('chat-experiment.yaml', () => {
-  const { experiment, stages } = definePipeline(read('chat-experiment.yaml').value)
-
-  it('differs in what an interrupt of the answer does, and in nothing else', () => {
-    expect(experiment!.boundaries).toEqual([{ stage: stages[0]!.id, from: 'interrupt' }])
-    expect(experiment!.arms.map(({ name, policies }) => [name, Object.keys(policies)])).toEqual([
-      ['drain', [stages[0]!.id]],
-      ['abort', [stages[0]!.id]],
-    ])
-    expect(experiment!.arms[0]!.policies).toEqual({ [stages[0]!.id]: stages[0]!.policy })
-  })
-})

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
 import { catalogue, definePipeline } from '../../src/compose.ts'
 import { readDocument } from '../../src/core/document.ts'
@@ -155,4 +156,16 @@ describe('where arms differ', () => {
       { stage: 'b', from: 'interrupt' },
     ])
   })
+})
+
+it('of examples/chat-experiment.yaml differs in what an interrupt of the answer does, and in nothing else', () => {
+  const file = new URL('../../examples/chat-experiment.yaml', import.meta.url)
+  const { stages, experiment } = definePipeline(readDocument(readFileSync(file)).value)
+  const id = stages[0]!.id
+  expect(experiment!.boundaries).toEqual([{ stage: id, from: 'interrupt' }])
+  expect(experiment!.arms.map(({ name, policies }) => [name, Object.keys(policies)])).toEqual([
+    ['drain', [id]],
+    ['abort', [id]],
+  ])
+  expect(experiment!.arms[0]!.policies).toEqual({ [id]: stages[0]!.policy })
 })
