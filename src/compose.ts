@@ -1,14 +1,16 @@
 import { randomUUID } from 'node:crypto'
+import { assign } from './core/assignment.ts'
 import { type Clock, systemClock } from './core/clock.ts'
 import type { Engine, PlannedSignal, RunHandle, StartOptions } from './core/engine.ts'
 import { CaesuraError } from './core/errors.ts'
 import { defaultPriors, Estimates, type Priors } from './core/estimates.ts'
 import type { FleetAddress } from './core/fleet.ts'
 import { Journal } from './core/journal.ts'
+import { recordKeeper } from './core/live-design.ts'
 import type { OutputLimits } from './core/output-limit.ts'
 import type { Pipeline } from './core/pipeline.ts'
 import { definePipelineWith } from './core/pipeline-schema.ts'
-import type { PolicyCatalogue } from './core/policy.ts'
+import type { Policy, PolicyCatalogue } from './core/policy.ts'
 import type { Node, RunStore, Telemetry } from './core/ports.ts'
 import { priorsOf } from './core/probe.ts'
 import type { RunRecord } from './core/record.ts'
@@ -77,7 +79,8 @@ function onFleet({ redis, models = {}, store, keepText = false, nodes, telemetry
       path: 'redis',
       expected: 'a redis or rediss URL, such as redis://127.0.0.1:6379',
     })
-  const keep = (record: RunRecord) => store?.write(keepText ? record : withoutText(record))
+  const write = store && recordKeeper(store, { isShared: true })
+  const keep = (record: RunRecord, pipeline: Pipeline) => write?.(keepText ? record : withoutText(record), pipeline)
   const engine = fleetEngine({ redis: address, models, keep, ...(telemetry !== undefined && { telemetry }) })
   async function close(): Promise<void> {
     await engine.close()
@@ -91,14 +94,15 @@ function inThisProcess(settings: EngineSettings): Engine {
   checkNodes(nodes)
   const executor = inProcessExecutor(nodes)
   const estimates = new Estimates((model, node) => priors(store, model, node))
+  const write = store && recordKeeper(store)
   const running = new Set<RunHandle>()
   let closed = false
 
-  function start(pipeline: Pipeline, options: StartOptions): RunHandle {
+  function start(asked: Pipeline, options: StartOptions): RunHandle {
     if (closed) throw new CaesuraError('CAESURA_E_USAGE', 'this engine is closed: it starts no runs any more')
-    checkPlacement(pipeline, nodes)
+    checkPlacement(asked, nodes)
     const runId = options.runId ?? randomUUID()
-    const { experiment } = options
+    const { pipeline, experiment } = assign(asked, { ...options, runId })
     const trace = telemetry?.begin(options.trace) ?? options.trace ?? { traceId: newTraceId() }
     const journal = new Journal(
       {
@@ -107,6 +111,7 @@ function inThisProcess(settings: EngineSettings): Engine {
         stages: pipeline.stages,
         trace,
         ...(experiment !== undefined && { experiment }),
+        ...(pipeline.experiment !== undefined && { exposing: pipeline.experiment.boundaries }),
       },
       clock,
       settings.outputLimits,
@@ -137,7 +142,7 @@ function inThisProcess(settings: EngineSettings): Engine {
     const result = handle.result.then((record) => {
       running.delete(stored)
       telemetry?.runEnded(record)
-      store?.write(keepText ? record : withoutText(record))
+      write?.(keepText ? record : withoutText(record), pipeline)
       return record
     })
     // Who does not wait for the record is not stopped by a store that fails; who does, hears of it.
@@ -170,19 +175,25 @@ export function withoutText({ output: _, ...record }: RunRecord): RunRecord {
   }
 }
 
-/** Nothing is "another node" where there is only one. Throws `CAESURA_E_PIPELINE`. */
-function checkPlacement({ stages }: Pipeline, nodes: readonly Node[]): void {
-  const index = stages.findIndex(
-    ({ policy }) => policy.placement === 'other' && policy.placementOtherwise === undefined,
-  )
-  if (nodes.length > 1 || index === -1) return
-  throw new CaesuraError('CAESURA_E_PIPELINE', `stage ${stages[index]!.id} wants another node, and there is only one`, {
-    path: `stages[${index}].policy.placement`,
-    received: 'other',
-    expected: 'two nodes or more',
-    hint: 'Add a node, or write `placement: { other: { otherwise: any } }`.',
-  })
+/** Nothing is "another node" where there is only one: in no arm either, or that arm would lose its runs. Throws `CAESURA_E_PIPELINE`. */
+function checkPlacement({ stages, experiment }: Pipeline, nodes: readonly Node[]): void {
+  if (nodes.length > 1) return
+  const refuse = (stage: string, path: string) => {
+    throw new CaesuraError('CAESURA_E_PIPELINE', `stage ${stage} wants another node, and there is only one`, {
+      path: `${path}.policy.placement`,
+      received: 'other',
+      expected: 'two nodes or more',
+      hint: 'Add a node, or write `placement: { other: { otherwise: any } }`.',
+    })
+  }
+  for (const [index, { id, policy }] of stages.entries()) if (needsAnother(policy)) refuse(id, `stages[${index}]`)
+  for (const [index, { policies }] of experiment?.arms.entries() ?? [])
+    for (const [id, policy] of Object.entries(policies))
+      if (needsAnother(policy)) refuse(id, `experiment.arms[${index}]`)
 }
+
+const needsAnother = ({ placement, placementOtherwise }: Policy): boolean =>
+  placement === 'other' && placementOtherwise === undefined
 
 /** What a probe of this node found; the stated priors where there was none, or where it observed nothing. */
 function priors(store: RunStore | undefined, model: string, node: string): Priors {

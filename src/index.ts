@@ -16,6 +16,7 @@ export { type Clock, systemClock } from './core/clock.ts'
 export type { Engine, PlannedSignal, RunHandle, SignalAnswer, StartOptions } from './core/engine.ts'
 export { CaesuraError, CaesuraErrors, type ErrorCode, type ErrorPlace, errorCodes } from './core/errors.ts'
 export type { RunEvent } from './core/event.ts'
+export type { ExposingBoundary, LiveArm, LiveExperiment } from './core/live-experiment.ts'
 export type { Pipeline, Retry, Stage } from './core/pipeline.ts'
 export {
   type BoundaryEvent,

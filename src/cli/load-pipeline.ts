@@ -10,7 +10,7 @@ import { warningText } from './show-error.ts'
 
 /**
  * Reads and checks a pipeline file; `policy` (a name, or YAML such as `{response: drain}`) takes the place of its first
- * boundary's policy. Warnings go to stderr. Throws every problem at once.
+ * boundary's policy, and of an experiment. Warnings go to stderr. Throws every problem at once.
  */
 export async function loadPipeline(file: string, policy?: string): Promise<Pipeline> {
   const document = await readDocumentFile(file)
@@ -47,7 +47,9 @@ function readPolicy(text: string) {
 function withPolicy(value: unknown, policy: unknown): unknown {
   if (!isRecord(value) || !Array.isArray(value.stages) || !isRecord(value.stages[0])) return value
   const [first, ...rest] = value.stages
-  return { ...value, stages: [{ ...first, policy }, ...rest] }
+  // Whoever says which policy it is to be is not to get another one.
+  const { experiment: _, ...others } = value
+  return { ...others, stages: [{ ...first, policy }, ...rest] }
 }
 
 /** What is wrong in `--policy` is not in the file. */

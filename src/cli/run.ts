@@ -27,6 +27,7 @@ interface RunFlags extends NodeFlags, FleetRunFlags {
   readonly input?: string
   readonly interrupt?: readonly string[]
   readonly policy?: string
+  readonly session?: string
   readonly var?: Readonly<Record<string, string>>
   readonly record: boolean
   readonly keepText?: boolean
@@ -49,6 +50,7 @@ export function runCommand(): Command {
       collect,
     )
     .option('--policy <policy>', "the first boundary's policy: a name or YAML, such as '{response: drain}'")
+    .option('--session <id>', 'who asks: the runs of a session have the same arm of an experiment')
     .option('--var <key=value>', 'for {{ vars.key }} in prompts (repeatable)', addVariable)
     .option('--json', 'print the record of the run')
     .option('--events', 'print the events of the run, one JSON object a line')
@@ -78,7 +80,11 @@ async function run(file: string, flags: RunFlags): Promise<void> {
 
   const wanted = pipeline.stages.map(({ model, fallback }) => [model, ...fallback])
   const trace = await traceOfEnvironment(process.env)
-  const start: StartOptions = { input, vars: flags.var ?? {}, signals, ...(trace !== undefined && { trace }) }
+  const start: StartOptions = {
+    ...{ input, vars: flags.var ?? {}, signals },
+    ...(flags.session !== undefined && { session: flags.session }),
+    ...(trace !== undefined && { trace }),
+  }
   const redis = fleetOf(flags, settings)
   const wishes = wishesOf(flags, settings)
   const { notices, ...where } =

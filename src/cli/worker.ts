@@ -7,6 +7,7 @@ import type { Node } from '../core/ports.ts'
 import { type FleetAddress, type FleetWorker, hostRuns, serveNode } from '../fleet.ts'
 import { fleetNode } from '../fleet-node.ts'
 import type { Observing } from '../observing.ts'
+import { sqliteStore } from '../stores.ts'
 import { counted } from './figures.ts'
 import { fleetAddress, redisOption } from './fleet-address.ts'
 import { type LogFlags, processLog, withLogFlags } from './log-flags.ts'
@@ -121,6 +122,7 @@ interface PipelinesFlags extends WorkerFlags {
   readonly runs: number
   readonly keep: number
   readonly keepMost: number
+  readonly records?: string
 }
 
 function pipelinesCommand(): Command {
@@ -132,6 +134,7 @@ function pipelinesCommand(): Command {
         .argParser(lengthOfTime('--keep'))
         .default(86_400_000, '24h'),
     )
+    .option('--records <file>', 'write the records of the runs that end here into this file too, without texts')
     .option('--keep-most <n>', 'how many ended runs are kept', whole('--keep-most', 0, MOST_KEPT), 100_000)
   withMetricsFlags(command)
     .addOption(redisOption())
@@ -143,11 +146,14 @@ function pipelinesCommand(): Command {
 async function pipelines(flags: PipelinesFlags): Promise<void> {
   const { config } = await readSettings(flags)
   const redis = fleetAddress(flags, config, process.env)
-  const { runs, keep: keepMs, keepMost } = flags
+  const { runs, keep: keepMs, keepMost, records } = flags
   const place = { name: 'caesura-pipelines', config, redis }
+  // Before anything is taken: a file that can't be used is seen now.
+  const store = records === undefined ? undefined : sqliteStore(records)
   await workUntilStopped(flags, place, async ({ service, telemetry, log }) => {
     const worker = await hostRuns({
       ...{ redis, runs, service },
+      ...(store !== undefined && { store }),
       retention: { keepMs, keepMost },
       log,
       ...(telemetry !== undefined && { telemetry }),

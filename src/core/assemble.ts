@@ -1,4 +1,5 @@
 import { type Nanoseconds, nsToMs } from './clock.ts'
+import { exposureOf } from './exposure.ts'
 import type { InterruptEntry, Journal } from './journal.ts'
 import { interruptPhases } from './phases.ts'
 import { policyName } from './policy.ts'
@@ -40,12 +41,18 @@ export function assembleRecord(journal: Journal): RunRecord {
   }
 }
 
-const traceOf = ({ run: { trace, experiment } }: Journal): Partial<RunRecord> => ({
-  ...(trace.parentSpanId !== undefined && { parentSpanId: trace.parentSpanId }),
-  ...(trace.state !== undefined && { traceState: trace.state }),
-  ...(trace.sampled !== undefined && { sampled: trace.sampled }),
-  ...(experiment !== undefined && { experiment }),
-})
+function traceOf(journal: Journal): Partial<RunRecord> {
+  const { trace, experiment } = journal.run
+  const exposure = exposureOf(journal)
+  return {
+    ...(trace.parentSpanId !== undefined && { parentSpanId: trace.parentSpanId }),
+    ...(trace.state !== undefined && { traceState: trace.state }),
+    ...(trace.sampled !== undefined && { sampled: trace.sampled }),
+    ...(experiment !== undefined && {
+      experiment: { ...experiment, ...(exposure !== undefined && { exposedMs: nsToMs(exposure.at) }) },
+    }),
+  }
+}
 
 /** Sentence ends of one call that a record tells. */
 const MOST_SENTENCE_ENDS = 32

@@ -23,7 +23,12 @@ export interface StartOptions {
   readonly runId?: string
   /** The trace that the run is to be part of; a new one by default. */
   readonly trace?: TraceContext
-  /** The arm of an experiment that it was assigned to: named in its record and its spans. */
+  /** Who asks: all runs of one session have the same arm of the pipeline's experiment. The run's id by default. */
+  readonly session?: string
+  /**
+   * The arm of an experiment that somebody else assigned it to: named in its record and its spans. Where it is one of the pipeline's own
+   * experiment, the run has that arm's policies.
+   */
   readonly experiment?: ExperimentArm
 }
 
@@ -49,7 +54,7 @@ export interface RunHandle {
 }
 
 export interface Engine extends AsyncDisposable {
-  /** Throws when nothing can be started: `CAESURA_E_PIPELINE` for a placement that no node can satisfy, `CAESURA_E_USAGE` after `close`. */
+  /** Throws when nothing can be started: `CAESURA_E_PIPELINE` for a placement that no node can satisfy, `CAESURA_E_USAGE` after `close` and for a session that is none, `CAESURA_E_EXPERIMENT` for an arm that the pipeline's experiment does not have. */
   start(pipeline: Pipeline, options: StartOptions): RunHandle
   /** Cancels what runs, waits until it has settled, closes nodes and records. */
   close(): Promise<void>

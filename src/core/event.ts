@@ -2,11 +2,19 @@ import { z } from 'zod'
 import { recordSchema } from './record.ts'
 
 const head = { seq: z.int().min(1), runId: z.string(), ms: z.number() }
+const experiment = z.strictObject({ name: z.string(), arm: z.string() })
 const call = { stage: z.string(), callId: z.string() }
 
 /** What a run tells while it goes: numbered from 1 without a gap, `ms` from the run's start. */
 export const runEventSchema = z.discriminatedUnion('type', [
-  z.strictObject({ ...head, type: z.literal('run-start'), pipeline: z.string(), traceId: z.string() }),
+  z.strictObject({
+    ...head,
+    type: z.literal('run-start'),
+    pipeline: z.string(),
+    traceId: z.string(),
+    /** That it takes part in. */
+    experiment: experiment.optional(),
+  }),
   z.strictObject({ ...head, type: z.literal('stage-start'), ...call, attempt: z.int(), model: z.string() }),
   z.strictObject({ ...head, type: z.literal('token'), ...call, text: z.string() }),
   z.strictObject({
@@ -25,6 +33,17 @@ export const runEventSchema = z.discriminatedUnion('type', [
     response: z.string(),
     decision: z.string(),
     reason: z.string(),
+  }),
+  /**
+   * The arms of the run's experiment may differ from here on: at this interrupt, or without one at the start of this call. At most once
+   * a run.
+   */
+  z.strictObject({
+    ...head,
+    type: z.literal('experiment-exposure'),
+    ...call,
+    interrupt: z.int().min(1).optional(),
+    experiment,
   }),
   z.strictObject({
     ...head,

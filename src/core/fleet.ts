@@ -87,8 +87,9 @@ export interface FleetLoad {
 /** The fleet as any process sees it. Everything waits while Redis is away, and goes on when it is back. */
 export interface Fleet {
   /**
-   * Submits a run. With the id of a run that is there already nothing new is started (`isNew` false). Resolves once the run is safe.
-   * Throws `CAESURA_E_USAGE` for an id that is none.
+   * Submits a run, assigned to an arm where its pipeline has an experiment. With the id of a run that is there already nothing new is
+   * started (`isNew` false). Resolves once the run is safe. Throws `CAESURA_E_USAGE` for an id or a session that is none,
+   * `CAESURA_E_EXPERIMENT` for an arm that the experiment does not have.
    */
   submit(pipeline: Pipeline, options: SubmitOptions): Promise<{ runId: string; traceId: string; isNew: boolean }>
   /** Throws `CAESURA_E_RUN_UNKNOWN`. */
@@ -101,6 +102,15 @@ export interface Fleet {
   interrupt(runId: string, signal?: { readonly input?: string }): Promise<SignalAnswer>
   /** Orders the run to end; false where it had ended. Throws `CAESURA_E_RUN_UNKNOWN`. */
   cancel(runId: string, reason?: string): Promise<boolean>
+  /**
+   * Stops an experiment on live traffic for all runs that are submitted from now on, by whomever: they are made as their pipeline says.
+   * Runs that are under way keep their arm. False where it was stopped already.
+   */
+  stopExperiment(name: string): Promise<boolean>
+  /** Lets it go on, with the same arms for the same sessions. False where it was not stopped. */
+  resumeExperiment(name: string): Promise<boolean>
+  /** The names of those that are stopped, in order. */
+  stoppedExperiments(): Promise<readonly string[]>
   /** Who serves calls now, by name. */
   nodes(): Promise<readonly FleetNode[]>
   /** What there is to do now, in four requests to Redis however much that is. */

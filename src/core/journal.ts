@@ -4,6 +4,7 @@ import type { SignalAnswer } from './engine.ts'
 import type { ErrorSummary } from './errors.ts'
 import type { RunEvent, RunEventBody } from './event.ts'
 import { EventLog } from './event-log.ts'
+import type { ExposingBoundary } from './live-experiment.ts'
 import { OutputAllowance, type OutputLimits } from './output-limit.ts'
 import type { Stage } from './pipeline.ts'
 import type { ExperimentArm, ProcessRecord, RunRecord } from './record.ts'
@@ -49,6 +50,8 @@ export interface RunIdentity {
   readonly stages?: readonly Stage[]
   readonly trace: TraceContext
   readonly experiment?: ExperimentArm
+  /** Where the arms of its experiment differ. */
+  readonly exposing?: readonly ExposingBoundary[]
 }
 
 /** A process that hosts the run, or did. */

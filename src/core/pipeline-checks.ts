@@ -15,6 +15,9 @@ interface Written {
   readonly stage: Record<string, unknown>
 }
 
+/** The ids of a pipeline as it was written. */
+export const writtenIds = (value: unknown): string[] => [...new Set(idsOf(writtenStages(value)))]
+
 const writtenStages = (value: unknown): Written[] => {
   const stages: unknown[] = isRecord(value) && Array.isArray(value.stages) ? value.stages : []
   return stages.slice(0, MOST_CHECKED).flatMap((stage, index) => (isRecord(stage) ? [{ index, stage }] : []))
@@ -31,7 +34,7 @@ const thenOf = (stage: Record<string, unknown>): unknown => (isRecord(stage.poli
  */
 export function pipelineProblems(value: unknown): Problem[] {
   const stages = writtenStages(value)
-  const ids = [...new Set(idsOf(stages))]
+  const ids = writtenIds(value)
   const seen = new Map<string, number>()
   return stages.flatMap(({ index, stage }) => [
     ...idProblems(stage.id, index, seen),

@@ -1,12 +1,18 @@
 import { z } from 'zod'
 import type { CallTimeouts, GenerationOptions } from './call.ts'
 import { countSchema, durationSchema } from './duration.ts'
+import {
+  liveExperimentProblems,
+  liveExperimentSchema,
+  liveLoopProblems,
+  toLiveExperiment,
+} from './live-experiment-schema.ts'
 import { numberWithin, textWithin, wholeWithin } from './number-schema.ts'
 import type { Pipeline, Retry, Stage } from './pipeline.ts'
-import { loopProblems, pipelineProblems, pipelineWarnings } from './pipeline-checks.ts'
+import { loopProblems, pipelineProblems, pipelineWarnings, writtenIds } from './pipeline-checks.ts'
 import type { PolicyCatalogue } from './policy.ts'
 import { policySchema } from './policy-schema.ts'
-import { oneOrMany, parseWith, type Reading, type Source, toErrors } from './problems.ts'
+import { isRecord, oneOrMany, type Problem, parseWith, type Reading, type Source, toErrors } from './problems.ts'
 
 const STAGES = 'a list of 1 to 100 stages'
 const DEFAULT_INTERRUPTS = 16
@@ -86,6 +92,9 @@ const makeSchema = (catalogue: PolicyCatalogue) =>
     maxInterrupts: wholeWithin(1, 1000)
       .default(DEFAULT_INTERRUPTS)
       .describe('The most interrupts that a run answers before it ends as failed.'),
+    experiment: liveExperimentSchema(catalogue)
+      .optional()
+      .describe('Compares policies on the traffic of the pipeline.'),
   })
 
 /** To build one takes longer than to check a pipeline by it. */
@@ -103,19 +112,32 @@ export type PipelineInput = z.input<ReturnType<typeof pipelineSchema>>
 
 /**
  * Checks a pipeline and reports everything at once. Errors: `CAESURA_E_PIPELINE`, `CAESURA_E_TEMPLATE`,
- * `CAESURA_E_PROMPT_EMPTY`. The pipeline is frozen.
+ * `CAESURA_E_PROMPT_EMPTY`, `CAESURA_E_EXPERIMENT`. The pipeline is frozen.
  */
 export function readPipeline(catalogue: PolicyCatalogue, value: unknown, source: Source = {}): Reading<Pipeline> {
   const parsed = parseWith(pipelineSchema(catalogue), value)
   const problems = [...('problems' in parsed ? parsed.problems : []), ...pipelineProblems(value)]
-  if ('value' in parsed && problems.length === 0) problems.push(...loopProblems(parsed.value.stages))
-  if (!('value' in parsed) || problems.length > 0) {
-    return { errors: toErrors(problems, 'CAESURA_E_PIPELINE', source), warnings: [] }
+  if (isRecord(value)) problems.push(...liveExperimentProblems(value.experiment, writtenIds(value)))
+  if ('value' in parsed && problems.length === 0) {
+    const { stages, experiment } = parsed.value
+    problems.push(...loopProblems(stages), ...(experiment === undefined ? [] : liveLoopProblems(experiment, stages)))
   }
-  const { name, stages, maxInterrupts } = parsed.value
-  const pipeline = freeze({ name, stages: stages.map(toStage), maxInterrupts })
+  if (!('value' in parsed) || problems.length > 0) {
+    return { errors: toErrors(problems.map(ofItsPart), 'CAESURA_E_PIPELINE', source), warnings: [] }
+  }
+  const { name, maxInterrupts, experiment } = parsed.value
+  const stages = parsed.value.stages.map(toStage)
+  const pipeline: Pipeline = freeze({
+    ...{ name, stages, maxInterrupts },
+    ...(experiment !== undefined && { experiment: toLiveExperiment(experiment, stages) }),
+  })
   return { value: pipeline, errors: [], warnings: pipelineWarnings(pipeline.stages, source) }
 }
+
+const ofItsPart = (problem: Problem): Problem =>
+  problem.path[0] === 'experiment'
+    ? { ...problem, params: { code: 'CAESURA_E_EXPERIMENT', ...problem.params } }
+    : problem
 
 /** A frozen pipeline. Throws a `CaesuraError`, or `CaesuraErrors` for several: see `readPipeline`. */
 export function definePipelineWith(catalogue: PolicyCatalogue, value: unknown, source: Source = {}): Pipeline {

@@ -1,4 +1,5 @@
 import type { CallTimeouts, GenerationOptions } from './call.ts'
+import type { LiveExperiment } from './live-experiment.ts'
 import type { Policy } from './policy.ts'
 
 /** What is tried again when a call fails. */
@@ -34,4 +35,6 @@ export interface Pipeline {
   readonly stages: readonly Stage[]
   /** The most interrupts that a run answers before it ends as failed; 16 by default. */
   readonly maxInterrupts: number
+  /** On its traffic. Of a pipeline that is being run: the one that the run takes part in. */
+  readonly experiment?: LiveExperiment
 }

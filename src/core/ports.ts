@@ -198,7 +198,10 @@ export interface ExperimentStore {
   trials(of: TrialFilter): IterableIterator<Trial>
   /** Adds an execution, or takes the place of what was kept of it. Throws `CAESURA_E_RECORDS`. */
   writeExecution(execution: Execution): void
-  /** The execution of this id, or without one the newest of the experiment; undefined when there is none. */
+  /**
+   * The execution of this id, or without one the newest of the experiment; undefined when there is none. That of the empty id is what
+   * an experiment on live traffic is (`core/live-design.ts`).
+   */
   readExecution(experiment: string, execution?: string): Execution | undefined
   /** Newest first: executions, and experiments on live traffic by their first run. */
   experiments(): ExperimentSummary[]

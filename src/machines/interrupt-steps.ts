@@ -1,5 +1,6 @@
 import { nsToMs } from '../core/clock.ts'
 import type { SignalAnswer } from '../core/engine.ts'
+import { tellExposure } from '../core/exposure.ts'
 import type { InterruptEntry } from '../core/journal.ts'
 import type { Stage } from '../core/pipeline.ts'
 import { pauseDelivery, releaseDelivery } from './delivery.ts'
@@ -22,6 +23,7 @@ export function interrupt(draft: RunDraft, trigger: string, input?: string, tick
   }
   const at = journal.now()
   const entry = openInterrupt(draft, from, { trigger, at, ...(input !== undefined && { input }) })
+  tellExposure(journal, { callId: from.callId, interrupt: entry.id })
   if (answer !== undefined) entry.answer = answer
   if (ticket !== undefined) entry.ticket = ticket
   const call = journal.call(from.callId)

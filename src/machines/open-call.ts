@@ -1,4 +1,5 @@
 import type { CallRequest } from '../core/call.ts'
+import { tellExposure } from '../core/exposure.ts'
 import { headersOf } from '../core/trace.ts'
 import type { Transcript } from '../core/transcript.ts'
 import type { RunEnvironment } from './environment.ts'
@@ -11,6 +12,7 @@ export function openCall({ journal }: RunEnvironment, request: Omit<CallRequest,
   const trace = headersOf(journal.trace, journal.runId, callId)
   const transcript = journal.openCall({ ...request, callId, attempt, ...(trace !== undefined && { trace }) })
   journal.tell({ type: 'stage-start', stage: request.stage, callId, attempt, model: request.model })
+  tellExposure(journal, { callId })
   return transcript
 }
 

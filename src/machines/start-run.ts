@@ -2,6 +2,7 @@ import { createActor, type Snapshot, type Subscription } from 'xstate'
 import { assembleRecord } from '../core/assemble.ts'
 import type { RunHandle, SignalAnswer } from '../core/engine.ts'
 import { CallCancelled, summarize } from '../core/errors.ts'
+import type { Journal } from '../core/journal.ts'
 import type { RunRecord } from '../core/record.ts'
 import { bindEnvironment, type RunEnvironment } from './environment.ts'
 import { planRunSignals } from './planned-signals.ts'
@@ -25,6 +26,17 @@ export interface HostedRun extends RunHandle {
   onStep(listener: () => void): void
   /** Leaves the run to another owner: nothing is sent to it any more, and its calls are not cancelled by us. */
   abandon(): void
+}
+
+function tellStart(journal: Journal): void {
+  const { pipeline, trace, run } = journal
+  const { name, arm } = run.experiment ?? {}
+  journal.tell({
+    type: 'run-start',
+    pipeline,
+    traceId: trace.traceId,
+    ...(name !== undefined && arm !== undefined && { experiment: { name, arm } }),
+  })
 }
 
 /**
@@ -68,8 +80,7 @@ export function startRun(environment: RunEnvironment, cancelSignal?: AbortSignal
   const cancelBySignal = () =>
     cancel(String(cancelSignal?.reason instanceof Error ? cancelSignal.reason.message : cancelSignal?.reason))
 
-  if (persisted === undefined)
-    journal.tell({ type: 'run-start', pipeline: journal.pipeline, traceId: journal.trace.traceId })
+  if (persisted === undefined) tellStart(journal)
   actor.start()
   if (persisted === undefined) actor.send({ type: 'start' })
   withdrawPlanned = planRunSignals(environment, (input) => actor.send({ type: 'signal', ...input }))

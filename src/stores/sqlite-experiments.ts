@@ -55,7 +55,8 @@ export function sqliteExperiments(file: string, database: DatabaseSync): Experim
             .map((row) => [key(row.experiment, row.execution), row]),
         )
         const executions = database
-          .prepare('SELECT state FROM executions')
+          // What is kept of an experiment on live traffic is no execution of it.
+          .prepare("SELECT state FROM executions WHERE execution <> ''")
           .all()
           .map(({ state }): ExperimentSummary => {
             const { experiment, execution, startedAt, ended } = readState(state)

@@ -107,6 +107,11 @@ const ofRuns = {
   ),
   'caesura.slot.held': counter('s', ofCost, 'Time for which calls held a slot.'),
   'caesura.slot.wasted': counter('s', ofCost, 'The part of it after the last token that was used.'),
+  'caesura.experiment.runs': counter(
+    '{run}',
+    [key.flagKey, key.flagVariant, key.exposed],
+    'Runs that took part in an experiment; exposed (`true`): the arms could have done different things.',
+  ),
 } as const satisfies Record<string, MetricRow>
 
 /** What `runMeasurements` takes of a record. */

@@ -1,6 +1,6 @@
 import { type Attributes, type Link, TraceFlags } from '@opentelemetry/api'
 import type { ReadableSpan, TimedEvent } from '@opentelemetry/sdk-trace'
-import type { CallRecord, InterruptRecord, ProcessRecord, RunRecord } from '../core/record.ts'
+import type { CallRecord, ExperimentArm, InterruptRecord, ProcessRecord, RunRecord } from '../core/record.ts'
 import { callSpan } from './call-spans.ts'
 import { interruptSpans, isHandled, slowestOf } from './interrupt-spans.ts'
 import { event, attribute as key } from './semconv.ts'
@@ -41,7 +41,10 @@ function rootSpan(trace: TraceOfRun): ReadableSpan {
     start: timeline.at(0),
     end: timeline.at(record.durationMs),
     attributes: rootAttributes(trace),
-    events: record.interrupts.map((interrupt, index) => interruptEvent(trace, interrupt, index + 1)),
+    events: [
+      ...record.interrupts.map((interrupt, index) => interruptEvent(trace, interrupt, index + 1)),
+      ...exposureEvents(trace),
+    ],
     ...(record.outcome === 'failed' && { error: faultOf(error, trace.longest) }),
     resource: trace.resources.of(record.owners?.at(-1)),
   })
@@ -67,10 +70,10 @@ function rootAttributes({ record, longest }: TraceOfRun): Attributes {
       ...(slowest.toFirstTokenMs !== undefined && { [key.toFirstToken]: slowest.toFirstTokenMs }),
     }),
     ...(experiment !== undefined && {
-      [key.flagKey]: experiment.name,
-      [key.flagVariant]: experiment.arm,
+      ...flagOf(experiment),
       [key.flagReason]: 'split',
       [key.flagProvider]: 'caesura',
+      ...(experiment.exposedMs !== undefined && { [key.exposed]: true }),
       ...(experiment.session !== undefined && {
         [key.flagContext]: experiment.session,
         [key.conversationId]: experiment.session,
@@ -99,6 +102,13 @@ function interruptEvent(trace: TraceOfRun, interrupt: InterruptRecord, index: nu
     },
   }
 }
+
+const flagOf = ({ name, arm }: ExperimentArm): Attributes => ({ [key.flagKey]: name, [key.flagVariant]: arm })
+
+const exposureEvents = ({ record: { experiment }, timeline }: TraceOfRun): TimedEvent[] =>
+  experiment?.exposedMs === undefined
+    ? []
+    : [{ name: event.exposed, time: timeline.at(experiment.exposedMs), attributes: flagOf(experiment) }]
 
 /** A run that stayed where it was is hosted by its own span. */
 function ownerSpans({ record, timeline, context, root, resources }: TraceOfRun): ReadableSpan[] {

@@ -77,6 +77,11 @@ const attributeTable = {
     'ms from the interrupt to the first token of the next stage; absent where there was none',
   ],
   interrupts: ['caesura.interrupts', 'int', 'interrupts of the run, suppressed ones left out'],
+  exposed: [
+    'caesura.experiment.exposed',
+    'boolean',
+    'true where the arms of the experiment could have done different things in the run; absent where not',
+  ],
   resumed: ['caesura.resumed', 'boolean', 'true where the run has gone on in another process'],
   cancelReason: ['caesura.cancel.reason', 'string', 'why the run was cancelled'],
   generatedTokens: ['caesura.tokens.generated', 'int', 'of all calls'],
@@ -183,6 +188,11 @@ const eventTable = {
   interrupted: ['interrupt', 'run', 'an interrupt came'],
   suppressed: ['interrupt-suppressed', 'run', 'a filter of the policy refused a signal'],
   superseded: ['interrupt-superseded', 'run', 'a newer signal took its place'],
+  exposed: [
+    'experiment-exposure',
+    'run',
+    'the arms of the experiment could have done different things from here on; once, with `feature_flag.*`',
+  ],
 } as const satisfies Record<string, Row>
 
 type Names<T extends Record<string, Row>> = { readonly [K in keyof T]: T[K][0] }

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { assign } from '../core/assignment.ts'
 import type { PlannedSignal, SignalAnswer } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { RunEvent } from '../core/event.ts'
@@ -56,17 +57,16 @@ export class FleetClient implements Fleet {
     this.#check.unref()
   }
 
-  async submit(
-    pipeline: Pipeline,
-    options: SubmitOptions,
-  ): Promise<{ runId: string; traceId: string; isNew: boolean }> {
+  async submit(asked: Pipeline, options: SubmitOptions): Promise<{ runId: string; traceId: string; isNew: boolean }> {
     const { runId = randomUUID(), tenant = '', priority = 0, models = {}, input, vars = {}, signals = [] } = options
     if (!runIdPattern.test(runId)) {
       throw new CaesuraError('CAESURA_E_USAGE', 'a run id of a fleet is 1 to 100 letters, digits, - or _', {
         received: runId,
       })
     }
-    const { trace = { traceId: newTraceId() }, experiment, fingerprint } = options
+    const isStopped = asked.experiment !== undefined && (await this.#isStopped(asked.experiment.name))
+    const { pipeline, experiment } = assign(asked, { ...options, runId, isStopped })
+    const { trace = { traceId: newTraceId() }, fingerprint } = options
     const spec: RunSpec = {
       version: FLEET_VERSION,
       pipeline,
@@ -147,6 +147,18 @@ export class FleetClient implements Fleet {
     return answer === 'ok'
   }
 
+  async stopExperiment(name: string): Promise<boolean> {
+    return (await this.redis.client.sadd(this.redis.keys.stopped, name)) === 1
+  }
+
+  async resumeExperiment(name: string): Promise<boolean> {
+    return (await this.redis.client.srem(this.redis.keys.stopped, name)) === 1
+  }
+
+  async stoppedExperiments(): Promise<string[]> {
+    return (await this.redis.client.smembers(this.redis.keys.stopped)).sort()
+  }
+
   nodes(): Promise<FleetNode[]> {
     return readNodes(this.redis)
   }
@@ -171,6 +183,11 @@ export class FleetClient implements Fleet {
     this.#inbox.close()
     await this.#tickets.close()
     this.redis.close()
+  }
+
+  /** Asked at each run of a pipeline with an experiment, so that a stop counts at once everywhere. */
+  async #isStopped(experiment: string): Promise<boolean> {
+    return (await this.redis.client.sismember(this.redis.keys.stopped, experiment)) === 1
   }
 
   /** Of a run that was there before. */

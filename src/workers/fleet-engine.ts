@@ -12,8 +12,8 @@ export interface FleetEngineSettings {
   readonly redis: FleetAddress
   /** Alias → the model's name as the servers know it. */
   readonly models?: Readonly<Record<string, string>>
-  /** Called with the record of each run that ended. */
-  keep?(record: RunRecord): void
+  /** Called with the record of each run that ended, and the pipeline that it was started with. */
+  keep?(record: RunRecord, pipeline: Pipeline): void
   /** Decides here whether the spans of a run are sent; its workers send them. */
   readonly telemetry?: Telemetry
 }
@@ -54,7 +54,7 @@ export function fleetEngine({ redis, models = {}, keep, telemetry }: FleetEngine
         if (record === undefined) {
           throw new CaesuraError('CAESURA_E_STATE', `the run ${runId} was put aside: its state could not be read`)
         }
-        keep?.(record)
+        keep?.(record, pipeline)
         return record
       } finally {
         running.delete(handle)

@@ -3,6 +3,7 @@ import type { Estimates } from '../core/estimates.ts'
 import type { RunEvent } from '../core/event.ts'
 import { Journal } from '../core/journal.ts'
 import { correlation, type LogFields } from '../core/log.ts'
+import type { Pipeline } from '../core/pipeline.ts'
 import type { PolicyCatalogue } from '../core/policy.ts'
 import type { Telemetry } from '../core/ports.ts'
 import type { ProcessRecord } from '../core/record.ts'
@@ -47,6 +48,8 @@ export class OwnedRun {
   readonly session: RunSession
   /** What it was asked. */
   readonly input: string
+  /** With the policies of its arm. */
+  readonly pipeline: Pipeline
   readonly #traceId: string
   readonly #host: Host
   readonly #runId: string
@@ -101,6 +104,7 @@ export class OwnedRun {
     this.#host = host
     this.#runId = runId
     this.input = spec.input
+    this.pipeline = spec.pipeline
     this.#traceId = spec.trace.traceId
     this.#signals = state?.signals ?? 0
     this.session = new RunSession(
@@ -116,6 +120,7 @@ export class OwnedRun {
         stages: spec.pipeline.stages,
         trace: traceOf(host, spec.trace, state?.journal.sampled),
         ...(spec.experiment !== undefined && { experiment: spec.experiment }),
+        ...(spec.pipeline.experiment !== undefined && { exposing: spec.pipeline.experiment.boundaries }),
       },
       clock,
       undefined,

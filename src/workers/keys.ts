@@ -34,6 +34,8 @@ export interface FleetKeys {
   readonly untold: string
   /** Hash: how many runs of each tenant have not ended. */
   readonly tenants: string
+  /** Set: the names of experiments on live traffic that were stopped here. */
+  readonly stopped: string
   /** List: what was refused as unreadable, newest first, with the reason. */
   readonly dead: string
   /** Exists while a worker looks for runs that have lost their ticket. */
@@ -60,6 +62,7 @@ export function fleetKeys(prefix = DEFAULT_PREFIX): FleetKeys {
     finished: `${prefix}:finished`,
     untold: `${prefix}:untold`,
     tenants: `${prefix}:tenants`,
+    stopped: `${prefix}:stopped`,
     dead: `${prefix}:dead`,
     sweep: `${prefix}:sweep`,
     orders: (workerId) => `${prefix}:orders:${workerId}`,

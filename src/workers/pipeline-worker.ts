@@ -4,8 +4,10 @@ import { Estimates } from '../core/estimates.ts'
 import { type CounterName, type Figures, noFigures } from '../core/figures.ts'
 import type { FleetAddress } from '../core/fleet.ts'
 import { type Log, silentLog } from '../core/log.ts'
+import type { Pipeline } from '../core/pipeline.ts'
 import type { PolicyCatalogue } from '../core/policy.ts'
 import type { Telemetry } from '../core/ports.ts'
+import type { RunRecord } from '../core/record.ts'
 import { putAside, putRunAside } from './dead.ts'
 import { fleetClock, processOf } from './fleet-clock.ts'
 import { HostSign } from './fleet-load.ts'
@@ -36,6 +38,8 @@ export interface PipelineWorkerSettings {
   readonly service?: string
   /** What of this worker is counted; nothing by default. */
   readonly figures?: Figures
+  /** Called with the record of each run that ends here, and its pipeline. What it throws is told to the log. */
+  keep?(record: RunRecord, pipeline: Pipeline): void
   /** Hears what an operator should know; silent by default. */
   readonly log?: Log
 }
@@ -148,6 +152,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
       if ('record' in end) {
         settings.telemetry?.runEnded(end.record, () => untold.told(runId))
         tellEnd(log, end.record, run.input)
+        keep(end.record, run)
         return { runId, outcome: end.record.outcome }
       }
       run.leave(end.lost)
@@ -163,6 +168,16 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
       signal?.removeEventListener('abort', lost)
       // The same run may have come back to this process under a newer epoch.
       if (owned.get(runId) === run) owned.delete(runId)
+    }
+  }
+
+  /** The run has ended and is safe in Redis: a file that can't be written is no reason to lose anything else. */
+  function keep(record: RunRecord, { pipeline, correlation }: OwnedRun): void {
+    try {
+      settings.keep?.(record, pipeline)
+    } catch (fault) {
+      const error = fault as Error
+      log.error(`run ${record.runId} is not in the records file: ${error.message}`, { ...correlation, error })
     }
   }
 

@@ -38,6 +38,12 @@ const specSchema = z.strictObject({
         }),
       )
       .min(1),
+    experiment: z
+      .looseObject({
+        name: text,
+        boundaries: z.array(z.strictObject({ stage: text, from: z.enum(['interrupt', 'start']) })),
+      })
+      .optional(),
   }),
   input: text,
   vars: z.record(text, text),

@@ -89,6 +89,25 @@ describe('what a search finds on the root', () => {
     expect(root.parentSpanId).toBeUndefined()
   })
 
+  it('that the arms could have differed, and when, once', async () => {
+    const experiment = { name: 'cut-in', arm: 'b', session: 's1', exposedMs: 40 }
+    const root = async (own: RunRecord['experiment']) =>
+      named(await wire.spansOf({ ...interruptedRun, experiment: own }), `invoke_workflow ${interruptedRun.pipeline}`)
+    const exposed = await root(experiment)
+    expect(exposed.attributes['caesura.experiment.exposed']).toBe(true)
+    expect(exposed.events.filter(({ name }) => name === 'experiment-exposure')).toEqual([
+      {
+        name: 'experiment-exposure',
+        time: exposed.startTime + 40_000_000n,
+        attributes: { 'feature_flag.key': 'cut-in', 'feature_flag.result.variant': 'b' },
+      },
+    ])
+    const { exposedMs: _, ...unexposed } = experiment
+    const other = await root(unexposed)
+    expect(other.attributes).not.toHaveProperty('caesura.experiment.exposed')
+    expect(other.events.filter(({ name }) => name === 'experiment-exposure')).toEqual([])
+  })
+
   it('names no response where nothing was interrupted', async () => {
     const root = named(
       await wire.spansOf({ ...interruptedRun, interrupts: [] }),

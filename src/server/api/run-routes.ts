@@ -39,6 +39,7 @@ export function runRoutes(context: ApiContext): Route[] {
         ...(runId !== undefined && { runId }),
         ...(ids !== undefined && { fingerprint: ids.fingerprint }),
         ...(tenant !== undefined && { tenant }),
+        ...(body.session !== undefined && { session: body.session }),
         ...(body.experiment !== undefined && { experiment: body.experiment }),
         ...(opened?.trace !== undefined && { trace: opened.trace }),
       }),

@@ -41,10 +41,17 @@ export const runRequestSchema = (pipeline: z.ZodType) =>
     runId: runId.optional().describe('Made by default.'),
     tenant: tenant.optional(),
     priority: wholeWithin(0, 2_000_000).optional().describe('Smaller goes first; 0 by default.'),
+    session: textWithin(200)
+      .optional()
+      .describe(
+        "Who asks: all runs of a session have the same arm of the pipeline's experiment. The run's id by default.",
+      ),
     experiment: z
       .strictObject({ name: textWithin(200), arm: textWithin(200), session: textWithin(200).optional() })
       .optional()
-      .describe('The arm of an experiment that it was assigned to: named in its record and its spans.'),
+      .describe(
+        'The arm of an experiment that somebody else assigned it to: named in its record and its spans. Of the own experiment of the pipeline: the run has the policies of that arm.',
+      ),
     cancelOnDisconnect: z
       .boolean('true or false')
       .optional()

@@ -11,12 +11,18 @@ export type Take = (name: RunMetricName, value: number, labels: Labels) => void
  * never had a token has no time to it, and an interrupt that led to none is counted, without a length.
  */
 export function measureRun(record: RunRecord, take: Take): void {
-  const { pipeline, outcome, error, stages, interrupts } = record
+  const { pipeline, outcome, error, stages, interrupts, experiment } = record
   take('gen_ai.workflow.duration', record.durationMs / 1000, {
     [key.workflowName]: pipeline,
     [key.outcome]: outcome,
     ...(outcome === 'failed' && { [key.errorType]: error?.code ?? 'CAESURA_E_INTERNAL' }),
   })
+  if (experiment !== undefined)
+    take('caesura.experiment.runs', 1, {
+      [key.flagKey]: experiment.name,
+      [key.flagVariant]: experiment.arm,
+      [key.exposed]: String(experiment.exposedMs !== undefined),
+    })
   for (const call of stages) measureCall(call, take)
   for (const interrupt of interrupts) measureInterrupt(interrupt, stages, take)
 }

@@ -188,3 +188,15 @@ describe('an interrupt', () => {
     ])
   })
 })
+
+it('counts a run that took part in an experiment once, by whether it was exposed, and no other', () => {
+  const took = (experiment: RunRecord['experiment']) =>
+    of(measured({ ...interruptedRun, experiment }), 'caesura.experiment.runs')
+  const labels = (exposed: string) => ({
+    ...{ 'feature_flag.key': 'x', 'feature_flag.result.variant': 'a', 'caesura.experiment.exposed': exposed },
+  })
+  const name = 'caesura.experiment.runs'
+  expect(took({ name: 'x', arm: 'a', exposedMs: 3 })).toEqual([{ name, value: 1, labels: labels('true') }])
+  expect(took({ name: 'x', arm: 'a' })).toEqual([{ name, value: 1, labels: labels('false') }])
+  expect(of(measured(interruptedRun), name)).toEqual([])
+})

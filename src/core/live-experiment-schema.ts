@@ -1,0 +1,212 @@
+import { z } from 'zod'
+import { durationSchema } from './duration.ts'
+import { exposingBoundaries, type LiveArm, type LiveExperiment } from './live-experiment.ts'
+import { type Effect, type MetricPlan, metrics, statistics } from './metric.ts'
+import { numberWithin, textWithin } from './number-schema.ts'
+import type { Stage } from './pipeline.ts'
+import { loopProblems, thenProblems } from './pipeline-checks.ts'
+import { type PolicyCatalogue, policyName } from './policy.ts'
+import { policySchema } from './policy-schema.ts'
+import { isRecord, orList, type Problem } from './problems.ts'
+
+const ARMS = 'a list of 2 to 20 arms'
+const MOST_ARMS = 20
+const MOST_EXCLUDED = 10_000
+const LONGEST_NAME = 200
+const RANGE = 'two numbers from 0 to 1, the smaller one first, such as [0, 0.5]'
+const PERCENT = /^(\d{1,9}(?:\.\d{1,9})?) ?%$/
+
+/** A share of a whole: `0.2` or `20 %`. */
+const percentOf = (value: unknown): number | undefined => {
+  const [, percent] = typeof value === 'string' ? (PERCENT.exec(value) ?? []) : []
+  // Shifted as a decimal: 0.07 × 100 and 7 / 100 are not what they say.
+  return percent === undefined ? undefined : Number(`${percent}e-2`)
+}
+
+const SHARE = 'a share from 0 to 1, or a text such as 20 %'
+const shareSchema: z.ZodType<number, number | string> = z
+  .any()
+  .meta({
+    anyOf: [
+      { type: 'number', minimum: 0, maximum: 1 },
+      { type: 'string', pattern: PERCENT.source },
+    ],
+  })
+  .transform((value: unknown, context): number => {
+    const part = typeof value === 'number' ? value : percentOf(value)
+    if (part !== undefined && part >= 0 && part <= 1) return part
+    context.issues.push({ code: 'custom', input: value, message: 'is no share', params: { expected: SHARE } })
+    return z.NEVER
+  })
+
+// As the file of an experiment writes metrics (core/experiment-parts.ts).
+const EFFECT = 'a share such as 10 %, a duration such as 20ms, or a number in the unit of the metric, above 0'
+const effectSchema: z.ZodType<Effect, number | string> = z
+  .any()
+  .meta({
+    anyOf: [
+      { type: 'number', exclusiveMinimum: 0 },
+      { type: 'string', pattern: '^\\d+(\\.\\d+)? ?(%|ms|s|m)$' },
+    ],
+  })
+  .transform((value: unknown, context): Effect => {
+    const part = percentOf(value)
+    if (part !== undefined && part > 0) return { share: part }
+    const absolute = typeof value === 'number' ? value : durationSchema.safeParse(value).data
+    if (absolute !== undefined && absolute > 0 && Number.isFinite(absolute)) return { absolute }
+    context.issues.push({ code: 'custom', input: value, message: 'is no effect', params: { expected: EFFECT } })
+    return z.NEVER
+  })
+
+const metricNames = Object.keys(metrics) as (keyof typeof metrics)[]
+const metricName = z.enum(metricNames)
+const METRICS = 'a list of metrics'
+const STATISTICS = `a list of ${orList(statistics)}`
+const ofTimes: MetricPlan['statistics'] = ['p50', 'p95']
+const statisticsOf = (metric: keyof typeof metrics): MetricPlan['statistics'] =>
+  metrics[metric].unit === 'ms' && metric !== 'slotMs' && metric !== 'wastedSlotMs' ? ofTimes : ['mean']
+const plainMetric = (metric: keyof typeof metrics): MetricPlan => ({ metric, statistics: statisticsOf(metric) })
+
+const metricSchema = z.union([
+  // A text first: what is a mapping is then told what is wrong in it.
+  z.string().meta({ enum: metricNames }).pipe(metricName.transform(plainMetric)),
+  z
+    .strictObject({
+      metric: metricName,
+      statistics: z.array(z.enum(statistics), STATISTICS).min(1, STATISTICS).optional(),
+      minimumEffect: effectSchema.optional().describe(`The least difference that would matter: ${EFFECT}.`),
+      margin: effectSchema.optional().describe(`Differences within it do not matter: ${EFFECT}.`),
+    })
+    .transform(
+      ({ metric, statistics = [...statisticsOf(metric)], minimumEffect, margin }): MetricPlan => ({
+        metric,
+        statistics,
+        ...(minimumEffect !== undefined && { minimumEffect }),
+        ...(margin !== undefined && { margin }),
+      }),
+    ),
+])
+
+const defaultMetrics: readonly MetricPlan[] = [
+  plainMetric('interruptToFirstTokenMs'),
+  plainMetric('wastedTokens'),
+  plainMetric('wastedSlotMs'),
+  plainMetric('keptTokens'),
+]
+
+const armSchema = (catalogue: PolicyCatalogue) =>
+  z.strictObject({
+    name: textWithin(LONGEST_NAME),
+    weight: z
+      .number('a number above 0')
+      .gt(0, 'a number above 0')
+      .max(1_000_000, 'at most 1,000,000')
+      .default(1)
+      .describe('Its share of the sessions that take part, relative to the other arms.'),
+    stage: textWithin(100).optional().describe('Whose boundary `policy` is of; the first stage by default.'),
+    policy: policySchema(catalogue).optional().describe("Without it: the stage's own policy."),
+  })
+
+/** What `experiment:` of a pipeline file holds, before the checks that look at more than one value. */
+export const liveExperimentSchema = (catalogue: PolicyCatalogue) =>
+  z.strictObject({
+    name: textWithin(LONGEST_NAME).describe('What records and traces call it; a new one for each experiment.'),
+    arms: z
+      .array(armSchema(catalogue), ARMS)
+      .min(2, ARMS)
+      .max(MOST_ARMS, ARMS)
+      .describe('What is compared; the first one is the baseline.'),
+    coverage: shareSchema
+      .default(1)
+      .describe(`The share of sessions that take part: ${SHARE}. May be raised at any time.`),
+    enabled: z.boolean('true or false').default(true).describe('False: every run is made as the stages say.'),
+    seed: textWithin(LONGEST_NAME).optional().describe('What sessions are hashed with; the name by default.'),
+    exclude: z
+      .strictObject({
+        sessions: z.array(z.string('a text')).max(MOST_EXCLUDED, 'at most 10,000 sessions').default([]),
+        vars: z
+          .record(
+            z.string(),
+            z.union([z.string().transform((value) => [value]), z.array(z.string('a text')).max(1000, 'at most 1000')]),
+          )
+          .default({})
+          .describe('Runs with this value, or one of these values, of a variable.'),
+      })
+      .prefault({})
+      .describe('Who never takes part.'),
+    namespace: z
+      .strictObject({
+        name: textWithin(LONGEST_NAME),
+        range: z
+          .tuple([numberWithin(0, 1), numberWithin(0, 1)], RANGE)
+          .refine(([from, to]) => from < to, { error: 'is empty', params: { expected: RANGE } }),
+      })
+      .optional()
+      .describe('Experiments of one namespace whose ranges do not overlap never share a session.'),
+    metrics: z
+      .array(metricSchema, METRICS)
+      .min(1, METRICS)
+      .max(20, METRICS)
+      .optional()
+      .describe('What the arms are compared by; the first one is the primary metric.'),
+  })
+type Parsed = z.output<ReturnType<typeof liveExperimentSchema>>
+
+const writtenArms = (experiment: unknown): [number, Record<string, unknown>][] => {
+  const arms: unknown[] = isRecord(experiment) && Array.isArray(experiment.arms) ? experiment.arms : []
+  return arms.slice(0, MOST_ARMS).flatMap((arm, index) => (isRecord(arm) ? [[index, arm]] : []))
+}
+
+/** What one value's type cannot tell of an experiment as it was written, given the ids of the stages. */
+export function liveExperimentProblems(experiment: unknown, ids: readonly string[]): Problem[] {
+  const seen = new Map<unknown, number>()
+  return writtenArms(experiment).flatMap(([index, { name, stage, policy }]): Problem[] => {
+    const path = ['experiment', 'arms', index]
+    const problems: Problem[] = []
+    const first = seen.get(name)
+    if (typeof name === 'string' && first !== undefined) {
+      const params = { expected: 'a name that no other arm has' }
+      problems.push({ path: [...path, 'name'], input: name, message: `is the name of arms[${first}] already`, params })
+    } else seen.set(name, index)
+    if (typeof stage === 'string' && stage.trim() !== '' && !ids.includes(stage)) {
+      const params = { expected: orList(ids), allowed: ids }
+      problems.push({ path: [...path, 'stage'], input: stage, message: 'names a stage that does not exist', params })
+    }
+    if (isRecord(policy)) problems.push(...thenProblems(policy.then, [...path, 'policy', 'then'], ids))
+    return problems
+  })
+}
+
+/** Loops that nothing can end, in a pipeline whose policies are those of an arm. */
+export function liveLoopProblems({ arms }: Parsed, stages: readonly Pick<Stage, 'id' | 'policy'>[]): Problem[] {
+  return arms.flatMap(({ policy, stage = stages[0]!.id }, index) => {
+    if (policy === undefined) return []
+    const ofArm = stages.map((each) => (each.id === stage ? { ...each, policy } : each))
+    const at = stages.findIndex(({ id }) => id === stage)
+    return loopProblems(ofArm)
+      .filter(({ path }) => path[1] === at)
+      .map((problem) => ({ ...problem, path: ['experiment', 'arms', index, 'policy', 'then'] }))
+  })
+}
+
+/** An experiment that holds, of a pipeline with these stages. */
+export function toLiveExperiment(parsed: Parsed, stages: readonly Stage[]): LiveExperiment {
+  const first = stages[0]!.id
+  const touched = stages.filter(({ id }) => parsed.arms.some(({ policy, stage = first }) => policy && stage === id))
+  const arms = parsed.arms.map(({ name, weight, policy, stage = first }): LiveArm => {
+    // Written out for those that keep the stage's own policy too: what an arm is then does not change with the stage unseen.
+    const policies = Object.fromEntries(
+      touched.map(({ id, policy: own }) => [id, id === stage ? (policy ?? own) : own]),
+    )
+    const shown = policies[stage] ?? stages.find(({ id }) => id === stage)!.policy
+    return { name, policy: policyName(shown), weight, policies }
+  })
+  const { name, seed = name, enabled, coverage, exclude, namespace, metrics: asked = defaultMetrics } = parsed
+  return {
+    ...{ name, seed, enabled, coverage, arms },
+    boundaries: exposingBoundaries(arms),
+    exclude,
+    ...(namespace !== undefined && { namespace }),
+    metrics: asked,
+  }
+}
