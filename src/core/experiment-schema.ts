@@ -18,9 +18,7 @@ import {
 } from './experiment-parts.ts'
 import { readPrompts } from './experiment-prompts.ts'
 import { textWithin, wholeWithin } from './number-schema.ts'
-import { pipelineSchema } from './pipeline-schema.ts'
 import type { PolicyCatalogue } from './policy.ts'
-import { jsonSchemaOf } from './policy-json-schema.ts'
 import { policySchema } from './policy-schema.ts'
 import { parseWith, type Reading, type Source, toErrors } from './problems.ts'
 
@@ -29,23 +27,22 @@ const ARMS = 'a list of 1 to 20 arms'
 const DEFAULT_SESSIONS = 40
 const DEFAULT_WARM_UP = 2
 
-/** Checked by `readPipeline`, which finds more. */
-const anyPipeline = (catalogue: PolicyCatalogue) =>
-  z.any().meta({
-    description: 'A pipeline file, from the folder of the experiment; or a pipeline as it would stand there.',
-    anyOf: [{ type: 'string' }, jsonSchemaOf(pipelineSchema(catalogue))],
-  })
+/** Checked by `readPipeline`, which finds more. `core/json-schemas.ts` adds the definition. */
+const anyPipeline = z.any().meta({
+  description: 'A pipeline file, from the folder of the experiment; or a pipeline as it would stand there.',
+  anyOf: [{ type: 'string' }, { $ref: '#/$defs/pipeline' }],
+})
 
 const makeSchema = (catalogue: PolicyCatalogue) =>
   z.strictObject({
     name: textWithin(200).describe('What records call it.'),
-    pipeline: anyPipeline(catalogue).optional(),
+    pipeline: anyPipeline.optional(),
     arms: z
       .array(
         z.strictObject({
           name: textWithin(100),
           policy: policySchema(catalogue).optional().describe('Takes the place of the first boundary’s policy.'),
-          pipeline: anyPipeline(catalogue).optional(),
+          pipeline: anyPipeline.optional(),
         }),
         ARMS,
       )
