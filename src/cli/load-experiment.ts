@@ -1,4 +1,4 @@
-import { dirname, resolve } from 'node:path'
+import { dirname, isAbsolute, join } from 'node:path'
 import { catalogue } from '../compose.ts'
 import type { Experiment } from '../core/experiment.ts'
 import type { ExperimentFiles } from '../core/experiment-files.ts'
@@ -10,7 +10,7 @@ import { warningText } from './show-error.ts'
 
 /** Files that an experiment names are looked for from its folder. */
 export const filesBeside = (file: string): ExperimentFiles => {
-  const at = (path: string) => resolve(dirname(file), path)
+  const at = (path: string) => (isAbsolute(path) ? path : join(dirname(file), path))
   return { document: (path) => readDocumentFile(at(path)), text: (path) => readTextFile(at(path)) }
 }
 

@@ -53,13 +53,13 @@ export const marginSchema = effectSchema
   .describe('Differences smaller than this do not matter: whether the arms are equivalent within it is tested.')
 
 const metricNames = Object.keys(metrics) as MetricName[]
-const metricName = z.enum(metricNames, orList(metricNames))
+const metricName = z.enum(metricNames)
 
 const metricSchema = z.union([
   z.strictObject({
     metric: metricName,
     statistics: z
-      .array(z.enum(statistics, orList(statistics)), 'a list of statistics')
+      .array(z.enum(statistics), 'a list of statistics')
       .min(1, '1 or more of them')
       .refine((all) => new Set(all).size === all.length, {
         error: 'has a statistic twice',

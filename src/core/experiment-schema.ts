@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { durationSchema } from './duration.ts'
+import type { CaesuraError } from './errors.ts'
 import type { Experiment } from './experiment.ts'
 import { type Arms, readArms } from './experiment-arms.ts'
 import { experimentProblems, experimentWarnings, writtenProblems } from './experiment-checks.ts'
@@ -113,10 +114,20 @@ export async function readExperiment(
       ? experimentOf(written, arms, prompts.prompts)
       : undefined
   if (experiment !== undefined) problems.push(...experimentProblems(experiment))
-  const errors = [...toErrors(problems, 'CAESURA_E_EXPERIMENT', source), ...arms.errors]
+  const errors = inOrder([...toErrors(problems, 'CAESURA_E_EXPERIMENT', source), ...arms.errors], source)
   return errors.length > 0 || experiment === undefined
     ? { errors, warnings: [] }
     : { value: experiment, errors, warnings: [...arms.warnings, ...experimentWarnings(experiment, source)] }
+}
+
+/** Those of a pipeline that stands in the experiment among its other ones; those of other files after them. */
+function inOrder(errors: readonly CaesuraError[], { file }: Source): CaesuraError[] {
+  const place = ({ place: { line = 0, column = 0, ...at } }: CaesuraError) =>
+    [at.file === file ? 0 : 1, line, column] as const
+  return errors.toSorted((a, b) => {
+    const [x, y] = [place(a), place(b)]
+    return x[0] - y[0] || (x[0] === 0 ? x[1] - y[1] || x[2] - y[2] : 0)
+  })
 }
 
 function experimentOf(written: WrittenExperiment, { arms }: Arms, prompts: readonly string[]): Experiment {

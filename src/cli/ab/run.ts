@@ -26,7 +26,7 @@ const COLLECTOR_MS = 2000
 /** `ab EXPERIMENT`: makes its trials and tells what came of them. Exit 1 when no run completed, 130 or 143 when a signal stopped it. */
 export function abRunCommand(): Command {
   const command = new Command('run')
-    .description('run an experiment')
+    .description('run an experiment, as `ab EXPERIMENT` does')
     .argument('<experiment>', 'an experiment file')
     .option('--resume', 'go on with the newest execution that is not complete')
     .option('--report <file>', 'write a page that needs nothing else')
