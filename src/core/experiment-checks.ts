@@ -1,8 +1,8 @@
 import type { Experiment, InterruptTimes } from './experiment.ts'
 import { isRecord, type Path, type Problem, placeOf, type Source, type Warning } from './problems.ts'
 
-/** A verdict needs so many blocks: fewer have too few arrangements, and a p below 0.05 rests on luck. */
-export const LEAST_BLOCKS = 20
+/** A verdict needs so many blocks, as `experiments/refusal.ts` has it. */
+export const LEAST_BLOCKS = 12
 
 /** How the arm is called that does the same as the baseline. */
 export const aaName = (baseline: string): string => `${baseline}-again`

@@ -4,7 +4,8 @@ import type { Trial, TrialInterrupt } from '../core/trial.ts'
 /** One interrupt of a trial, or a trial without one, as plain columns. What does not exist is absent. */
 export type DataRow = Readonly<Record<string, string | number | boolean | undefined>>
 
-const phaseColumns = phaseNames.map((name) => [name, `${camelCase(name)}Ms`] as const)
+/** `slot` and `first-token` are also figures of the whole trial. */
+const phaseColumns = phaseNames.map((name) => [name, `${camelCase(`phase-${name}`)}Ms`] as const)
 
 /** The columns of every row, in order. Times in ms; `trial` and `block` count from 0, `interrupt` too. */
 export const dataColumns: readonly string[] = [
