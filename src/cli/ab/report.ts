@@ -43,9 +43,9 @@ function armLines({ arms, front, design, comparisons }: Analysis, canvas: Canvas
       String(interrupts),
       quantity(distribution?.p50, unit),
       quantity(distribution?.p95, unit),
-      quantity(point?.wastedTokens, 'tokens'),
-      quantity(point?.wastedSlotMs, 'ms'),
-      quantity(point?.keptTokens, 'tokens'),
+      quantity(figures.wastedTokens?.mean ?? point?.wastedTokens, 'tokens'),
+      quantity(figures.wastedSlotMs?.mean ?? point?.wastedSlotMs, 'ms'),
+      quantity(figures.keptTokens?.mean ?? point?.keptTokens, 'tokens'),
       point?.onFront ? 'yes' : '',
     ]
   })
@@ -87,7 +87,7 @@ function comparisonRow({ metric, statistic, difference, relative, interval, p, p
     statistic,
     difference === undefined ? '' : signed(difference, unit),
     relative === undefined ? '' : signed(relative, 'share'),
-    interval === undefined ? '' : `${signed(interval[0], unit)} to ${signed(interval[1], unit)}`,
+    interval === undefined ? '' : range(interval, unit),
     pHolm === undefined ? '' : pHolm < 0.001 ? '<0.001' : pHolm.toFixed(3),
     finding,
   ]
@@ -161,5 +161,12 @@ function quantity(value: number | undefined, unit: Unit): string {
 }
 
 const signed = (value: number, unit: Unit): string => (value > 0 ? '+' : '') + quantity(value, unit)
+
+/** The unit once, where it is the same at both ends: `−112 to −63 ms`. */
+function range([low, high]: readonly [number, number], unit: Unit): string {
+  const [from, to] = [signed(low, unit), signed(high, unit)]
+  const suffix = / \S+$/.exec(to)?.[0] ?? ''
+  return `${suffix !== '' && from.endsWith(suffix) ? from.slice(0, -suffix.length) : from} to ${to}`
+}
 
 const capitalised = (text: string) => text.slice(0, 1).toUpperCase() + text.slice(1)
