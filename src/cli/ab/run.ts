@@ -65,9 +65,12 @@ async function ab(file: string, flags: AbFlags): Promise<void> {
     }).finally(() => progress.end())
     await telemetry?.close()
     const kept = keptExecution(store, experiment.name, execution.execution)
-    await show(kept, store, flags)
+    const { arms } = await show(kept, store, flags)
     tellEnd(execution, file)
+    const failed = arms.some(({ trials }) => trials > 0) && arms.every(({ outcomes }) => outcomes.completed === 0)
+    if (failed) remark('No run completed: `caesura runs` and `caesura explain last` show why.')
     if (stop.exitCode !== undefined) process.exitCode = stop.exitCode
+    else if (failed) process.exitCode = 1
   } finally {
     stop.dispose()
     store.close()
