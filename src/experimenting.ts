@@ -5,7 +5,7 @@ import type { Engine } from './core/engine.ts'
 import { CaesuraError } from './core/errors.ts'
 import type { Experiment } from './core/experiment.ts'
 import { aaName } from './core/experiment-checks.ts'
-import { digestOf } from './core/experiment-design.ts'
+import { digestOf, unitOf } from './core/experiment-design.ts'
 import type { Pipeline } from './core/pipeline.ts'
 import type { ExperimentStore, Node, RunStore, Telemetry } from './core/ports.ts'
 import type { RunRecord } from './core/record.ts'
@@ -48,12 +48,13 @@ export interface ExperimentSettings {
  */
 export async function runExperiment(experiment: Experiment, settings: ExperimentSettings): Promise<Execution> {
   const { nodes, models, store, telemetry, keepText } = settings
+  const keeper = keeperOf(store, unitOf(experiment.load) === 'cell')
   await using engine = createEngine({
     nodes,
     models,
     keepText,
     ...(telemetry !== undefined && { telemetry }),
-    store: withoutStopped(store),
+    store: keeper.store,
   })
   const place = [nodes.map(({ name, slots, backend: { kind, address } }) => [name, slots, kind, address]), models]
   const digest = digestOf(experiment, place)
@@ -61,7 +62,7 @@ export async function runExperiment(experiment: Experiment, settings: Experiment
   const execution = begun === undefined ? newExecution(experiment, digest, store) : resumed(begun, experiment)
   store.writeExecution(execution)
   try {
-    return await carryOut(execution, engine, settings)
+    return await carryOut(execution, engine, keeper.flush, settings)
   } catch (error) {
     store.writeExecution({ ...execution, ended: { at: now(), how: 'failed' } })
     throw error
@@ -107,6 +108,7 @@ function unfinished(store: ExperimentStore, experiment: string, digest: string):
 async function carryOut(
   execution: Execution,
   engine: Engine,
+  flush: () => void,
   { store, signal, tell }: ExperimentSettings,
 ): Promise<Execution> {
   let current = execution
@@ -136,7 +138,8 @@ async function carryOut(
     }
     return design
   }
-  const how = await conduct(warmUpsOf(experiment), afterWarmUps, done, { clock: systemClock, signal, trial })
+  const conducting = { clock: systemClock, signal, trial, cellEnded: flush }
+  const how = await conduct(warmUpsOf(experiment), afterWarmUps, done, conducting).finally(flush)
   const ended = { ...current, ended: { at: now(), how } }
   store.writeExecution(ended)
   return ended
@@ -193,11 +196,25 @@ async function runTrial(
   return handle.result
 }
 
-/** Whom a stop cuts short has measured nothing: it is made again when the experiment goes on. */
-const withoutStopped = (store: RunStore): RunStore => ({
-  ...store,
-  write: (record) => {
-    if (record.outcome !== 'cancelled') store.write(record)
-  },
-  close: () => undefined,
-})
+/** So many records wait at most. */
+const MOST_WAITING = 1000
+
+/**
+ * Keeps records of runs, but none of those that a stop cut short: they measured nothing, and are made again when the experiment goes
+ * on. `later`: where runs are made at once, a write would make the others late, so records wait for `flush`.
+ */
+function keeperOf(store: RunStore, later: boolean): { readonly store: RunStore; flush(): void } {
+  const waiting: RunRecord[] = []
+  const flush = () => {
+    while (waiting[0] !== undefined) {
+      store.write(waiting[0])
+      waiting.shift()
+    }
+  }
+  const write = (record: RunRecord) => {
+    if (record.outcome === 'cancelled') return
+    waiting.push(record)
+    if (!later || waiting.length >= MOST_WAITING) flush()
+  }
+  return { store: { ...store, write, close: () => undefined }, flush }
+}

@@ -199,6 +199,22 @@ describe('running an experiment', () => {
     expect(trials.every(({ lagMs }) => lagMs !== undefined && lagMs >= 0)).toBe(true)
   })
 
+  it('writes nothing while runs are made at once, and loses none of them to a stop', async () => {
+    const stop = new AbortController()
+    const seen: number[] = []
+    const load = { kind: 'closed', users: 3, thinkMs: 0 } as const
+    const { trials, execution } = await run(experimentOf({ sessions: 6, blocks: 2, warmUp: 0, load }), {
+      signal: stop.signal,
+      tell: ({ done, execution }) => {
+        seen.push([...store.trials({ experiment: 'trial-run', execution })].length)
+        if (done === 5) stop.abort()
+      },
+    })
+    expect(execution.ended?.how).toBe('stopped')
+    expect(seen.slice(0, 5)).toEqual([0, 0, 0, 3, 3])
+    expect(trials.length).toBeGreaterThanOrEqual(5)
+  })
+
   it('counts runs that fail as what they are', async () => {
     const script = { tokens: ['a'], fail: { code: 'CAESURA_E_REFUSED', message: 'gone', afterTokens: 0 } } as const
     const { execution, trials } = await run(experimentOf(), { script })

@@ -10,6 +10,8 @@ export interface Conducting {
   readonly signal: AbortSignal
   /** Makes one trial and keeps it. Resolves to what it generated, tokens; to undefined where it was stopped. */
   trial(planned: PlannedTrial, lagMs?: number): Promise<number | undefined>
+  /** Called while no trial is being made. */
+  cellEnded?(): void
 }
 
 type How = Exclude<NonNullable<Execution['ended']>['how'], 'failed'>
@@ -51,6 +53,7 @@ export async function conduct(
     block = cell.block
     for (const planned of cell.warmUps) await make(planned)
     await measure({ ...cell, sessions: missing }, experiment, make, conducting)
+    conducting.cellEnded?.()
     if (signal.aborted) return 'stopped'
   }
   return 'complete'
