@@ -1,7 +1,10 @@
 import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
-import { definePipeline } from '../src/compose.ts'
+import { filesBeside } from '../src/cli/load-experiment.ts'
+import { catalogue, definePipeline } from '../src/compose.ts'
 import { readDocument } from '../src/core/document.ts'
+import { readExperiment } from '../src/core/experiment-schema.ts'
 import { renderTemplate } from '../src/core/template.ts'
 
 const read = (file: string) => readDocument(readFileSync(new URL(`../examples/${file}`, import.meta.url)), file)
@@ -25,5 +28,15 @@ describe('draft-refine.yaml', () => {
 
   it('answers the same every time', () => {
     for (const stage of [draft!, refine!]) expect(stage.options).toMatchObject({ temperature: 0, seed: 1 })
+  })
+})
+
+describe.each(['cut-in.experiment.yaml', 'open-load.experiment.yaml'])('%s', (file) => {
+  it('holds, without a warning', async () => {
+    const path = fileURLToPath(new URL(`../examples/${file}`, import.meta.url))
+    const document = read(file)
+    const { value, errors, warnings } = await readExperiment(catalogue, document.value, document, filesBeside(path))
+    expect({ errors, warnings }).toEqual({ errors: [], warnings: [] })
+    expect(value?.arms.length).toBeGreaterThan(1)
   })
 })

@@ -1,26 +1,33 @@
 import { Command } from 'commander'
 import { catalogue } from '../compose.ts'
 import { readConfig } from '../core/config-schema.ts'
+import type { Document } from '../core/document.ts'
 import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
+import { readExperiment } from '../core/experiment-schema.ts'
 import { readPipeline } from '../core/pipeline-schema.ts'
-import { didYouMean, isRecord, oneOrMany, type Source, show, type Warning } from '../core/problems.ts'
+import { didYouMean, isRecord, oneOrMany, type Reading, type Source, show, type Warning } from '../core/problems.ts'
+import { filesBeside } from './load-experiment.ts'
 import { readDocumentFile } from './read-file.ts'
 import { warningText } from './show-error.ts'
+
+type Kind = 'pipeline' | 'config' | 'experiment'
+
+const inWords: Record<Kind, string> = { pipeline: 'pipeline', config: 'configuration', experiment: 'experiment' }
 
 /** One file as `check --json` tells it. */
 interface CheckedFile {
   readonly file: string
   /** Absent where the file could not be read so far. */
-  readonly kind?: 'pipeline' | 'config'
+  readonly kind?: Kind
   readonly ok: boolean
   readonly warnings?: readonly Warning[]
   readonly errors?: readonly CaesuraError[]
 }
 
-/** `check FILE…`: validates pipelines and configurations, all errors at once. Exit 2 when one does not hold. */
+/** `check FILE…`: validates pipelines, configurations and experiments, all errors at once. Exit 2 when one does not hold. */
 export function checkCommand(): Command {
   return new Command('check')
-    .description('validate pipelines and configurations; all errors at once, with file:line:column')
+    .description('validate pipelines, configurations and experiments; all errors at once, with file:line:column')
     .argument('<file...>', 'YAML or JSON files')
     .option('--json', 'one JSON document on stdout')
     .action(async (files: string[], { json = false }: { json?: boolean }) => {
@@ -35,7 +42,7 @@ export function checkCommand(): Command {
       }
       for (const { file, kind, ok, warnings = [] } of checked) {
         for (const warning of warnings) process.stderr.write(`${warningText(warning)}\n`)
-        if (ok) process.stdout.write(`OK ${file} (${kind === 'config' ? 'configuration' : 'pipeline'})\n`)
+        if (ok) process.stdout.write(`OK ${file} (${inWords[kind ?? 'pipeline']})\n`)
       }
       if (errors.length > 0) throw oneOrMany(errors)
     })
@@ -45,9 +52,7 @@ async function checkFile(file: string): Promise<CheckedFile> {
   try {
     const document = await readDocumentFile(file)
     const kind = kindOf(document.value, document)
-    const read =
-      kind === 'config' ? readConfig(document.value, document) : readPipeline(catalogue, document.value, document)
-    const { errors, warnings } = read
+    const { errors, warnings } = await readers[kind](document, file)
     return {
       file,
       kind,
@@ -62,20 +67,35 @@ async function checkFile(file: string): Promise<CheckedFile> {
   }
 }
 
-const kinds = { stages: 'pipeline', nodes: 'config', models: 'config', redis: 'config', records: 'config' } as const
+const readers: Record<Kind, (document: Document, file: string) => Reading<unknown> | Promise<Reading<unknown>>> = {
+  pipeline: (document) => readPipeline(catalogue, document.value, document),
+  config: (document) => readConfig(document.value, document),
+  experiment: (document, file) => readExperiment(catalogue, document.value, document, filesBeside(file)),
+}
 
-function kindOf(value: unknown, source: Source): 'pipeline' | 'config' {
+const kinds = {
+  arms: 'experiment',
+  workload: 'experiment',
+  stages: 'pipeline',
+  nodes: 'config',
+  models: 'config',
+  redis: 'config',
+  records: 'config',
+} as const
+
+function kindOf(value: unknown, source: Source): Kind {
   const keys = isRecord(value) ? Object.keys(value) : []
   for (const [key, kind] of Object.entries(kinds)) if (keys.includes(key)) return kind
   const at = { ...(source.file !== undefined && { file: source.file }), line: 1, column: 1 }
-  if (keys.includes('arms')) {
-    throw new CaesuraError('CAESURA_E_USAGE', 'This looks like an experiment; this version has no experiments yet.', at)
-  }
   const hint = keys.map((key) => didYouMean(key, Object.keys(kinds))).find((text) => text !== undefined)
-  throw new CaesuraError('CAESURA_E_PIPELINE', 'The file is neither a pipeline nor a configuration.', {
-    ...at,
-    received: isRecord(value) ? `the keys ${show(keys.slice(0, 5).join(', ') || 'none')}` : show(value),
-    expected: 'a mapping with stages (a pipeline), or with nodes or models (a configuration)',
-    ...(hint !== undefined && { hint }),
-  })
+  throw new CaesuraError(
+    'CAESURA_E_PIPELINE',
+    'The file is neither a pipeline, nor a configuration, nor an experiment.',
+    {
+      ...at,
+      received: isRecord(value) ? `the keys ${show(keys.slice(0, 5).join(', ') || 'none')}` : show(value),
+      expected: 'a mapping with stages (a pipeline), nodes or models (a configuration), or arms (an experiment)',
+      ...(hint !== undefined && { hint }),
+    },
+  )
 }

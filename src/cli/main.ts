@@ -16,6 +16,7 @@ const verbs: Record<string, () => Promise<Command>> = {
   probe: async () => (await import('./probe.ts')).probeCommand(),
   runs: async () => (await import('./runs.ts')).runsCommand(),
   explain: async () => (await import('./explain.ts')).explainCommand(),
+  ab: async () => (await import('./ab/ab.ts')).abCommand(),
   export: async () => (await import('./export.ts')).exportCommand(),
   'model-server': async () => (await import('./model-server.ts')).modelServerCommand(),
   worker: async () => (await import('./worker.ts')).workerCommand(),

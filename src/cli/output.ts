@@ -1,3 +1,4 @@
+import { once } from 'node:events'
 import type { CaesuraError } from '../core/errors.ts'
 
 /** How an error that ends the process is told on stderr. A process with a log has it there instead, one line of JSON each. */
@@ -23,6 +24,15 @@ export function expectClosedStdout(): void {
 /** Writes to stdout, unless its reader has gone. */
 export function print(text: string): void {
   if (!closed.signal.aborted) process.stdout.write(text)
+}
+
+/** Writes one after the other, as fast as stdout takes them, until its reader has gone. */
+export async function printChunks(chunks: Iterable<string>): Promise<void> {
+  for (const chunk of chunks) {
+    if (closed.signal.aborted) return
+    // The reader may go while this waits.
+    if (!process.stdout.write(chunk)) await once(process.stdout, 'drain', { signal: closed.signal }).catch(() => {})
+  }
 }
 
 export const printJson = (value: unknown): void => print(`${JSON.stringify(value, undefined, 2)}\n`)

@@ -1,7 +1,7 @@
 import { createReadStream } from 'node:fs'
 import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
-import { type Document, MOST_BYTES, readDocument, tooLarge } from '../core/document.ts'
+import { type Document, decodeText, MOST_BYTES, readDocument, tooLarge } from '../core/document.ts'
 import { CaesuraError } from '../core/errors.ts'
 import { didYouMean, show } from '../core/problems.ts'
 
@@ -11,6 +11,11 @@ import { didYouMean, show } from '../core/problems.ts'
  */
 export async function readDocumentFile(file: string): Promise<Document> {
   return readDocument(await readBytes(file), file)
+}
+
+/** Reads a text file of at most 1 MiB. Throws as `readDocumentFile` does. */
+export async function readTextFile(file: string): Promise<string> {
+  return decodeText(await readBytes(file), { file })
 }
 
 async function readBytes(file: string): Promise<Uint8Array> {

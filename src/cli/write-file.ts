@@ -8,7 +8,7 @@ import { show } from '../core/problems.ts'
  * Writes a file whole or not at all: a reader sees the old one or the new one. Throws `CAESURA_E_FILE` where it cannot be
  * written: no such folder, a folder or device of that name, no rights, a full disk.
  */
-export async function writeWhole(file: string, text: string): Promise<void> {
+export async function writeWhole(file: string, text: string | Iterable<string>): Promise<void> {
   const there = await stat(file).catch(() => undefined)
   if (there?.isDirectory()) throw unwritable(file, 'it is a folder')
   // The rename would put a file in the place of a device or pipe.

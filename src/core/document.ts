@@ -44,7 +44,7 @@ const explanations: Record<string, { message: string; hint?: string }> = {
  */
 export function readDocument(content: string | Uint8Array, file?: string): Document {
   const at: ErrorPlace = file === undefined ? {} : { file }
-  const text = decode(content, at)
+  const text = decodeText(content, at)
   const lines = new LineCounter()
   const document = compose(text, lines, at)
   const position = (offset: number) => {
@@ -71,7 +71,8 @@ export function readDocument(content: string | Uint8Array, file?: string): Docum
   }
 }
 
-function decode(content: string | Uint8Array, at: ErrorPlace): string {
+/** The text of a file of at most 1 MiB. Throws `CAESURA_E_FILE_TOO_LARGE`, `CAESURA_E_ENCODING`. */
+export function decodeText(content: string | Uint8Array, at: ErrorPlace): string {
   const bytes = typeof content === 'string' ? Buffer.byteLength(content) : content.byteLength
   if (bytes > MOST_BYTES) throw tooLarge(bytes, at)
   if (typeof content === 'string') return content

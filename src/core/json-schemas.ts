@@ -2,20 +2,25 @@ import { z } from 'zod'
 import { configSchema } from './config-schema.ts'
 import { CaesuraError } from './errors.ts'
 import { runEventSchema } from './event.ts'
+import { experimentFileSchema } from './experiment-schema.ts'
 import { pipelineSchema } from './pipeline-schema.ts'
 import type { PolicyCatalogue } from './policy.ts'
-import type { JsonSchema } from './policy-json-schema.ts'
+import { type JsonSchema, jsonSchemaOf as jsonSchemaOfFile } from './policy-json-schema.ts'
 import { probeResultSchema } from './probe.ts'
 import { didYouMean, orList } from './problems.ts'
 import { recordSchema } from './record.ts'
 
 /** What has a JSON Schema. */
-export const schemaNames = ['pipeline', 'config', 'record', 'event', 'probe'] as const
+export const schemaNames = ['pipeline', 'config', 'experiment', 'record', 'event', 'probe'] as const
 export type SchemaName = (typeof schemaNames)[number]
 
 const texts: Record<SchemaName, { title: string; description: string }> = {
   pipeline: { title: 'Caesura pipeline', description: 'A multi-stage LLM pipeline that can be interrupted.' },
   config: { title: 'Caesura configuration', description: 'Which model servers there are, and where records go.' },
+  experiment: {
+    title: 'Caesura experiment',
+    description: 'What `caesura ab` compares, under which load, and by which metrics.',
+  },
   record: {
     title: 'Caesura run record',
     description: 'A finished run: its calls, its interrupts and what they cost. Times are ms.',
@@ -34,7 +39,7 @@ const texts: Record<SchemaName, { title: string; description: string }> = {
 export function schemaName(name: string): SchemaName {
   const found = schemaNames.find((candidate) => candidate === name)
   if (found) return found
-  const hint = name === 'experiment' ? 'This version has no experiments yet.' : didYouMean(name, schemaNames)
+  const hint = didYouMean(name, schemaNames)
   throw new CaesuraError('CAESURA_E_USAGE', `There is no schema named ${name}.`, {
     received: name,
     expected: orList(schemaNames),
@@ -47,10 +52,12 @@ export function jsonSchemaOf(name: SchemaName, catalogue: PolicyCatalogue): Json
   const schemas = {
     pipeline: pipelineSchema(catalogue),
     config: configSchema,
+    experiment: experimentFileSchema(catalogue),
     record: recordSchema,
     event: runEventSchema,
     probe: probeResultSchema,
   }
   const { $schema, ...schema } = z.toJSONSchema(schemas[name], { io: 'input' })
-  return { $schema, ...texts[name], ...schema }
+  const $defs = name === 'experiment' && { $defs: { pipeline: jsonSchemaOfFile(pipelineSchema(catalogue)) } }
+  return { $schema, ...texts[name], ...schema, ...$defs }
 }

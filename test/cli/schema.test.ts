@@ -7,7 +7,7 @@ import { capture } from './capture.ts'
 const print = (...args: string[]) => capture(schemaCommand(), ...args)
 
 describe('schema', () => {
-  it.each(['pipeline', 'config', 'record', 'event', 'probe'])(
+  it.each(['pipeline', 'config', 'experiment', 'record', 'event', 'probe'])(
     'prints the JSON Schema of %s, with title and description',
     async (name) => {
       const { stdout } = await print(name)
@@ -29,16 +29,14 @@ describe('schema', () => {
     })
   })
 
-  it('is the same as the file that the examples name', async () => {
-    const kept = readFileSync(new URL('../../examples/pipeline.schema.json', import.meta.url), 'utf8')
-    expect(kept, 'run: npm run -s caesura -- schema pipeline > examples/pipeline.schema.json').toBe(
-      (await print('pipeline')).stdout,
-    )
+  it.each(['pipeline', 'experiment'])('of %s is the same as the file that the examples name', async (name) => {
+    const kept = readFileSync(new URL(`../../examples/${name}.schema.json`, import.meta.url), 'utf8')
+    expect(kept, 'run: npm run -s schemas').toBe((await print(name)).stdout)
   })
 
   it.each([
     ['pipelin', 'Did you mean `pipeline`?'],
-    ['experiment', 'This version has no experiments yet.'],
+    ['experimnt', 'Did you mean `experiment`?'],
     ['toString', undefined],
   ])('refuses the name %s', async (name, hint) => {
     const { stdout, error } = await print(name)
@@ -46,7 +44,7 @@ describe('schema', () => {
     expect(error).toBeInstanceOf(CaesuraError)
     expect(error).toMatchObject({
       code: 'CAESURA_E_USAGE',
-      place: { received: name, expected: 'pipeline, config, record, event or probe' },
+      place: { received: name, expected: 'pipeline, config, experiment, record, event or probe' },
     })
     expect((error as CaesuraError).place.hint).toBe(hint)
   })

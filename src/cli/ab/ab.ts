@@ -1,0 +1,17 @@
+import { Command } from 'commander'
+import { abAnalyseCommand } from './analyse.ts'
+import { abDataCommand } from './data.ts'
+import { abListCommand } from './list.ts'
+import { abRunCommand } from './run.ts'
+
+/** `ab`: experiments. Without a verb of its own, `ab EXPERIMENT` runs one. */
+export function abCommand(): Command {
+  return new Command('ab')
+    .description('compare interrupt policies: run an experiment, look at its records')
+    .usage('EXPERIMENT [options] | VERB …')
+    .helpCommand(false)
+    .addCommand(abRunCommand(), { isDefault: true })
+    .addCommand(abAnalyseCommand())
+    .addCommand(abListCommand())
+    .addCommand(abDataCommand())
+}

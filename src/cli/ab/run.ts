@@ -1,0 +1,103 @@
+import { Command } from 'commander'
+import prettyMs from 'pretty-ms'
+import type { Execution } from '../../core/trial.ts'
+import { type HowFar, runExperiment } from '../../experimenting.ts'
+import { withCapture } from '../../logs.ts'
+import { observe } from '../../observing.ts'
+import { sqliteStore } from '../../stores.ts'
+import { chooseSurroundings } from '../../surroundings.ts'
+import { loadExperiment } from '../load-experiment.ts'
+import { remark } from '../output.ts'
+import { type Progress, progressOn } from '../progress.ts'
+import { screenOn } from '../screen.ts'
+import { type NodeFlags, readSettings, wishesOf, withNodeFlags } from '../settings.ts'
+import { stopOnSignals } from '../stop-on-signals.ts'
+import { keptExecution } from './records.ts'
+import { type ReportFlags, show } from './show.ts'
+
+interface AbFlags extends NodeFlags, ReportFlags {
+  readonly resume?: boolean
+  readonly keepText?: boolean
+}
+
+/** How long the end of an experiment waits for a collector at most, ms. */
+const COLLECTOR_MS = 2000
+
+/** `ab EXPERIMENT`: makes its trials and tells what came of them. Exit 1 when no run completed, 130 or 143 when a signal stopped it. */
+export function abRunCommand(): Command {
+  const command = new Command('run')
+    .description('run an experiment, as `ab EXPERIMENT` does')
+    .argument('<experiment>', 'an experiment file')
+    .option('--resume', 'go on with the newest execution that is not complete')
+    .option('--report <file>', 'write a page that needs nothing else')
+    .option('--json', 'one JSON document on stdout')
+    .option('--keep-text', 'keep prompts and outputs in the records')
+  return withNodeFlags(command).action(ab)
+}
+
+async function ab(file: string, flags: AbFlags): Promise<void> {
+  const experiment = await loadExperiment(file)
+  const settings = await readSettings(flags)
+  const { resume = false, report: _report, json: _json, keepText = settings.keepText, ...nodeFlags } = flags
+  const store = sqliteStore(settings.recordsFile)
+  const stop = stopOnSignals()
+  try {
+    const wanted = experiment.arms.flatMap(({ pipeline }) =>
+      pipeline.stages.map(({ model, fallback }) => [model, ...fallback]),
+    )
+    const { notices, ...where } = await chooseSurroundings(wanted, wishesOf(nodeFlags, settings))
+    for (const notice of notices) remark(notice)
+    const telemetry = await observe(withCapture(process.env, settings.config), {
+      service: 'caesura',
+      log: remark,
+      answerMs: COLLECTOR_MS,
+    })
+    const progress = progressOn(screenOn(process.stderr))
+    progress.begin(experiment.name)
+    const execution = await runExperiment(experiment, {
+      ...where,
+      store,
+      keepText,
+      telemetry,
+      resume,
+      signal: stop.signal,
+      tell: timeLeft(progress),
+    }).finally(() => progress.end())
+    await telemetry?.close()
+    const kept = keptExecution(store, experiment.name, execution.execution)
+    const { arms } = await show(kept, store, flags)
+    tellEnd(execution, file)
+    const failed = arms.some(({ trials }) => trials > 0) && arms.every(({ outcomes }) => outcomes.completed === 0)
+    if (failed) remark('No run completed: `caesura runs` and `caesura explain last` show why.')
+    if (stop.exitCode !== undefined) process.exitCode = stop.exitCode
+    else if (failed) process.exitCode = 1
+  } finally {
+    stop.dispose()
+    store.close()
+  }
+}
+
+function timeLeft(progress: Progress): (howFar: HowFar) => void {
+  let begun: { at: number; done: number } | undefined
+  return ({ done, of, warmUps }) => {
+    begun ??= done > 0 ? { at: performance.now(), done } : undefined
+    if (begun === undefined) return progress.tell(`warm-up ${warmUps}`)
+    const made = done - begun.done
+    const left = made === 0 ? undefined : ((performance.now() - begun.at) / made) * (of - done)
+    progress.tell(
+      `${done} of ${of} runs${left === undefined ? '' : `, ${prettyMs(left, { compact: left > 60_000, secondsDecimalDigits: 0 })} left`}`,
+    )
+  }
+}
+
+/** What someone must know who wants all of it. */
+function tellEnd({ ended }: Execution, file: string): void {
+  const why = {
+    complete: undefined,
+    stopped: 'Stopped',
+    time: 'The time of the budget is used up',
+    tokens: 'The tokens of the budget are used up',
+    failed: undefined,
+  }[ended?.how ?? 'complete']
+  if (why !== undefined) remark(`${why}. What was measured is kept; go on with: caesura ab ${file} --resume`)
+}

@@ -1,0 +1,51 @@
+import type { Trial } from '../../core/trial.ts'
+import type { ExperimentRecords } from '../../experimenting.ts'
+import { analyse } from '../../experiments/analyse.ts'
+import type { Analysis } from '../../experiments/analysis.ts'
+import { curvesOf } from '../../experiments/draw-curves.ts'
+import { printJson, printLines, remark } from '../output.ts'
+import { screenOn } from '../screen.ts'
+import { writeWhole } from '../write-file.ts'
+import type { Kept } from './records.ts'
+import { analysisLines } from './report.ts'
+
+export interface ReportFlags {
+  readonly json?: boolean
+  readonly report?: string
+}
+
+/** More than a page holds is of no use to it. */
+const MOST_CHARACTERS = 4_000_000
+
+/** Tells what the records of an execution show. The same records give the same bytes. */
+export async function show(
+  { execution, plan }: Kept,
+  store: ExperimentRecords,
+  { json = false, report }: ReportFlags,
+): Promise<Analysis> {
+  const analysis = analyse(plan, store.trials(execution), { execution: execution.execution })
+  if (report !== undefined) {
+    // Charts take as long to load as a model: only who wants a page pays for them.
+    const { abPage } = await import('../../experiments/report/ab-page.ts')
+    const curves = curvesOf(plan, store.trials(execution))
+    const data = dataFor(store.trials(execution))
+    const command = `caesura ab data ${JSON.stringify(plan.experiment)} --execution ${execution.execution}`
+    await writeWhole(report, abPage({ analysis, curves, plan, data, command }))
+  }
+  if (json) printJson(analysis)
+  else printLines(analysisLines(analysis, screenOn(process.stdout)))
+  if (report !== undefined) remark(`wrote ${report}`)
+  return analysis
+}
+
+function dataFor(trials: Iterable<Trial>): string[] {
+  const data: string[] = []
+  let characters = 0
+  for (const trial of trials) {
+    const text = JSON.stringify(trial)
+    data.push(text)
+    characters += text.length
+    if (characters > MOST_CHARACTERS) break
+  }
+  return data
+}

@@ -1,0 +1,24 @@
+import { dirname, isAbsolute, join } from 'node:path'
+import { catalogue } from '../compose.ts'
+import type { Experiment } from '../core/experiment.ts'
+import type { ExperimentFiles } from '../core/experiment-files.ts'
+import { readExperiment } from '../core/experiment-schema.ts'
+import { oneOrMany } from '../core/problems.ts'
+import { remark } from './output.ts'
+import { readDocumentFile, readTextFile } from './read-file.ts'
+import { warningText } from './show-error.ts'
+
+/** Files that an experiment names are looked for from its folder. */
+export const filesBeside = (file: string): ExperimentFiles => {
+  const at = (path: string) => (isAbsolute(path) ? path : join(dirname(file), path))
+  return { document: (path) => readDocumentFile(at(path)), text: (path) => readTextFile(at(path)) }
+}
+
+/** Reads and checks an experiment file. Warnings go to stderr. Throws every problem at once. */
+export async function loadExperiment(file: string): Promise<Experiment> {
+  const document = await readDocumentFile(file)
+  const { value, errors, warnings } = await readExperiment(catalogue, document.value, document, filesBeside(file))
+  if (value === undefined) throw oneOrMany(errors)
+  for (const warning of warnings) remark(warningText(warning))
+  return value
+}

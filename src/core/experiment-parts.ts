@@ -1,0 +1,230 @@
+import { z } from 'zod'
+import { countSchema, durationSchema } from './duration.ts'
+import {
+  type Effect,
+  type InterruptTimes,
+  type Load,
+  type MetricName,
+  type MetricPlan,
+  metrics,
+  type Statistic,
+  statistics,
+} from './experiment.ts'
+import { numberWithin, textWithin, wholeWithin } from './number-schema.ts'
+import { isRecord, orList } from './problems.ts'
+
+const MOST_TIMES = 100_000
+const MOST_PROMPTS = 100_000
+const SHARE = /^(\d{1,4}(?:\.\d{1,6})?)\s?%$/
+const EFFECT = 'a share such as 10%, a duration such as 20ms, or a number in the unit of the metric, above 0'
+
+const effectOf = (value: unknown): Effect | undefined => {
+  const [, share] = typeof value === 'string' ? (SHARE.exec(value) ?? []) : []
+  if (share !== undefined) return Number(share) > 0 ? { share: Number(share) / 100 } : undefined
+  if (typeof value === 'number') return Number.isFinite(value) && value > 0 ? { absolute: value } : undefined
+  const { data } = durationSchema.safeParse(value)
+  return data !== undefined && data > 0 ? { absolute: data } : undefined
+}
+
+/** A difference as a file writes it: `10%` of the baseline's value, `20ms`, or a number in the unit of the metric. */
+const effectSchema: z.ZodType<Effect, number | string> = z
+  .any()
+  .meta({
+    description: EFFECT,
+    anyOf: [
+      { type: 'number', exclusiveMinimum: 0 },
+      { type: 'string', pattern: '^\\d+(\\.\\d+)?( ?%|ms|s|m)$' },
+    ],
+  })
+  .transform((value: unknown, context): Effect => {
+    const effect = effectOf(value)
+    if (effect !== undefined) return effect
+    context.issues.push({ code: 'custom', input: value, message: 'is no difference', params: { expected: EFFECT } })
+    return z.NEVER
+  })
+
+export const minimumEffectSchema = effectSchema
+  .optional()
+  .describe(
+    'The least difference that would matter. The power of the experiment, and the sessions it would need, are computed for it.',
+  )
+export const marginSchema = effectSchema
+  .optional()
+  .describe('Differences smaller than this do not matter: whether the arms are equivalent within it is tested.')
+
+const metricNames = Object.keys(metrics) as MetricName[]
+const metricName = z.enum(metricNames)
+
+const metricSchema = z.union([
+  z.strictObject({
+    metric: metricName,
+    statistics: z
+      .array(z.enum(statistics), 'a list of statistics')
+      .min(1, '1 or more of them')
+      .refine((all) => new Set(all).size === all.length, {
+        error: 'has a statistic twice',
+        params: { expected: 'each once' },
+      })
+      .optional(),
+    minimumEffect: minimumEffectSchema,
+    margin: marginSchema,
+  }),
+  metricName,
+])
+
+export const metricsSchema = z
+  .array(metricSchema, 'a list of metrics')
+  .min(1, '1 or more metrics')
+  .max(20, 'at most 20 metrics')
+  .default(['interruptToFirstTokenMs', 'wastedTokens', 'wastedSlotMs', 'keptTokens'])
+  .describe('What the arms are compared by; the first one is the primary metric.')
+
+/** What users wait for is asked at its quantiles; what adds up to a bill by its mean. */
+const usualStatistics = (metric: MetricName): readonly Statistic[] =>
+  metrics[metric].unit === 'ms' && metric !== 'slotMs' && metric !== 'wastedSlotMs' ? ['p50', 'p95'] : ['mean']
+
+/** A metric with its defaults filled in. */
+export function metricPlan(
+  written: z.output<typeof metricSchema>,
+  usual: { minimumEffect?: Effect | undefined; margin?: Effect | undefined },
+): MetricPlan {
+  const { metric, ...own } = typeof written === 'string' ? { metric: written } : written
+  const { minimumEffect = usual.minimumEffect, margin = usual.margin } = own
+  return {
+    metric,
+    statistics: own.statistics ?? usualStatistics(metric),
+    ...(minimumEffect !== undefined && { minimumEffect }),
+    ...(margin !== undefined && { margin }),
+  }
+}
+
+/** Mappings of which one key is chosen; the others would contradict it. */
+const exactlyOne = (keys: readonly string[], withOthers: readonly string[] = []) => ({
+  test: (value: object) => Object.keys(value).filter((key) => !withOthers.includes(key)).length === 1,
+  complaint: { error: 'does not choose one of its keys', params: { expected: `exactly one of ${orList(keys)}` } },
+})
+
+const timesOf = { after: durationSchema.optional().describe('All at this time.') }
+const shareOfStage = numberWithin(0, 3)
+const listOf = <T extends z.ZodType>(schema: T, of: string) =>
+  z
+    .array(schema, `a list of ${of}`)
+    .min(1, '1 or more')
+    .max(MOST_TIMES, `at most ${MOST_TIMES.toLocaleString('en-US')}`)
+
+const interruptKeys = ['after', 'list', 'uniform', 'poisson', 'share', 'recorded'] as const
+const oneTime = exactlyOne(interruptKeys)
+
+export const interruptsSchema = z
+  .union([
+    z
+      .strictObject({
+        ...timesOf,
+        list: listOf(durationSchema, 'durations').optional().describe('In turn.'),
+        uniform: z
+          .tuple([durationSchema, durationSchema], 'two durations')
+          .refine(([from, to]) => from <= to, {
+            error: 'begins after it ends',
+            params: { expected: 'the shorter duration first' },
+          })
+          .optional()
+          .describe('Evenly distributed from the first to the second.'),
+        poisson: z
+          .strictObject({
+            mean: durationSchema.refine((ms) => ms > 0, {
+              error: 'is zero',
+              params: { expected: 'a duration above 0' },
+            }),
+          })
+          .optional()
+          .describe('Of a Poisson process: exponentially distributed.'),
+        share: z
+          .union([listOf(shareOfStage, 'shares'), shareOfStage])
+          .optional()
+          .describe(
+            "Shares of the first stage's length, which the warm-up measures: 0.5 is in the middle. A list is taken in turn.",
+          ),
+        recorded: z
+          .strictObject({ pipeline: textWithin(200).optional(), experiment: textWithin(200).optional() })
+          .refine(exactlyOne(['pipeline', 'experiment']).test, exactlyOne(['pipeline', 'experiment']).complaint)
+          .optional()
+          .describe('Times of interrupts that are in the records, in turn.'),
+      })
+      .refine(oneTime.test, oneTime.complaint),
+    z.literal('none', `none, or a mapping with ${orList(interruptKeys)}`),
+  ])
+  .default('none')
+  .describe("When interrupts come, counted from the start of the first stage's call.")
+
+/** As `Experiment` has them. */
+export function interruptTimes(written: z.output<typeof interruptsSchema>): InterruptTimes {
+  if (written === 'none') return { kind: 'none' }
+  const { after, list, uniform, poisson, share, recorded } = written
+  if (after !== undefined) return { kind: 'list', atMs: [after] }
+  if (list !== undefined) return { kind: 'list', atMs: list }
+  if (uniform !== undefined) return { kind: 'uniform', fromMs: uniform[0], toMs: uniform[1] }
+  if (poisson !== undefined) return { kind: 'poisson', meanMs: poisson.mean }
+  if (share !== undefined) return { kind: 'share', of: typeof share === 'number' ? [share] : share }
+  return { kind: 'recorded', ...(recorded as { pipeline?: string; experiment?: string }) }
+}
+
+const promptText = z.string('a text').regex(/\S/, 'a text that is not empty')
+const promptKeys = ['file', 'words'] as const
+const oneSource = exactlyOne(promptKeys, ['count', 'seed'])
+
+export const promptsSchema = z
+  .union([
+    z
+      .array(promptText, 'a list of texts')
+      .min(1, '1 or more prompts')
+      .max(MOST_PROMPTS, `at most ${MOST_PROMPTS.toLocaleString('en-US')} prompts`),
+    z
+      .strictObject({
+        file: textWithin(1000)
+          .optional()
+          .describe(
+            'A text file with a prompt a line, a JSONL file (texts, or mappings with `prompt`), or a YAML list.',
+          ),
+        words: wholeWithin(1, 10_000).optional().describe('Makes prompts of so many words that mean nothing.'),
+        count: wholeWithin(1, MOST_PROMPTS).optional().describe('With `words`: how many prompts; 100 by default.'),
+        seed: wholeWithin(0, 2_147_483_647).optional().describe("With `words`; the experiment's by default."),
+      })
+      .refine(oneSource.test, oneSource.complaint),
+  ])
+  .describe('One is drawn for each trial.')
+
+const loadKeys = ['users', 'rate'] as const
+const oneLoad = exactlyOne(loadKeys, ['think'])
+
+export const loadSchema = z
+  .strictObject({
+    users: wholeWithin(1, 10_000).optional().describe('Closed: so many at once, each waits for its answer.'),
+    think: durationSchema.optional().describe('With `users`: the pause of a user between two trials; none by default.'),
+    rate: numberWithin(0.001, 10_000)
+      .optional()
+      .describe('Open: so many trials begin each second on average, whatever the server does.'),
+  })
+  .refine(oneLoad.test, oneLoad.complaint)
+  .refine((load) => load.rate === undefined || load.think === undefined, {
+    error: 'has a pause of users, and no users',
+    params: { expected: 'users with think, or rate' },
+  })
+  .default({ users: 1 })
+  .describe('Without it: one trial after the other.')
+
+export const loadOf = ({ users = 1, think = 0, rate }: z.output<typeof loadSchema>): Load =>
+  rate === undefined ? { kind: 'closed', users, thinkMs: think } : { kind: 'open', perSecond: rate }
+
+const zero = { error: 'is zero', params: { expected: 'a duration above 0', hint: 'Leave it out for no limit.' } }
+
+export const budgetSchema = z
+  .strictObject({
+    time: durationSchema.refine((ms) => ms > 0, zero).optional(),
+    tokens: countSchema.or(wholeWithin(1, 1_000_000_000_000)).optional().describe('Generated in all.'),
+  })
+  .default({})
+  .describe('When one is used up, the experiment ends with the block that it is in.')
+
+/** Whether a value is a mapping with a text under `key`. */
+export const hasText = <K extends string>(value: unknown, key: K): value is Record<K, string> =>
+  isRecord(value) && typeof value[key] === 'string'

@@ -1,0 +1,220 @@
+import { randomUUID } from 'node:crypto'
+import { createEngine } from './compose.ts'
+import { systemClock } from './core/clock.ts'
+import type { Engine } from './core/engine.ts'
+import { CaesuraError } from './core/errors.ts'
+import type { Experiment } from './core/experiment.ts'
+import { aaName } from './core/experiment-checks.ts'
+import { digestOf, unitOf } from './core/experiment-design.ts'
+import type { Pipeline } from './core/pipeline.ts'
+import type { ExperimentStore, Node, RunStore, Telemetry } from './core/ports.ts'
+import type { RunRecord } from './core/record.ts'
+import type { Execution } from './core/trial.ts'
+import { conduct } from './experiments/conduct.ts'
+import { firstStageMs, recordedTimes, timesFound, timesOfShares, withTimes } from './experiments/interrupt-times.ts'
+import { type PlannedTrial, trialCount, warmUpsOf } from './experiments/schedule.ts'
+
+/** Part of the composition root: makes the trials of an experiment as ordinary runs on an engine, and keeps them. */
+
+export type ExperimentRecords = RunStore & ExperimentStore
+
+/** How far an execution is. */
+export interface HowFar {
+  readonly execution: string
+  /** Measured trials that are kept, those of earlier sittings included. */
+  readonly done: number
+  readonly of: number
+  /** Warm-ups that were made in this sitting. */
+  readonly warmUps: number
+}
+
+export interface ExperimentSettings {
+  readonly nodes: readonly Node[]
+  readonly models: Readonly<Record<string, string>>
+  readonly store: ExperimentRecords
+  readonly keepText: boolean
+  readonly telemetry?: Telemetry | undefined
+  /** Goes on with the newest execution of the same design that is not complete. */
+  readonly resume: boolean
+  /** Aborting it stops the work; what was measured is kept. */
+  readonly signal: AbortSignal
+  tell?(howFar: HowFar): void
+}
+
+/**
+ * Runs an experiment; resolves to its execution when every trial is made, when its budget is used up, or when it was stopped. Throws
+ * `CAESURA_E_EXPERIMENT_UNKNOWN` and `CAESURA_E_EXPERIMENT_CHANGED` where there is nothing to resume, `CAESURA_E_RECORDS`.
+ * Closes the nodes, not the store.
+ */
+export async function runExperiment(experiment: Experiment, settings: ExperimentSettings): Promise<Execution> {
+  const { nodes, models, store, telemetry, keepText } = settings
+  const keeper = keeperOf(store, unitOf(experiment.load) === 'cell')
+  await using engine = createEngine({
+    nodes,
+    models,
+    keepText,
+    ...(telemetry !== undefined && { telemetry }),
+    store: keeper.store,
+  })
+  const place = [nodes.map(({ name, slots, backend: { kind, address } }) => [name, slots, kind, address]), models]
+  const digest = digestOf(experiment, place)
+  const begun = settings.resume ? unfinished(store, experiment.name, digest) : undefined
+  const execution = begun === undefined ? newExecution(experiment, digest, store) : resumed(begun, experiment)
+  store.writeExecution(execution)
+  try {
+    return await carryOut(execution, engine, keeper.flush, settings)
+  } catch (error) {
+    store.writeExecution({ ...execution, ended: { at: now(), how: 'failed' } })
+    throw error
+  }
+}
+
+const now = () => new Date().toISOString()
+
+const newExecution = (experiment: Experiment, digest: string, store: ExperimentRecords): Execution => ({
+  experiment: experiment.name,
+  execution: randomUUID().slice(0, 8),
+  digest,
+  design: withTimes(experiment, recordedTimes(experiment.workload.interrupts, store)),
+  startedAt: now(),
+})
+
+/** Its interrupt times stay those that were found when it began; its budget is what the file says now. */
+function resumed({ ended: _, ...execution }: Execution, experiment: Experiment): Execution {
+  return { ...execution, design: { ...withTimes(experiment, timesFound(execution.design)), budget: experiment.budget } }
+}
+
+/** The newest execution of this design that is not complete. */
+function unfinished(store: ExperimentStore, experiment: string, digest: string): Execution {
+  const open = store
+    .experiments()
+    .filter((each) => each.experiment === experiment && each.execution !== undefined && each.ended?.how !== 'complete')
+    .map((each) => store.readExecution(experiment, each.execution))
+  const found = open.find((execution) => execution?.digest === digest)
+  if (found !== undefined) return found
+  if (open.length > 0)
+    throw new CaesuraError('CAESURA_E_EXPERIMENT_CHANGED', 'the experiment is not the one that was begun', {
+      received: experiment,
+      expected: 'the same arms, workload, design, metrics, nodes and models; only the budget may differ',
+      hint: 'Undo the change, or start anew without --resume.',
+    })
+  throw new CaesuraError('CAESURA_E_EXPERIMENT_UNKNOWN', 'there is nothing to resume', {
+    received: experiment,
+    expected: 'an execution that was stopped',
+    hint: '`caesura ab list` shows what was made; without --resume the experiment begins anew.',
+  })
+}
+
+async function carryOut(
+  execution: Execution,
+  engine: Engine,
+  flush: () => void,
+  { store, signal, tell }: ExperimentSettings,
+): Promise<Execution> {
+  let current = execution
+  const experiment = execution.design as Experiment
+  const done = new Set<number>()
+  for (const { trial } of store.trials(execution)) if (trial !== undefined) done.add(trial)
+  const of = trialCount(experiment)
+  const made = { measured: done.size, warmUps: 0 }
+  const lengths: number[] = []
+  const pipelines = pipelinesOf(experiment)
+  const trial = async (planned: PlannedTrial, lagMs?: number): Promise<number | undefined> => {
+    const record = await runTrial(engine, pipelines(planned), experiment, execution.execution, planned, signal, lagMs)
+    if (record.outcome === 'cancelled') return undefined
+    if (planned.warmUp) {
+      made.warmUps += 1
+      lengths.push(...firstStageMs(record))
+    } else made.measured += 1
+    tell?.({ execution: execution.execution, done: made.measured, of, warmUps: made.warmUps })
+    return record.cost.generatedTokens
+  }
+  // Written before anything is measured: who goes on with it has the same times.
+  const afterWarmUps = () => {
+    const design = withTimes(experiment, timesOfShares(experiment, lengths))
+    if (design !== experiment) {
+      current = { ...execution, design }
+      store.writeExecution(current)
+    }
+    return design
+  }
+  const conducting = { clock: systemClock, signal, trial, cellEnded: flush }
+  const how = await conduct(warmUpsOf(experiment), afterWarmUps, done, conducting).finally(flush)
+  const ended = { ...current, ended: { at: now(), how } }
+  store.writeExecution(ended)
+  return ended
+}
+
+/** The pipeline of a trial: its arm's, with the trial's seed where a stage samples. */
+function pipelinesOf({ arms, aa, baseline }: Experiment): (planned: PlannedTrial) => Pipeline {
+  const byArm = new Map(arms.map(({ name, pipeline }) => [name, pipeline]))
+  const base = byArm.get(baseline)
+  if (aa && base !== undefined) byArm.set(aaName(baseline), base)
+  return ({ arm, seed }) => {
+    const pipeline = byArm.get(arm)
+    if (pipeline === undefined) throw new CaesuraError('CAESURA_E_INTERNAL', `no arm is named ${arm}`)
+    if (pipeline.stages.every(({ options }) => options.temperature === 0)) return pipeline
+    const stages = pipeline.stages.map((stage) =>
+      stage.options.temperature === 0 ? stage : { ...stage, options: { ...stage.options, seed } },
+    )
+    return { ...pipeline, stages }
+  }
+}
+
+async function runTrial(
+  engine: Engine,
+  pipeline: Pipeline,
+  { name, workload }: Experiment,
+  execution: string,
+  { arm, session, trial, block, warmUp, input, interruptMs }: PlannedTrial,
+  signal: AbortSignal,
+  lagMs: number | undefined,
+): Promise<RunRecord> {
+  const stage = pipeline.stages[0]?.id ?? ''
+  const { interruptInput } = workload
+  const handle = engine.start(pipeline, {
+    input,
+    vars: workload.vars,
+    signal,
+    signals:
+      interruptMs === undefined
+        ? []
+        : [{ stage, afterMs: interruptMs, ...(interruptInput !== undefined && { input: interruptInput }) }],
+    experiment: {
+      name,
+      arm,
+      session,
+      execution,
+      ...(block !== undefined && { block }),
+      ...(trial !== undefined && { trial }),
+      ...(warmUp && { warmUp }),
+      ...(lagMs !== undefined && { lagMs }),
+    },
+  })
+  // Read as a user would: only what is read counts as delivered.
+  for await (const _ of handle.events);
+  return handle.result
+}
+
+/** So many records wait at most. */
+const MOST_WAITING = 1000
+
+/**
+ * Keeps records of runs, but none of those that a stop cut short: they measured nothing, and are made again when the experiment goes
+ * on. `later`: where runs are made at once, a write would make the others late, so records wait for `flush`.
+ */
+function keeperOf(store: RunStore, later: boolean): { readonly store: RunStore; flush(): void } {
+  const waiting: RunRecord[] = []
+  const flush = () => {
+    while (waiting[0] !== undefined) {
+      store.write(waiting[0])
+      waiting.shift()
+    }
+  }
+  const write = (record: RunRecord) => {
+    if (record.outcome === 'cancelled') return
+    waiting.push(record)
+    if (!later || waiting.length >= MOST_WAITING) flush()
+  }
+  return { store: { ...store, write, close: () => undefined }, flush }
+}

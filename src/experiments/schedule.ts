@@ -1,0 +1,190 @@
+import { shuffler } from 'd3-array'
+import { randomExponential } from 'd3-random'
+import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64'
+import { uniformInt } from 'pure-rand/distribution/uniformInt'
+import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
+import type { Experiment, InterruptTimes } from '../core/experiment.ts'
+import { armNames, unitOf } from '../core/experiment-design.ts'
+
+/** One run to be made. */
+export interface PlannedTrial {
+  /** Its place in the order of the execution, from 0; warm-ups have none. */
+  readonly trial?: number
+  readonly arm: string
+  readonly session: string
+  /** From 0; absent for the warm-ups before the first block. */
+  readonly block?: number
+  readonly warmUp?: true
+  readonly input: string
+  /** For stages that sample. */
+  readonly seed: number
+  /** From the start of the first stage's call. */
+  readonly interruptMs?: number
+  /** With an open load: when it begins, from the start of its cell, ms. */
+  readonly arrivesMs?: number
+}
+
+/** What is made without a change of arm. */
+export interface Cell {
+  readonly arm: string
+  readonly block: number
+  /** Made before, if there was a washout. */
+  readonly warmUps: readonly PlannedTrial[]
+  /** The runs of each session in order. With an open load: one after the other by `arrivesMs`, in one list. */
+  readonly sessions: readonly (readonly PlannedTrial[])[]
+}
+
+const WARM_UP_STREAM = 0
+const CONTENT_STREAM = 1
+const ORDER_STREAM = 2
+const ARRIVAL_STREAM = 3
+const MOST_SEED = 2_147_483_647
+
+/** Streams of one seed that do not overlap. */
+function stream(seed: number, index: number) {
+  const generator = xoroshiro128plus(seed)
+  for (let jumps = 0; jumps < index; jumps++) generator.jump()
+  return {
+    unit: () => uniformFloat64(generator),
+    whole: (from: number, to: number) => uniformInt(generator, from, to),
+  }
+}
+type Stream = ReturnType<typeof stream>
+
+/** How many trials are measured in all. */
+export const trialCount = (experiment: Experiment): number =>
+  armNames(experiment).length * experiment.sessions * experiment.turns
+
+/** The warm-ups before the first block, arm by arm. `interrupts` none: they measure the first stage, so nothing cuts it short. */
+export function warmUpsOf(experiment: Experiment): PlannedTrial[] {
+  const content = contents(experiment, WARM_UP_STREAM)
+  return armNames(experiment).flatMap((arm) =>
+    Array.from({ length: experiment.warmUp }, (_, index) => warmUp(experiment, arm, index, content())),
+  )
+}
+
+function warmUp(experiment: Experiment, arm: string, index: number, content: Content, block?: number): PlannedTrial {
+  const session = `warm-up-${block === undefined ? '' : `${block}-`}${index}-${armNames(experiment).indexOf(arm)}`
+  return { arm, session, warmUp: true, ...(block !== undefined && { block }), ...contentFor(experiment, content, arm) }
+}
+
+/**
+ * Randomised complete blocks: each has every arm equally often, in an order by chance that puts each arm into each place equally
+ * often over as many rounds as there are arms. The sessions of a round get the same prompts, seeds and interrupt times in all arms.
+ * Where sessions share a server at the same time, all those of one arm in a block come before the next arm's (switchback).
+ */
+export function* cellsOf(experiment: Experiment): IterableIterator<Cell> {
+  const { sessions, blocks, turns, washoutMs, load } = experiment
+  const inBlock = sessions / blocks
+  const unit = unitOf(load)
+  const content = contents(experiment, CONTENT_STREAM)
+  const warmContent = contents(experiment, WARM_UP_STREAM, experiment.warmUp)
+  const arrivals = stream(experiment.seed, ARRIVAL_STREAM)
+  const rounds = orders(armNames(experiment), stream(experiment.seed, ORDER_STREAM))
+  const sessionsOfRound = unit === 'cell' ? inBlock : 1
+  let trial = 0
+  for (let first = 0; first < sessions; first += sessionsOfRound) {
+    const block = Math.floor(first / inBlock)
+    const shared = Array.from({ length: sessionsOfRound }, () => Array.from({ length: turns }, content))
+    const begin = load.kind === 'open' ? poissonTimes(load.perSecond, sessionsOfRound * turns, arrivals) : undefined
+    for (const arm of rounds()) {
+      const washed = washoutMs > 0 && trial > 0
+      const warmUps = washed
+        ? Array.from({ length: experiment.warmUp }, (_, index) => warmUp(experiment, arm, index, warmContent(), block))
+        : []
+      const planned = shared.map((session, index) =>
+        session.map((each, turn): PlannedTrial => {
+          const arrivesMs = begin?.[turn * sessionsOfRound + index]
+          return {
+            arm,
+            session: sessionName(experiment, first + index, arm),
+            block,
+            ...contentFor(experiment, each, arm),
+            ...(arrivesMs !== undefined && { arrivesMs }),
+          }
+        }),
+      )
+      const ordered =
+        begin === undefined ? planned : [planned.flat().sort((a, b) => (a.arrivesMs ?? 0) - (b.arrivesMs ?? 0))]
+      yield { arm, block, warmUps, sessions: ordered.map((runs) => runs.map((run) => ({ trial: trial++, ...run }))) }
+    }
+  }
+}
+
+function sessionName({ sessions, ...experiment }: Experiment, index: number, arm: string): string {
+  const place = String(index).padStart(String(sessions - 1).length, '0')
+  return `${place}-${armNames(experiment).indexOf(arm)}`
+}
+
+/** What sessions of one round share. */
+interface Content {
+  readonly prompt: string
+  readonly seed: number
+  readonly interruptMs?: number
+  readonly nonce: number
+}
+
+function contents({ workload, seed }: Experiment, index: number, skip = 0): () => Content {
+  const random = stream(seed, index)
+  const interrupt = interruptsOf(workload.interrupts, random)
+  const next = (): Content => {
+    const prompt = workload.prompts[random.whole(0, workload.prompts.length - 1)] ?? ''
+    const sampling = random.whole(0, MOST_SEED)
+    const interruptMs = interrupt()
+    return {
+      prompt,
+      seed: sampling,
+      nonce: random.whole(0, MOST_SEED),
+      ...(interruptMs !== undefined && { interruptMs }),
+    }
+  }
+  for (let skipped = 0; skipped < skip; skipped++) next()
+  return next
+}
+
+function interruptsOf(times: InterruptTimes, random: Stream): () => number | undefined {
+  let turn = 0
+  switch (times.kind) {
+    case 'list':
+      return () => times.atMs[turn++ % times.atMs.length]
+    case 'uniform':
+      return () => times.fromMs + random.unit() * (times.toMs - times.fromMs)
+    case 'poisson':
+      return randomExponential.source(random.unit)(1 / times.meanMs)
+    default:
+      return () => undefined
+  }
+}
+
+/** A nonce is as long in every arm, but another text: what one arm leaves in a prefix cache is of no use to the next. */
+function contentFor(experiment: Experiment, { prompt, seed, interruptMs, nonce }: Content, arm: string) {
+  const mark = (nonce ^ ((armNames(experiment).indexOf(arm) + 1) * 0x9e3779b1)) >>> 0
+  return {
+    input: experiment.nonce ? `${mark.toString(16).padStart(8, '0')} ${prompt}` : prompt,
+    seed,
+    ...(interruptMs !== undefined && { interruptMs }),
+  }
+}
+
+/** Arrivals of a Poisson process, ms, rising. */
+function poissonTimes(perSecond: number, count: number, random: Stream): number[] {
+  const gap = randomExponential.source(random.unit)(perSecond / 1000)
+  let at = 0
+  return Array.from({ length: count }, () => {
+    at += gap()
+    return at
+  })
+}
+
+/** Orders of the arms: the rows of a Latin square in an order by chance, then those of another one. */
+function orders(arms: readonly string[], random: Stream): () => readonly string[] {
+  const shuffle = shuffler(random.unit)
+  let rows: string[][] = []
+  return () => {
+    if (rows.length === 0) {
+      const first = shuffle([...arms])
+      rows = shuffle(first.map((_, by) => [...first.slice(by), ...first.slice(0, by)]))
+    }
+    return rows.pop() ?? []
+  }
+}
