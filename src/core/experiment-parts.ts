@@ -1,103 +1,11 @@
 import { z } from 'zod'
 import { countSchema, durationSchema } from './duration.ts'
-import {
-  type Effect,
-  type InterruptTimes,
-  type Load,
-  type MetricName,
-  type MetricPlan,
-  metrics,
-  type Statistic,
-  statistics,
-} from './experiment.ts'
+import type { InterruptTimes, Load } from './experiment.ts'
 import { numberWithin, textWithin, wholeWithin } from './number-schema.ts'
 import { isRecord, orList } from './problems.ts'
 
 const MOST_TIMES = 100_000
 const MOST_PROMPTS = 100_000
-const SHARE = /^(\d{1,4}(?:\.\d{1,6})?)\s?%$/
-const EFFECT = 'a share such as 10%, a duration such as 20ms, or a number in the unit of the metric, above 0'
-
-const effectOf = (value: unknown): Effect | undefined => {
-  const [, share] = typeof value === 'string' ? (SHARE.exec(value) ?? []) : []
-  if (share !== undefined) return Number(share) > 0 ? { share: Number(share) / 100 } : undefined
-  if (typeof value === 'number') return Number.isFinite(value) && value > 0 ? { absolute: value } : undefined
-  const { data } = durationSchema.safeParse(value)
-  return data !== undefined && data > 0 ? { absolute: data } : undefined
-}
-
-/** A difference as a file writes it: `10%` of the baseline's value, `20ms`, or a number in the unit of the metric. */
-const effectSchema: z.ZodType<Effect, number | string> = z
-  .any()
-  .meta({
-    description: EFFECT,
-    anyOf: [
-      { type: 'number', exclusiveMinimum: 0 },
-      { type: 'string', pattern: '^\\d+(\\.\\d+)?( ?%|ms|s|m)$' },
-    ],
-  })
-  .transform((value: unknown, context): Effect => {
-    const effect = effectOf(value)
-    if (effect !== undefined) return effect
-    context.issues.push({ code: 'custom', input: value, message: 'is no difference', params: { expected: EFFECT } })
-    return z.NEVER
-  })
-
-export const minimumEffectSchema = effectSchema
-  .optional()
-  .describe(
-    'The least difference that would matter. The power of the experiment, and the sessions it would need, are computed for it.',
-  )
-export const marginSchema = effectSchema
-  .optional()
-  .describe('Differences smaller than this do not matter: whether the arms are equivalent within it is tested.')
-
-const metricNames = Object.keys(metrics) as MetricName[]
-const metricName = z.enum(metricNames)
-
-const metricSchema = z.union([
-  z.strictObject({
-    metric: metricName,
-    statistics: z
-      .array(z.enum(statistics), 'a list of statistics')
-      .min(1, '1 or more of them')
-      .refine((all) => new Set(all).size === all.length, {
-        error: 'has a statistic twice',
-        params: { expected: 'each once' },
-      })
-      .optional(),
-    minimumEffect: minimumEffectSchema,
-    margin: marginSchema,
-  }),
-  metricName,
-])
-
-export const metricsSchema = z
-  .array(metricSchema, 'a list of metrics')
-  .min(1, '1 or more metrics')
-  .max(20, 'at most 20 metrics')
-  .default(['interruptToFirstTokenMs', 'wastedTokens', 'wastedSlotMs', 'keptTokens'])
-  .describe('What the arms are compared by; the first one is the primary metric.')
-
-/** What users wait for is asked at its quantiles; what adds up to a bill by its mean. */
-const usualStatistics = (metric: MetricName): readonly Statistic[] =>
-  metrics[metric].unit === 'ms' && metric !== 'slotMs' && metric !== 'wastedSlotMs' ? ['p50', 'p95'] : ['mean']
-
-/** A metric with its defaults filled in. */
-export function metricPlan(
-  written: z.output<typeof metricSchema>,
-  usual: { minimumEffect?: Effect | undefined; margin?: Effect | undefined },
-): MetricPlan {
-  const { metric, ...own } = typeof written === 'string' ? { metric: written } : written
-  const { minimumEffect = usual.minimumEffect, margin = usual.margin } = own
-  return {
-    metric,
-    statistics: own.statistics ?? usualStatistics(metric),
-    ...(minimumEffect !== undefined && { minimumEffect }),
-    ...(margin !== undefined && { margin }),
-  }
-}
-
 /** Mappings of which one key is chosen; the others would contradict it. */
 const exactlyOne = (keys: readonly string[], withOthers: readonly string[] = []) => ({
   test: (value: object) => Object.keys(value).filter((key) => !withOthers.includes(key)).length === 1,

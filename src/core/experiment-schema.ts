@@ -11,13 +11,10 @@ import {
   interruptTimes,
   loadOf,
   loadSchema,
-  marginSchema,
-  metricPlan,
-  metricsSchema,
-  minimumEffectSchema,
   promptsSchema,
 } from './experiment-parts.ts'
 import { readPrompts } from './experiment-prompts.ts'
+import { marginSchema, metricPlan, metricsSchema, minimumEffectSchema } from './metric-schema.ts'
 import { textWithin, wholeWithin } from './number-schema.ts'
 import type { PolicyCatalogue } from './policy.ts'
 import { policySchema } from './policy-schema.ts'

@@ -1,7 +1,6 @@
 import { z } from 'zod'
-import { durationSchema } from './duration.ts'
 import { exposingBoundaries, type LiveArm, type LiveExperiment } from './live-experiment.ts'
-import { type Effect, type MetricPlan, metrics, statistics } from './metric.ts'
+import { metricPlan, metricsSchema, PERCENT_PATTERN, percentOf } from './metric-schema.ts'
 import { numberWithin, textWithin } from './number-schema.ts'
 import type { Stage } from './pipeline.ts'
 import { loopProblems, thenProblems } from './pipeline-checks.ts'
@@ -14,22 +13,13 @@ const MOST_ARMS = 20
 const MOST_EXCLUDED = 10_000
 const LONGEST_NAME = 200
 const RANGE = 'two numbers from 0 to 1, the smaller one first, such as [0, 0.5]'
-const PERCENT = /^(\d{1,9}(?:\.\d{1,9})?) ?%$/
-
-/** A share of a whole: `0.2` or `20 %`. */
-const percentOf = (value: unknown): number | undefined => {
-  const [, percent] = typeof value === 'string' ? (PERCENT.exec(value) ?? []) : []
-  // Shifted as a decimal: 0.07 × 100 and 7 / 100 are not what they say.
-  return percent === undefined ? undefined : Number(`${percent}e-2`)
-}
-
 const SHARE = 'a share from 0 to 1, or a text such as 20 %'
 const shareSchema: z.ZodType<number, number | string> = z
   .any()
   .meta({
     anyOf: [
       { type: 'number', minimum: 0, maximum: 1 },
-      { type: 'string', pattern: PERCENT.source },
+      { type: 'string', pattern: PERCENT_PATTERN },
     ],
   })
   .transform((value: unknown, context): number => {
@@ -38,61 +28,6 @@ const shareSchema: z.ZodType<number, number | string> = z
     context.issues.push({ code: 'custom', input: value, message: 'is no share', params: { expected: SHARE } })
     return z.NEVER
   })
-
-// As the file of an experiment writes metrics (core/experiment-parts.ts).
-const EFFECT = 'a share such as 10 %, a duration such as 20ms, or a number in the unit of the metric, above 0'
-const effectSchema: z.ZodType<Effect, number | string> = z
-  .any()
-  .meta({
-    anyOf: [
-      { type: 'number', exclusiveMinimum: 0 },
-      { type: 'string', pattern: '^\\d+(\\.\\d+)? ?(%|ms|s|m)$' },
-    ],
-  })
-  .transform((value: unknown, context): Effect => {
-    const part = percentOf(value)
-    if (part !== undefined && part > 0) return { share: part }
-    const absolute = typeof value === 'number' ? value : durationSchema.safeParse(value).data
-    if (absolute !== undefined && absolute > 0 && Number.isFinite(absolute)) return { absolute }
-    context.issues.push({ code: 'custom', input: value, message: 'is no effect', params: { expected: EFFECT } })
-    return z.NEVER
-  })
-
-const metricNames = Object.keys(metrics) as (keyof typeof metrics)[]
-const metricName = z.enum(metricNames)
-const METRICS = 'a list of metrics'
-const STATISTICS = `a list of ${orList(statistics)}`
-const ofTimes: MetricPlan['statistics'] = ['p50', 'p95']
-const statisticsOf = (metric: keyof typeof metrics): MetricPlan['statistics'] =>
-  metrics[metric].unit === 'ms' && metric !== 'slotMs' && metric !== 'wastedSlotMs' ? ofTimes : ['mean']
-const plainMetric = (metric: keyof typeof metrics): MetricPlan => ({ metric, statistics: statisticsOf(metric) })
-
-const metricSchema = z.union([
-  // A text first: what is a mapping is then told what is wrong in it.
-  z.string().meta({ enum: metricNames }).pipe(metricName.transform(plainMetric)),
-  z
-    .strictObject({
-      metric: metricName,
-      statistics: z.array(z.enum(statistics), STATISTICS).min(1, STATISTICS).optional(),
-      minimumEffect: effectSchema.optional().describe(`The least difference that would matter: ${EFFECT}.`),
-      margin: effectSchema.optional().describe(`Differences within it do not matter: ${EFFECT}.`),
-    })
-    .transform(
-      ({ metric, statistics = [...statisticsOf(metric)], minimumEffect, margin }): MetricPlan => ({
-        metric,
-        statistics,
-        ...(minimumEffect !== undefined && { minimumEffect }),
-        ...(margin !== undefined && { margin }),
-      }),
-    ),
-])
-
-const defaultMetrics: readonly MetricPlan[] = [
-  plainMetric('interruptToFirstTokenMs'),
-  plainMetric('wastedTokens'),
-  plainMetric('wastedSlotMs'),
-  plainMetric('keptTokens'),
-]
 
 const armSchema = (catalogue: PolicyCatalogue) =>
   z.strictObject({
@@ -143,12 +78,7 @@ export const liveExperimentSchema = (catalogue: PolicyCatalogue) =>
       })
       .optional()
       .describe('Experiments of one namespace whose ranges do not overlap never share a session.'),
-    metrics: z
-      .array(metricSchema, METRICS)
-      .min(1, METRICS)
-      .max(20, METRICS)
-      .optional()
-      .describe('What the arms are compared by; the first one is the primary metric.'),
+    metrics: metricsSchema,
   })
 type Parsed = z.output<ReturnType<typeof liveExperimentSchema>>
 
@@ -201,12 +131,12 @@ export function toLiveExperiment(parsed: Parsed, stages: readonly Stage[]): Live
     const shown = policies[stage] ?? stages.find(({ id }) => id === stage)!.policy
     return { name, policy: policyName(shown), weight, policies }
   })
-  const { name, seed = name, enabled, coverage, exclude, namespace, metrics: asked = defaultMetrics } = parsed
+  const { name, seed = name, enabled, coverage, exclude, namespace, metrics: asked } = parsed
   return {
     ...{ name, seed, enabled, coverage, arms },
     boundaries: exposingBoundaries(arms),
     exclude,
     ...(namespace !== undefined && { namespace }),
-    metrics: asked,
+    metrics: asked.map((written) => metricPlan(written)),
   }
 }

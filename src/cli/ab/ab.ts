@@ -3,6 +3,8 @@ import { abAnalyseCommand } from './analyse.ts'
 import { abDataCommand } from './data.ts'
 import { abListCommand } from './list.ts'
 import { abRunCommand } from './run.ts'
+import { abStatusCommand } from './status.ts'
+import { abStopCommand } from './stop.ts'
 
 /** `ab`: experiments. Without a verb of its own, `ab EXPERIMENT` runs one. */
 export function abCommand(): Command {
@@ -14,4 +16,6 @@ export function abCommand(): Command {
     .addCommand(abAnalyseCommand())
     .addCommand(abListCommand())
     .addCommand(abDataCommand())
+    .addCommand(abStatusCommand())
+    .addCommand(abStopCommand())
 }

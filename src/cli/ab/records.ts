@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs'
 import { CaesuraError } from '../../core/errors.ts'
 import type { AnalysisPlan } from '../../core/experiment.ts'
 import { keptDesign } from '../../core/experiment-design.ts'
+import { planOfLive } from '../../core/live-design.ts'
 import { didYouMean } from '../../core/problems.ts'
 import type { Execution } from '../../core/trial.ts'
 import type { ExperimentRecords } from '../../experimenting.ts'
@@ -43,7 +44,7 @@ export async function withExperiments<T>(
 export function keptExecution(store: ExperimentRecords, experiment: string, id?: string): Kept {
   const execution = store.readExecution(experiment, id)
   if (execution === undefined) throw unknown(store, experiment, id)
-  const plan = keptDesign(execution.design)
+  const plan = planOfLive(execution) ?? keptDesign(execution.design)
   if (plan === undefined)
     throw new CaesuraError('CAESURA_E_RECORDS', 'the design of this execution cannot be read', {
       received: `${experiment} ${execution.execution}`,

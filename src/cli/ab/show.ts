@@ -1,8 +1,9 @@
 import type { Trial } from '../../core/trial.ts'
 import type { ExperimentRecords } from '../../experimenting.ts'
-import { analyse } from '../../experiments/analyse.ts'
+import { analyseTable } from '../../experiments/analyse.ts'
 import type { Analysis } from '../../experiments/analysis.ts'
-import { curvesOf } from '../../experiments/draw-curves.ts'
+import { curvesOfTable } from '../../experiments/draw-curves.ts'
+import { tableOf } from '../../experiments/trial-table.ts'
 import { printJson, printLines, remark } from '../output.ts'
 import { screenOn } from '../screen.ts'
 import { writeWhole } from '../write-file.ts'
@@ -23,13 +24,16 @@ export async function show(
   store: ExperimentRecords,
   { json = false, report }: ReportFlags,
 ): Promise<Analysis> {
-  const analysis = analyse(plan, store.trials(execution), { execution: execution.execution })
+  const table = tableOf(plan, store.trials(execution))
+  // Live traffic has no executions.
+  const id = execution.execution === '' ? undefined : execution.execution
+  const analysis = analyseTable(plan, table, id === undefined ? {} : { execution: id })
   if (report !== undefined) {
     // Charts take as long to load as a model: only who wants a page pays for them.
     const { abPage } = await import('../../experiments/report/ab-page.ts')
-    const curves = curvesOf(plan, store.trials(execution))
+    const curves = curvesOfTable(plan, table)
     const data = dataFor(store.trials(execution))
-    const command = `caesura ab data ${JSON.stringify(plan.experiment)} --execution ${execution.execution}`
+    const command = `caesura ab data ${JSON.stringify(plan.experiment)}${id === undefined ? '' : ` --execution ${id}`}`
     await writeWhole(report, abPage({ analysis, curves, plan, data, command }))
   }
   if (json) printJson(analysis)
