@@ -1,0 +1,83 @@
+import type { AnalysisPlan } from '../../core/experiment.ts'
+import { documentOf } from '../../pages/document.ts'
+import { html, type Markup } from '../../pages/html.ts'
+import type { Analysis } from '../analysis.ts'
+import type { Curves } from '../curves.ts'
+import { checksTable } from './checks.ts'
+import { cards, effectFigure } from './effect.ts'
+import { rawData } from './raw-data.ts'
+import { reportStyle } from './style.ts'
+import { armsTable, comparisonsTable, distributionTables } from './tables.ts'
+import { decisionWords } from './words.ts'
+
+export interface AbReport {
+  readonly analysis: Analysis
+  readonly curves: Curves
+  readonly plan: AnalysisPlan
+  /** The trials, a JSON text each. They are in the page where they have at most 1.5 MB together. */
+  readonly data?: readonly string[]
+  /** What prints the trials; `caesura ab data NAME` by default. */
+  readonly command?: string
+}
+
+/** The report of an experiment: one page that needs no script and nothing from anywhere. */
+export function abPage({ analysis, curves, plan, data, command }: AbReport): string {
+  void curves
+  const { experiment } = analysis
+  return documentOf(
+    `${experiment}: A/B of interrupt policies`,
+    html`${header(analysis)}
+<main>
+<section aria-labelledby="effect-and-cost"><h2 id="effect-and-cost">Effect and cost</h2>
+${cards(analysis, plan)}
+${effectFigure(analysis, plan) ?? html`<p>There is no comparison.</p>`}</section>
+<section aria-labelledby="design"><h2 id="design">Design and checks</h2>
+${designTable(analysis)}
+${checksTable(analysis)}
+${armsTable(analysis)}</section>
+<section aria-labelledby="comparisons"><h2 id="comparisons">Comparisons</h2>
+${comparisonsTable(analysis) ?? html`<p>There is none.</p>`}</section>
+<section aria-labelledby="distributions"><h2 id="distributions">Distributions</h2>
+${distributionTables(analysis)}</section>
+<section aria-labelledby="data"><h2 id="data">Raw data</h2>
+${rawData(experiment, data, command ?? `caesura ab data ${quoted(experiment)}`)}</section>
+</main>`,
+    reportStyle,
+  )
+}
+
+const quoted = (name: string) => (/^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`)
+
+function header({ experiment, execution, kind, decision, verdict, reasons, arms, design }: Analysis): Markup {
+  const [words, tone] = decisionWords[decision]
+  return html`<header>
+<h1>${experiment} <span class="badge ${tone}">${words}</span></h1>
+<p class="lead verdict">${verdict}</p>
+${reasons.length > 0 && html`<ul class="claims">${reasons.map((reason) => html`<li>${reason}</li>`)}</ul>`}
+<p class="quiet">${kind === 'live' ? 'Live traffic' : 'Run side by side'}: ${arms.length} ${arms.length === 1 ? 'arm' : 'arms'}, baseline ${design.baseline}${execution !== undefined && `; execution ${execution}`}</p>
+</header>`
+}
+
+function designTable({ design }: Analysis): Markup {
+  const rows = [
+    ['Baseline', design.baseline],
+    [
+      'Unit',
+      design.unit === 'session'
+        ? 'a session was assigned as a whole'
+        : 'all sessions of one arm in one block were assigned as a whole',
+    ],
+    ...(design.blocks === undefined ? [] : [['Blocks', `${design.blocks}, every arm once in each`]]),
+    [
+      'Tests',
+      `${design.permutations.toLocaleString('en-US')} permutations of the units; ${design.resamples.toLocaleString('en-US')} resamples for the intervals; seed ${design.seed}`,
+    ],
+  ]
+  return html`<table class="pairs">
+<caption>Design</caption>
+<tbody>${rows.map(
+    ([name, says]) => html`<tr><th scope="row">${name}</th><td>${says}</td></tr>
+`,
+  )}</tbody>
+</table>`
+}

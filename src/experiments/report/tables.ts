@@ -1,0 +1,135 @@
+import { type Effect, type MetricName, metrics } from '../../core/experiment.ts'
+import { scrolling } from '../../pages/document.ts'
+import { html, type Markup } from '../../pages/html.ts'
+import type { Analysis, Comparison } from '../analysis.ts'
+import { difference, figure, intervalOf, pValue, relative, type Unit } from './figures.ts'
+import { findingWords, whatIsCompared } from './words.ts'
+
+type Cell = string | number | Markup | undefined
+
+/** A table of figures; the first column names the rows, and `words` are columns of text. A cell is empty where there is no figure. */
+export function figuresTable(
+  caption: string,
+  heads: readonly string[],
+  rows: readonly (readonly [name: Cell, ...cells: Cell[]])[],
+  words: readonly number[] = [],
+): Markup {
+  const words_ = (column: number) => (column === 0 || words.includes(column)) && html` class="words"`
+  return scrolling(
+    caption,
+    html`<table class="figures">
+<caption>${caption}</caption>
+<thead><tr>${heads.map((head, column) => html`<th scope="col"${words_(column)}>${head}</th>`)}</tr></thead>
+<tbody>${rows.map(
+      ([name, ...cells]) => html`<tr><th scope="row">${name}</th>${cells.map(
+        (cell, column) => html`<td${words_(column + 1)}>${cell}</td>`,
+      )}</tr>
+`,
+    )}</tbody>
+</table>`,
+  )
+}
+
+export function comparisonsTable({ comparisons, design }: Analysis): Markup | undefined {
+  if (comparisons.length === 0) return undefined
+  const exposed = comparisons.some(({ view }) => view === 'exposed')
+  const unitOf = ({ metric }: Comparison) => metrics[metric].unit
+  return figuresTable(
+    `Every arm against ${design.baseline}`,
+    [
+      'metric',
+      'arm',
+      'difference',
+      'relative',
+      'interval',
+      'p',
+      'p (Holm)',
+      'equivalence',
+      'detectable',
+      'needed',
+      'finding',
+    ],
+    comparisons.map((each) => [
+      `${whatIsCompared(each)}${exposed ? ` (${each.view === 'all' ? 'all sessions' : 'exposed'})` : ''}`,
+      each.arm,
+      each.difference === undefined ? undefined : difference(each.difference, unitOf(each)),
+      each.relative === undefined ? undefined : relative(each.relative),
+      each.interval && intervalOf(each.interval, unitOf(each)),
+      each.p === undefined ? undefined : pValue(each.p),
+      each.pHolm === undefined ? undefined : pValue(each.pHolm),
+      each.equivalence &&
+        `±${figure(each.equivalence.margin, unitOf(each))}: ${each.equivalence.equivalent ? 'yes' : 'not shown'}, p ${pValue(each.equivalence.p)}`,
+      each.detectable === undefined ? undefined : figure(each.detectable, unitOf(each)),
+      neededCell(each, unitOf(each), design.unit),
+      html`${findingWords(each)}${each.note !== undefined && html`<br><span class="quiet">${each.note}</span>`}`,
+    ]),
+    [1, 10],
+  )
+}
+
+function neededCell(
+  { unitsNeeded, minimumEffect }: Comparison,
+  unit: Unit,
+  of: 'session' | 'cell',
+): string | undefined {
+  if (unitsNeeded === undefined) return undefined
+  const effect = minimumEffect === undefined ? '' : ` for ${effectWords(minimumEffect, unit)}`
+  return `${unitsNeeded.toLocaleString('en-US')} ${of}s${effect}`
+}
+
+const effectWords = (effect: Effect, unit: Unit): string =>
+  'share' in effect ? `${Number((effect.share * 100).toPrecision(3))} %` : figure(effect.absolute, unit)
+
+/** Every arm's distribution, a table for each metric that was observed. */
+export function distributionTables({ arms }: Analysis): Markup[] {
+  const names = (Object.keys(metrics) as MetricName[]).filter((metric) => arms.some((arm) => arm.metrics[metric]))
+  return names.map((metric) => {
+    const { title, unit, summary } = metrics[metric]
+    const cell = (value: number | undefined) => (value === undefined ? undefined : figure(value, unit))
+    return html`${figuresTable(
+      `${title}: ${summary}`,
+      ['arm', 'n', 'never reached', 'mean', 'p50', 'p95', 'p99'],
+      arms.flatMap(({ name, metrics: ofArm }) => {
+        const of = ofArm[metric]
+        return of === undefined
+          ? []
+          : [[name, of.n, of.censored, cell(of.mean), cell(of.p50), cell(of.p95), cell(of.p99)] as const]
+      }),
+    )}
+`
+  })
+}
+
+export const armsTable = ({ arms, design }: Analysis): Markup =>
+  figuresTable(
+    'What there is of each arm',
+    [
+      'arm',
+      'policy',
+      'sessions',
+      'runs',
+      'interrupts',
+      'warm-ups',
+      'runs ended',
+      'interrupted calls',
+      'interrupts ended',
+    ],
+    arms.map(({ name, policy, sessions, trials, interrupts, warmUps, outcomes, settlements, ends }) => [
+      `${name}${name === design.baseline ? ' (baseline)' : ''}`,
+      policy,
+      sessions,
+      trials,
+      interrupts,
+      warmUps,
+      countsInWords(outcomes),
+      countsInWords(settlements),
+      countsInWords(ends),
+    ]),
+    [1, 6, 7, 8],
+  )
+
+const countsInWords = (counts: Readonly<Record<string, number>>): string =>
+  Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([what, count]) => `${count.toLocaleString('en-US')} ${what}`)
+    .join(', ')
