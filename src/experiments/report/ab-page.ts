@@ -3,11 +3,13 @@ import { documentOf } from '../../pages/document.ts'
 import { html, type Markup } from '../../pages/html.ts'
 import type { Analysis } from '../analysis.ts'
 import type { Curves } from '../curves.ts'
+import { cloudFigure, distributionFigures, driftFigure, frontFigure, looksOf, phasesFigure } from './arm-charts.ts'
 import { checksTable } from './checks.ts'
 import { cards, effectFigure } from './effect.ts'
+import { howToRead } from './how-to-read.ts'
 import { rawData } from './raw-data.ts'
 import { reportStyle } from './style.ts'
-import { armsTable, comparisonsTable, distributionTables } from './tables.ts'
+import { armsTable, comparisonsTables, distributionTables } from './tables.ts'
 import { decisionWords } from './words.ts'
 
 export interface AbReport {
@@ -22,23 +24,33 @@ export interface AbReport {
 
 /** The report of an experiment: one page that needs no script and nothing from anywhere. */
 export function abPage({ analysis, curves, plan, data, command }: AbReport): string {
-  void curves
   const { experiment } = analysis
+  const looks = looksOf(analysis)
+  const dynamics = [phasesFigure(analysis), cloudFigure(curves, looks), driftFigure(curves, plan, looks)]
   return documentOf(
     `${experiment}: A/B of interrupt policies`,
     html`${header(analysis)}
 <main>
 <section aria-labelledby="effect-and-cost"><h2 id="effect-and-cost">Effect and cost</h2>
 ${cards(analysis, plan)}
-${effectFigure(analysis, plan) ?? html`<p>There is no comparison.</p>`}</section>
+${effectFigure(analysis, plan) ?? html`<p>There is no comparison.</p>`}
+${frontFigure(analysis, looks)}</section>
 <section aria-labelledby="design"><h2 id="design">Design and checks</h2>
 ${designTable(analysis)}
 ${checksTable(analysis)}
 ${armsTable(analysis)}</section>
 <section aria-labelledby="comparisons"><h2 id="comparisons">Comparisons</h2>
-${comparisonsTable(analysis) ?? html`<p>There is none.</p>`}</section>
+${comparisonsTables(analysis) ?? html`<p>There is none.</p>`}</section>
 <section aria-labelledby="distributions"><h2 id="distributions">Distributions</h2>
+${distributionFigures(curves, plan, looks)}
 ${distributionTables(analysis)}</section>
+${
+  dynamics.some((part) => part !== undefined) &&
+  html`<section aria-labelledby="moments"><h2 id="moments">Where the time goes</h2>
+${dynamics}</section>`
+}
+<section aria-labelledby="reading"><h2 id="reading">How to read this</h2>
+${howToRead(analysis)}</section>
 <section aria-labelledby="data"><h2 id="data">Raw data</h2>
 ${rawData(experiment, data, command ?? `caesura ab data ${quoted(experiment)}`)}</section>
 </main>`,

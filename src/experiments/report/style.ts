@@ -12,6 +12,12 @@ export const reportStyle = html`
 .chart { margin: 1.5rem 0 2rem; }
 .drawing svg { width: auto; max-width: 100%; height: auto; font: 13px system-ui, sans-serif; overflow: visible; }
 .drawing svg text { fill: inherit; font: inherit; font-variant-numeric: tabular-nums; }
+a { color: var(--reading); }
+.chart .key { margin: 0 0 .5rem; }
+.numbers { margin: 0 0 .5rem; padding-left: 1.8rem; columns: 2 8rem; font-size: .875rem; color: var(--quiet); }
+.figures td.words { white-space: normal; min-width: 7rem; }
+.reading dt { font-weight: 600; margin-top: .5rem; } .reading dd { margin: 0; max-width: 42rem; }
+.about { margin: 1.25rem 0 0; } .about b { font-weight: 600; }
 .patterns { position: absolute; width: 0; height: 0; }
 .panels { display: flex; flex-wrap: wrap; gap: 1rem; }
 .panels .heading { margin: 0; font-size: .875rem; font-weight: 600; }

@@ -2,7 +2,7 @@ import { type Effect, type MetricName, metrics } from '../../core/experiment.ts'
 import { scrolling } from '../../pages/document.ts'
 import { html, type Markup } from '../../pages/html.ts'
 import type { Analysis, Comparison } from '../analysis.ts'
-import { difference, figure, intervalOf, pValue, relative, type Unit } from './figures.ts'
+import { difference, figure, intervalOf, per, pValue, relative, type Unit } from './figures.ts'
 import { findingWords, whatIsCompared } from './words.ts'
 
 type Cell = string | number | Markup | undefined
@@ -30,51 +30,47 @@ export function figuresTable(
   )
 }
 
-export function comparisonsTable({ comparisons, design }: Analysis): Markup | undefined {
+/** What was found, and what an experiment of this size can find. */
+export function comparisonsTables({ comparisons, design }: Analysis): Markup | undefined {
   if (comparisons.length === 0) return undefined
   const exposed = comparisons.some(({ view }) => view === 'exposed')
+  const nameOf = (each: Comparison) =>
+    `${whatIsCompared(each)}${exposed ? ` (${each.view === 'all' ? 'all sessions' : 'exposed'})` : ''}`
   const unitOf = ({ metric }: Comparison) => metrics[metric].unit
-  return figuresTable(
+  return html`${figuresTable(
     `Every arm against ${design.baseline}`,
-    [
-      'metric',
-      'arm',
-      'difference',
-      'relative',
-      'interval',
-      'p',
-      'p (Holm)',
-      'equivalence',
-      'detectable',
-      'needed',
-      'finding',
-    ],
+    ['metric', 'arm', 'difference', 'relative', 'interval', 'p', 'p (Holm)', 'finding'],
     comparisons.map((each) => [
-      `${whatIsCompared(each)}${exposed ? ` (${each.view === 'all' ? 'all sessions' : 'exposed'})` : ''}`,
+      nameOf(each),
       each.arm,
       each.difference === undefined ? undefined : difference(each.difference, unitOf(each)),
       each.relative === undefined ? undefined : relative(each.relative),
       each.interval && intervalOf(each.interval, unitOf(each)),
       each.p === undefined ? undefined : pValue(each.p),
       each.pHolm === undefined ? undefined : pValue(each.pHolm),
-      each.equivalence &&
-        `±${figure(each.equivalence.margin, unitOf(each))}: ${each.equivalence.equivalent ? 'yes' : 'not shown'}, p ${pValue(each.equivalence.p)}`,
-      each.detectable === undefined ? undefined : figure(each.detectable, unitOf(each)),
-      neededCell(each, unitOf(each), design.unit),
       html`${findingWords(each)}${each.note !== undefined && html`<br><span class="quiet">${each.note}</span>`}`,
     ]),
-    [1, 10],
-  )
+    [1, 7],
+  )}
+${figuresTable(
+  'What this many units can tell',
+  ['metric', 'arm', 'found with 80 % power', `${design.unit}s an arm that are needed`, 'within the margin'],
+  comparisons.map((each) => [
+    nameOf(each),
+    each.arm,
+    each.detectable === undefined ? undefined : figure(each.detectable, unitOf(each)),
+    neededCell(each, unitOf(each)),
+    each.equivalence &&
+      `±${figure(each.equivalence.margin, unitOf(each))}: ${each.equivalence.equivalent ? 'yes' : 'not shown'}, p ${pValue(each.equivalence.p)}`,
+  ]),
+  [1],
+)}`
 }
 
-function neededCell(
-  { unitsNeeded, minimumEffect }: Comparison,
-  unit: Unit,
-  of: 'session' | 'cell',
-): string | undefined {
+function neededCell({ unitsNeeded, minimumEffect }: Comparison, unit: Unit): string | undefined {
   if (unitsNeeded === undefined) return undefined
   const effect = minimumEffect === undefined ? '' : ` for ${effectWords(minimumEffect, unit)}`
-  return `${unitsNeeded.toLocaleString('en-US')} ${of}s${effect}`
+  return `${unitsNeeded.toLocaleString('en-US')}${effect}`
 }
 
 const effectWords = (effect: Effect, unit: Unit): string =>
@@ -86,16 +82,17 @@ export function distributionTables({ arms }: Analysis): Markup[] {
   return names.map((metric) => {
     const { title, unit, summary } = metrics[metric]
     const cell = (value: number | undefined) => (value === undefined ? undefined : figure(value, unit))
-    return html`${figuresTable(
-      `${title}: ${summary}`,
-      ['arm', 'n', 'never reached', 'mean', 'p50', 'p95', 'p99'],
-      arms.flatMap(({ name, metrics: ofArm }) => {
-        const of = ofArm[metric]
-        return of === undefined
-          ? []
-          : [[name, of.n, of.censored, cell(of.mean), cell(of.p50), cell(of.p95), cell(of.p99)] as const]
-      }),
-    )}
+    return html`<p class="about"><b>${title}</b>: ${summary}.</p>
+${figuresTable(
+  `${title}, ${per(metric)}`,
+  ['arm', 'n', 'never reached', 'mean', 'p50', 'p95', 'p99'],
+  arms.flatMap(({ name, metrics: ofArm }) => {
+    const of = ofArm[metric]
+    return of === undefined
+      ? []
+      : [[name, of.n, of.censored, cell(of.mean), cell(of.p50), cell(of.p95), cell(of.p99)] as const]
+  }),
+)}
 `
   })
 }

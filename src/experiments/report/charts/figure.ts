@@ -15,7 +15,7 @@ export interface Figure {
 export const figureOf = ({ id, title, words, drawing, key }: Figure): Markup => html`<figure class="chart">
 <h3 id="${id}">${title}</h3>
 <div class="drawing" role="img" aria-labelledby="${id}" aria-describedby="${id}-words">${drawing}</div>
-<figcaption><p id="${id}-words">${words}</p>${key}</figcaption>
+<figcaption>${key}<p id="${id}-words">${words}</p></figcaption>
 </figure>`
 
 /** The same drawing for pages with much and with little room. */

@@ -78,7 +78,7 @@ export function intervalChart({ width, unit, rows, sides }: IntervalChart): Mark
           fillOpacity: 0.6,
         },
       ),
-      Plot.ruleX([0], { y1: TOP - 14, y2: bottom, stroke: 'var(--text)' }),
+      Plot.ruleX(placed, { x: 0, y1: ({ at }) => at + 8, y2: ({ at }) => at + 32, stroke: 'var(--text)' }),
       Plot.axisX({
         ticks: ticksFor(width),
         tickFormat: axis.tick,

@@ -7,6 +7,8 @@ export const WIDE = 672
 export const NARROW = 344
 /** Two of them fill a wide drawing, one a narrow one. */
 export const PANEL = 328
+/** Four of them, or two. */
+export const SMALL_PANEL = 156
 
 const { document } = parseHTML('<!doctype html><html><body></body></html>')
 

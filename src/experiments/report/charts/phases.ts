@@ -1,0 +1,97 @@
+import * as Plot from '@observablehq/plot'
+import { milliseconds, share } from '../../../pages/figures.ts'
+import { html, type Markup } from '../../../pages/html.ts'
+import { axisOf } from './axis.ts'
+import { valueAxis } from './distribution.ts'
+import { type PhaseLike, phaseFill, shortened } from './looks.ts'
+import { drawn } from './plot.ts'
+
+export interface PhaseRow {
+  readonly name: string
+  /** In their order, none negative. */
+  readonly phases: readonly { readonly name: PhaseLike; readonly ms: number }[]
+}
+
+const ROW = 64
+const BOTTOM = 46
+
+/** A bar for each row, from 0: its phases one after the other, each named below where there is room. */
+export function phasesChart(rows: readonly PhaseRow[], width: number): Markup {
+  const placed = rows.map((row, index) => ({ ...row, at: index * ROW, total: totalOf(row) }))
+  const axis = axisOf(
+    placed.map(({ total }) => total),
+    'ms',
+    { zero: true, room: 0.02 },
+  )
+  const pxOf = (ms: number) => (ms / (axis.domain[1] - axis.domain[0])) * (width - 16)
+  const segments = placed.flatMap(({ phases, at }) => {
+    let end = 0
+    return phases.map(({ name, ms }) => {
+      const from = end
+      end += ms
+      return { name, ms, from, to: end, at }
+    })
+  })
+  const bottom = rows.length * ROW
+  return drawn({
+    width,
+    height: bottom + BOTTOM,
+    marginTop: 0,
+    marginBottom: BOTTOM,
+    marginLeft: 8,
+    marginRight: 8,
+    x: { domain: axis.domain, label: null },
+    y: { domain: [0, bottom], range: [0, bottom], axis: null },
+    marks: [
+      valueAxis(axis, width, `${axis.unit} from the interrupt`),
+      Plot.ruleY([bottom], { stroke: 'var(--line)' }),
+      Plot.rect(segments, {
+        x1: 'from',
+        x2: 'to',
+        y1: ({ at }) => at + 18,
+        y2: ({ at }) => at + 36,
+        fill: ({ name }) => phaseFill(name),
+        stroke: 'var(--page)',
+        strokeWidth: 1,
+      }),
+      Plot.text(placed, {
+        x: 0,
+        y: ({ at }) => at + 9,
+        text: ({ name }) => shortened(name, Math.floor((width - 100) / 7.2)),
+        textAnchor: 'start',
+        fill: 'var(--text)',
+      }),
+      Plot.text(placed, {
+        x: axis.domain[1],
+        y: ({ at }) => at + 9,
+        text: ({ total }) => milliseconds(total),
+        textAnchor: 'end',
+        fill: 'var(--text)',
+      }),
+      Plot.text(
+        segments.filter(({ name, ms }) => pxOf(ms) > name.length * 7.2 + 8),
+        {
+          x: ({ from, to }) => (from + to) / 2,
+          y: ({ at }) => at + 45,
+          text: 'name',
+          fill: 'var(--quiet)',
+        },
+      ),
+    ],
+  })
+}
+
+const totalOf = ({ phases }: PhaseRow) => phases.reduce((sum, { ms }) => sum + ms, 0)
+
+export const phaseKey = (names: Iterable<PhaseLike>): Markup =>
+  html`<ul class="key">${[...names].map(
+    (name) =>
+      html`<li><svg aria-hidden="true"><rect width="28" height="12" fill="${phaseFill(name)}"/></svg>${name}</li>`,
+  )}</ul>`
+
+/** A row in words: its whole, and its three longest phases. */
+export function phasesInWords(row: PhaseRow): string {
+  const total = totalOf(row)
+  const longest = row.phases.toSorted((a, b) => b.ms - a.ms).slice(0, 3)
+  return `${row.name}: ${milliseconds(total)}, of it ${longest.map(({ name, ms }) => `${name} ${milliseconds(ms)} (${share(ms, total)})`).join(', ')}.`
+}
