@@ -5,7 +5,7 @@ import type { Analysis } from '../analysis.ts'
 import type { Curves } from '../curves.ts'
 import { cloudFigure, distributionFigures, driftFigure, frontFigure, looksOf, phasesFigure } from './arm-charts.ts'
 import { checksTable } from './checks.ts'
-import { cards, effectFigure } from './effect.ts'
+import { cards, effectFigure, otherDifferences } from './effect.ts'
 import { howToRead } from './how-to-read.ts'
 import { rawData } from './raw-data.ts'
 import { reportStyle } from './style.ts'
@@ -40,6 +40,7 @@ ${designTable(analysis)}
 ${checksTable(analysis)}
 ${armsTable(analysis)}</section>
 <section aria-labelledby="comparisons"><h2 id="comparisons">Comparisons</h2>
+${otherDifferences(analysis, plan)}
 ${comparisonsTables(analysis) ?? html`<p>There is none.</p>`}</section>
 <section aria-labelledby="distributions"><h2 id="distributions">Distributions</h2>
 ${distributionFigures(curves, plan, looks)}

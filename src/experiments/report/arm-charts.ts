@@ -1,4 +1,4 @@
-import { type AnalysisPlan, type MetricName, metrics } from '../../core/experiment.ts'
+import { type AnalysisPlan, metrics } from '../../core/experiment.ts'
 import { milliseconds } from '../../pages/figures.ts'
 import { html, type Markup } from '../../pages/html.ts'
 import type { Analysis, FrontPoint } from '../analysis.ts'
@@ -11,7 +11,7 @@ import { frontChart } from './charts/front.ts'
 import { type Look, lookOf, phasePatterns } from './charts/looks.ts'
 import { phaseKey, phasesChart, phasesInWords } from './charts/phases.ts'
 import { PANEL, SMALL_PANEL } from './charts/plot.ts'
-import { figure, number } from './figures.ts'
+import { figure, places, type Unit } from './figures.ts'
 
 /** The look of each arm, by its place in the analysis. */
 export const looksOf = ({ arms }: Analysis): ReadonlyMap<string, Look> =>
@@ -38,7 +38,11 @@ export function frontFigure({ front }: Analysis, looks: Looks): Markup | undefin
   return figureOf({
     id: 'front',
     title: 'Latency and waste together',
-    words: html`${best.length} of ${placed.length} arms ${best.length === 1 ? 'is' : 'are'} on the front (filled): no other is at least as good in latency, wasted tokens and wasted slot time, and better in one. ${placed.map((point) => html`${pointInWords(point)} `)}The dashed line joins the best of each drawing alone. Down and to the left is better.`,
+    words: [
+      `${best.length} of ${placed.length} arms ${best.length === 1 ? 'is' : 'are'} on the front (filled): no other is at least as good in latency, wasted tokens and wasted slot time, and better in one.`,
+      ...placed.map(pointInWords),
+      'The dashed line joins the best of each drawing alone. Down and to the left is better.',
+    ],
     drawing: panels([
       { heading: 'Wasted tokens a run', drawing: frontChart(arms, 'wastedTokens', 'tokens', PANEL) },
       { heading: 'Wasted slot time a run', drawing: frontChart(arms, 'wastedSlotMs', 'ms', PANEL) },
@@ -51,35 +55,47 @@ const pointInWords = ({ arm, latencyMs, wastedTokens, wastedSlotMs }: FrontPoint
   `${arm}: ${milliseconds(latencyMs!)}, ${figure(wastedTokens, 'tokens')} and ${milliseconds(wastedSlotMs)} wasted.`
 
 /** The primary metric's distribution, and in panels those of the others. */
-export function distributionFigures({ quantiles }: Curves, plan: AnalysisPlan, looks: Looks): Markup[] {
-  const curvesOf = (metric: MetricName): ArmCurve[] =>
-    quantiles.filter((curve) => curve.metric === metric).map((curve) => ({ ...curve, look: lookFor(looks, curve.arm) }))
-  return plan.metrics.flatMap(({ metric }) => {
-    const curves = curvesOf(metric)
-    if (curves.every(({ points }) => points.length === 0)) return []
-    const { title, unit } = metrics[metric]
-    const overlaid = curves.length <= MOST_CURVES
-    const draw = overlaid ? distributionChart : distributionRows
-    return figureOf({
-      id: `distribution-${metric}`,
-      title: `Distribution of ${title}`,
-      words: `${curves.map((curve) => curveInWords(curve)).join(' ')}${overlaid ? '' : ' Each row: the median, the middle half as a bar, 5 % to 95 % as a line.'}`,
-      drawing: inTwoWidths((width) => draw(curves, unit, width)),
-      ...(overlaid && {
-        key: keyOf(
-          looks,
-          curves.map(({ arm }) => arm),
-        ),
-      }),
-    })
+export function distributionFigures({ quantiles }: Curves, plan: AnalysisPlan, looks: Looks): Markup | undefined {
+  const [primary, ...others] = plan.metrics.flatMap(({ metric }) => {
+    const curves = quantiles
+      .filter((curve) => curve.metric === metric && curve.points.length > 0)
+      .map((curve) => ({ ...curve, look: lookFor(looks, curve.arm) }))
+    return curves.length === 0 ? [] : [{ ...metrics[metric], curves }]
   })
+  if (primary === undefined) return undefined
+  const overlaid = [primary, ...others].every(({ curves }) => curves.length <= MOST_CURVES)
+  const draw = overlaid ? distributionChart : distributionRows
+  const key = overlaid && { key: keyOf(looks, [...looks.keys()]) }
+  const rows = !overlaid && 'Each row: the median, the middle half as a bar, 5 % to 95 % as a line.'
+  return html`${figureOf({
+    id: 'distribution',
+    title: `Distribution of ${primary.title}`,
+    words: [...primary.curves.map(curveInWords), rows],
+    drawing: inTwoWidths((width) => draw(primary.curves, primary.unit, width)),
+    ...key,
+  })}
+${
+  others.length > 0 &&
+  figureOf({
+    id: 'other-distributions',
+    title: 'Distributions of the other metrics',
+    words: [...others.map(({ title, curves }) => html`<b>${title}</b>: ${curves.map(curveInWords).join(' ')}`), rows],
+    drawing: panels(others.map(({ title, unit, curves }) => ({ heading: title, drawing: draw(curves, unit, PANEL) }))),
+    ...key,
+  })
+}`
 }
 
 function curveInWords({ arm, metric, points, censoredShare }: ArmCurve): string {
   const { unit } = metrics[metric]
-  const at = (q: number) => points.find((point) => Math.abs(point.q - q) < 0.011)?.value
+  const at = (q: number) => points.find((point) => Math.abs(point.q - q) < 0.001)?.value
   const [half, most] = [at(0.5), at(0.95)]
-  return `${arm}: ${half === undefined ? 'half of them is not known' : `half within ${figure(half, unit)}`}${most === undefined ? '' : `, 95 % within ${figure(most, unit)}`}${censoredShare > 0 ? `, ${percent(censoredShare)} never reached` : ''}.`
+  const parts = [
+    half !== undefined && `half at or below ${figure(half, unit)}`,
+    most !== undefined && `95 % at or below ${figure(most, unit)}`,
+    censoredShare > 0 && `${percent(censoredShare)} never reached`,
+  ].filter((part) => part !== false)
+  return `${arm}: ${parts.join(', ') || 'drawn from few values'}.`
 }
 
 export function phasesFigure({ arms }: Analysis): Markup | undefined {
@@ -91,7 +107,7 @@ export function phasesFigure({ arms }: Analysis): Markup | undefined {
   return html`${phasePatterns(names)}${figureOf({
     id: 'phases',
     title: 'Where the time from the interrupt to the first token goes',
-    words: `Means over the interrupts that reached a first token. ${rows.map(phasesInWords).join(' ')}`,
+    words: ['Means over the interrupts that reached a first token.', ...rows.map(phasesInWords)],
     drawing: inTwoWidths((width) => phasesChart(rows, width)),
     key: phaseKey(names),
   })}`
@@ -104,7 +120,10 @@ export function cloudFigure({ clouds }: Curves, looks: Looks): Markup | undefine
   return figureOf({
     id: 'clouds',
     title: 'When the interrupt came, and how long the next first token took',
-    words: html`${drawn.map((cloud) => html`${cloudInWords(cloud)} `)}Dotted: a fall of 1 ms a ms, which is what waiting for the rest of the old call looks like. A cost that is there at every moment is flat.`,
+    words: [
+      ...drawn.map(cloudInWords),
+      'Dotted: a fall of 1 ms a ms, which is what waiting for the rest of the old call looks like. A cost that is there at every moment is flat.',
+    ],
     drawing: panels(
       drawn.map((cloud) => ({
         heading: cloud.arm,
@@ -118,8 +137,8 @@ function cloudInWords({ arm, points, of, slope }: InterruptCloud): string {
   const shown =
     points.length < of ? ` (${points.length.toLocaleString('en-US')} of ${of.toLocaleString('en-US')} drawn)` : ''
   if (slope === undefined) return `${arm}${shown}: no slope, too few different moments.`
-  const interval = slope.interval && ` (${number(slope.interval[0])} to ${number(slope.interval[1])})`
-  return `${arm}${shown}: slope ${number(slope.value)}${interval ?? ''} ms a ms while the call ran.`
+  const interval = slope.interval && ` (${places(slope.interval[0])} to ${places(slope.interval[1])})`
+  return `${arm}${shown}: slope ${places(slope.value)}${interval ?? ''} ms a ms while the call ran.`
 }
 
 export function driftFigure({ drift }: Curves, plan: AnalysisPlan, looks: Looks): Markup | undefined {
@@ -134,15 +153,10 @@ export function driftFigure({ drift }: Curves, plan: AnalysisPlan, looks: Looks)
   return figureOf({
     id: 'drift',
     title: `${title}, ${drawn[0]!.by === 'block' ? 'block by block' : 'over time'}`,
-    words: `${drawn
-      .map(({ arm, points }) =>
-        driftInWords(
-          arm,
-          points.map(({ median }) => median),
-          unit,
-        ),
-      )
-      .join(' ')} Arms that rise and fall together had the same conditions.`,
+    words: [
+      ...drawn.map((each) => driftInWords(each, unit)),
+      'Arms that rise and fall together had the same conditions.',
+    ],
     drawing: together
       ? inTwoWidths((width) => driftChart(drawn, axis, width))
       : panels(drawn.map((each) => ({ heading: each.arm, drawing: driftChart([each], axis, SMALL_PANEL) }))),
@@ -155,7 +169,8 @@ export function driftFigure({ drift }: Curves, plan: AnalysisPlan, looks: Looks)
   })
 }
 
-const driftInWords = (arm: string, medians: readonly number[], unit: (typeof metrics)[MetricName]['unit']) =>
-  medians.length === 1
-    ? `${arm}: ${figure(medians[0]!, unit)}.`
-    : `${arm}: medians from ${figure(Math.min(...medians), unit)} to ${figure(Math.max(...medians), unit)}.`
+function driftInWords({ arm, points }: ArmDrift, unit: Unit): string {
+  const medians = points.map(({ median }) => median)
+  if (medians.length === 1) return `${arm}: ${figure(medians[0]!, unit)}.`
+  return `${arm}: medians from ${figure(Math.min(...medians), unit)} to ${figure(Math.max(...medians), unit)}.`
+}

@@ -40,5 +40,14 @@ export const pValue = (p: number): string => (p < 0.001 ? '< 0.001' : p.toFixed(
 
 export const statisticWords: Record<Statistic, string> = { p50: 'median', p95: 'p95', p99: 'p99', mean: 'mean' }
 
-/** Per what a figure is: `a trial`, `an interrupt`. */
-export const per = (metric: MetricName): string => (metrics[metric].of === 'trial' ? 'a trial' : 'an interrupt')
+/** Per what a figure is: `a run`, `an interrupt`. */
+export const per = (metric: MetricName): string => (metrics[metric].of === 'trial' ? 'a run' : 'an interrupt')
+
+/** A slope, or another number without a unit, to two places. */
+export const places = (value: number): string =>
+  Math.abs(value) < 1000
+    ? value
+        .toFixed(2)
+        .replace('-', '−')
+        .replace(/^−(0\.00)$/, '$1')
+    : number(value)

@@ -6,7 +6,7 @@ export const reportStyle = html`
 .neutral { color: var(--reading); }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(13rem, 1fr)); gap: .75rem; margin: 1rem 0; padding: 0; }
 .card { background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: .6rem .8rem; }
-.card dt { color: var(--quiet); font-size: .875rem; }
+.card dt { color: var(--quiet); font-size: .875rem; min-height: 2.7em; }
 .card dd { margin: 0; } .card .now { font-size: 1.5rem; font-weight: 600; line-height: 1.3; }
 .chart h3 { margin: 0 0 .5rem; }
 .chart { margin: 1.5rem 0 2rem; }
@@ -15,9 +15,12 @@ export const reportStyle = html`
 a { color: var(--reading); }
 .chart .key { margin: 0 0 .5rem; }
 .numbers { margin: 0 0 .5rem; padding-left: 1.8rem; columns: 2 8rem; font-size: .875rem; color: var(--quiet); }
-.figures td.words { white-space: normal; min-width: 7rem; }
+.figures td.words { white-space: normal; min-width: 6rem; } .figures thead th.words { white-space: normal; }
 .reading dt { font-weight: 600; margin-top: .5rem; } .reading dd { margin: 0; max-width: 42rem; }
 .about { margin: 1.25rem 0 0; } .about b { font-weight: 600; }
+.line { display: block; }
+.scroll, table.pairs { margin-top: 1rem; }
+.whole { white-space: nowrap; }
 .patterns { position: absolute; width: 0; height: 0; }
 .panels { display: flex; flex-wrap: wrap; gap: 1rem; }
 .panels .heading { margin: 0; font-size: .875rem; font-weight: 600; }

@@ -6,7 +6,8 @@ export interface Axis {
   readonly domain: readonly [number, number]
   /** `ms`, `s`, `tokens`, `%`. */
   readonly unit: string
-  readonly tick: (value: number) => string
+  /** Writes a value with as many digits as so many ticks need. */
+  readonly tick: (count: number) => (value: number) => string
 }
 
 /** Around these values, with a little room; `zero` is always on it where asked. */
@@ -27,8 +28,11 @@ export function axisOf(values: Iterable<number>, unit: Unit, { zero = false, roo
   ] as const
   const most = Math.max(Math.abs(domain[0]), Math.abs(domain[1]))
   const [divisor, name] = scaleOf(unit, most)
-  const format = scaleLinear([domain[0] / divisor, domain[1] / divisor], [0, 1]).tickFormat(8)
-  const tick = (value: number) => (most / divisor < 1e7 ? format(value / divisor) : number(value / divisor))
+  const scale = scaleLinear([domain[0] / divisor, domain[1] / divisor], [0, 1])
+  const tick = (count: number) => {
+    const format = most / divisor < 1e7 ? scale.tickFormat(count) : number
+    return (value: number) => format(value / divisor)
+  }
   return { domain, unit: name, tick }
 }
 
@@ -37,6 +41,9 @@ function scaleOf(unit: Unit, most: number): [divisor: number, name: string] {
   if (unit === 'share') return [0.01, '%']
   return most >= 600_000 ? [60_000, 'minutes'] : most >= 10_000 ? [1000, 's'] : [1, 'ms']
 }
+
+/** Ticks of an axis of values that goes upwards. */
+export const UPWARDS = 4
 
 /** Ticks that have room on so many px. */
 export const ticksFor = (width: number): number => Math.max(2, Math.floor(width / 90))

@@ -1,7 +1,7 @@
 import * as Plot from '@observablehq/plot'
 import type { Markup } from '../../../pages/html.ts'
 import type { InterruptCloud } from '../../curves.ts'
-import { type Axis, axisOf } from './axis.ts'
+import { type Axis, axisOf, UPWARDS } from './axis.ts'
 import { valueAxis } from './distribution.ts'
 import type { Look } from './looks.ts'
 import { drawn } from './plot.ts'
@@ -48,8 +48,8 @@ export function cloudChart(
     x: { domain: x.domain, label: null },
     y: { domain: y.domain, label: null },
     marks: [
-      Plot.gridY({ ticks: 4, stroke: 'var(--line)', strokeOpacity: 1 }),
-      Plot.axisY({ ticks: 4, tickFormat: y.tick, tickSize: 0, label: null, fill: 'var(--quiet)' }),
+      Plot.gridY({ ticks: UPWARDS, stroke: 'var(--line)', strokeOpacity: 1 }),
+      Plot.axisY({ ticks: UPWARDS, tickFormat: y.tick(UPWARDS), tickSize: 0, label: null, fill: 'var(--quiet)' }),
       valueAxis(x, width, small ? `interrupt at, ${x.unit}` : `interrupt, ${x.unit} since the start of the call`),
       Plot.dot(
         points.map(({ sinceCallMs, toFirstTokenMs }) => ({ x: sinceCallMs, y: toFirstTokenMs })).filter(within),
@@ -66,7 +66,7 @@ export function cloudChart(
       Plot.line(fitted ?? [], { x: 'x', y: 'y', stroke: 'var(--text)', strokeWidth: 2.5 }),
       Plot.text([`first token after, ${y.unit}`], {
         frameAnchor: 'top-left',
-        dx: -40,
+        dx: -44,
         dy: -20,
         text: (words) => words,
         fill: 'var(--quiet)',

@@ -17,7 +17,7 @@ export const MOST_CURVES = 4
 const SYMBOLS_AT = [0.1, 0.25, 0.5, 0.75, 0.9, 0.95]
 const BOTTOM = 46
 
-/** The share of all that took no longer than the value below, with bands of 95 %. A curve ends where what was never reached begins. */
+/** The share of all that is at or below a value, with bands of 95 %. A curve ends where what was never reached begins. */
 export function distributionChart(curves: readonly ArmCurve[], unit: Unit, width: number): Markup {
   const axis = axisOf(
     curves.flatMap(({ points }) => points.flatMap(({ value, low = value, high = value }) => [value, low, high])),
@@ -29,14 +29,14 @@ export function distributionChart(curves: readonly ArmCurve[], unit: Unit, width
     height: 300,
     marginTop: 28,
     marginBottom: BOTTOM,
-    marginLeft: 44,
+    marginLeft: 48,
     marginRight: 14,
     x: { domain: axis.domain, label: null },
     y: { domain: [0, 1], label: null },
     marks: [
       Plot.gridY([0, 0.25, 0.5, 0.75, 1], { stroke: 'var(--line)', strokeOpacity: 1 }),
-      Plot.axisY([0, 0.25, 0.5, 0.75, 0.95, 1], {
-        tickFormat: (q: number) => (q === 0.95 && width < 500 ? '' : `${Math.round(q * 100)} %`),
+      Plot.axisY([0, 0.25, 0.5, 0.75, 1], {
+        tickFormat: (q: number) => `${Math.round(q * 100)} %`,
         tickSize: 0,
         fill: 'var(--quiet)',
         label: null,
@@ -69,9 +69,9 @@ export function distributionChart(curves: readonly ArmCurve[], unit: Unit, width
         dy: 14,
         fill: 'var(--text)',
       }),
-      Plot.text([`share of all that took no longer, 95 % bands`], {
+      Plot.text(['share of all at or below, 95 % bands'], {
         frameAnchor: 'top-left',
-        dx: -40,
+        dx: -48,
         dy: -22,
         fill: 'var(--quiet)',
       }),
@@ -91,7 +91,7 @@ export function valueAxis(axis: Axis, width: number, label = axis.unit): Plot.Co
   return Plot.marks(
     Plot.axisX({
       ticks: ticksFor(width - 60),
-      tickFormat: axis.tick,
+      tickFormat: axis.tick(ticksFor(width - 60)),
       tickSize: 4,
       label: null,
       fill: 'var(--quiet)',

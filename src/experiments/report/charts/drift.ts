@@ -2,7 +2,7 @@ import * as Plot from '@observablehq/plot'
 import type { Markup } from '../../../pages/html.ts'
 import type { Drift } from '../../curves.ts'
 import type { Unit } from '../figures.ts'
-import { type Axis, axisOf } from './axis.ts'
+import { type Axis, axisOf, UPWARDS } from './axis.ts'
 import { valueAxis } from './distribution.ts'
 import type { Look } from './looks.ts'
 import { drawn } from './plot.ts'
@@ -21,6 +21,7 @@ export const driftAxis = (drifts: readonly Drift[], unit: Unit): Axis =>
 /** The medians in order. Arms that rise and fall together had the same conditions; one that wanders off alone had not. */
 export function driftChart(drifts: readonly ArmDrift[], y: Axis, width: number): Markup {
   const small = width < 250
+  const ticks = small ? 2 : UPWARDS
   const ats = drifts.flatMap(({ points }) => points.map(({ at }) => at))
   const [first, last] = [Math.min(...ats, Number.MAX_SAFE_INTEGER), Math.max(...ats, 0)]
   const domain = first < last ? [first, last] : [last - 1, last + 1]
@@ -28,7 +29,7 @@ export function driftChart(drifts: readonly ArmDrift[], y: Axis, width: number):
   const axis: Axis = {
     domain: [domain[0]!, domain[1]!],
     unit: '',
-    tick: (at) => (Number.isInteger(at) ? String(at) : ''),
+    tick: () => (at) => (Number.isInteger(at) ? String(at) : ''),
   }
   return drawn({
     width,
@@ -40,8 +41,8 @@ export function driftChart(drifts: readonly ArmDrift[], y: Axis, width: number):
     x: { domain: axis.domain, label: null },
     y: { domain: y.domain, label: null },
     marks: [
-      Plot.gridY({ ticks: small ? 2 : 4, stroke: 'var(--line)', strokeOpacity: 1 }),
-      Plot.axisY({ ticks: small ? 2 : 4, tickFormat: y.tick, tickSize: 0, label: null, fill: 'var(--quiet)' }),
+      Plot.gridY({ ticks, stroke: 'var(--line)', strokeOpacity: 1 }),
+      Plot.axisY({ ticks, tickFormat: y.tick(ticks), tickSize: 0, label: null, fill: 'var(--quiet)' }),
       valueAxis(axis, width, by === 'block' ? 'block' : 'stretch of time'),
       ...drifts.flatMap(({ points, look }) => [
         Plot.line(points, { x: 'at', y: 'median', stroke: look.colour, strokeWidth: 2, strokeDasharray: look.dash }),
@@ -55,7 +56,7 @@ export function driftChart(drifts: readonly ArmDrift[], y: Axis, width: number):
       ]),
       Plot.text([`median, ${y.unit}`], {
         frameAnchor: 'top-left',
-        dx: -44,
+        dx: -48,
         dy: -22,
         text: (words) => words,
         fill: 'var(--quiet)',

@@ -6,8 +6,8 @@ export interface Figure {
   /** Unique on the page. */
   readonly id: string
   readonly title: string
-  /** What is seen, with its numbers, for all readers; it is what those who do not see the drawing have of it. */
-  readonly words: string | Markup
+  /** A line each: what is seen, with its numbers, for all readers; it is what those who do not see the drawing have of it. */
+  readonly words: readonly (string | Markup | undefined | false)[]
   readonly drawing: Markup
   readonly key?: Markup | undefined
 }
@@ -15,7 +15,7 @@ export interface Figure {
 export const figureOf = ({ id, title, words, drawing, key }: Figure): Markup => html`<figure class="chart">
 <h3 id="${id}">${title}</h3>
 <div class="drawing" role="img" aria-labelledby="${id}" aria-describedby="${id}-words">${drawing}</div>
-<figcaption>${key}<p id="${id}-words">${words}</p></figcaption>
+<figcaption>${key}<p id="${id}-words">${words.map((line) => line && html`<span class="line">${line}</span> `)}</p></figcaption>
 </figure>`
 
 /** The same drawing for pages with much and with little room. */

@@ -2,7 +2,7 @@ import * as Plot from '@observablehq/plot'
 import type { Markup } from '../../../pages/html.ts'
 import type { FrontPoint } from '../../analysis.ts'
 import type { Unit } from '../figures.ts'
-import { axisOf } from './axis.ts'
+import { axisOf, UPWARDS } from './axis.ts'
 import { valueAxis } from './distribution.ts'
 import { placeLabels } from './labels.ts'
 import { type Look, shortened } from './looks.ts'
@@ -56,8 +56,8 @@ export function frontChart(
     x: { domain: x.domain, label: null },
     y: { domain: y.domain, label: null },
     marks: [
-      Plot.gridY({ ticks: 4, stroke: 'var(--line)', strokeOpacity: 1 }),
-      Plot.axisY({ ticks: 4, tickFormat: y.tick, tickSize: 0, label: null, fill: 'var(--quiet)' }),
+      Plot.gridY({ ticks: UPWARDS, stroke: 'var(--line)', strokeOpacity: 1 }),
+      Plot.axisY({ ticks: UPWARDS, tickFormat: y.tick(UPWARDS), tickSize: 0, label: null, fill: 'var(--quiet)' }),
       valueAxis(x, width, `median interrupt → first token, ${x.unit}`),
       Plot.line(front, { x: 'x', y: 'y', curve: 'step-after', stroke: 'var(--quiet)', strokeDasharray: '4 3' }),
       ...points.map((point) =>
@@ -83,7 +83,7 @@ export function frontChart(
         lineAnchor: 'middle',
         fill: 'var(--text)',
       }),
-      Plot.text([y.unit], { frameAnchor: 'top-left', dx: -46, dy: -24, text: (words) => words, fill: 'var(--quiet)' }),
+      Plot.text([y.unit], { frameAnchor: 'top-left', dx: -50, dy: -24, text: (words) => words, fill: 'var(--quiet)' }),
     ],
   })
 }

@@ -23,11 +23,11 @@ export function placeLabels(points: readonly Labelled[], frame: Box): Labelled[]
   return points.map(({ x, y, text }) => {
     const width = text.length * CHARACTER
     const places = [1, 2, 3].flatMap((away) => [
+      [x + 8 * away, y - 14 * away],
       [x + AWAY * away, y],
       [x - AWAY * away - width, y],
       [x - width / 2, y - 16 * away],
       [x - width / 2, y + 16 * away],
-      [x + 8 * away, y - 14 * away],
       [x + 8 * away, y + 14 * away],
     ]) as [number, number][]
     const boxes = places.map(
