@@ -9,7 +9,7 @@ import { cards, effectFigure, otherDifferences } from './effect.ts'
 import { howToRead } from './how-to-read.ts'
 import { rawData } from './raw-data.ts'
 import { reportStyle } from './style.ts'
-import { armsTable, comparisonsTables, distributionTables } from './tables.ts'
+import { armsTable, comparisonsTables, distributionTables, pairsTable } from './tables.ts'
 import { decisionWords } from './words.ts'
 
 export interface AbReport {
@@ -71,26 +71,19 @@ ${reasons.length > 0 && html`<ul class="claims">${reasons.map((reason) => html`<
 </header>`
 }
 
-function designTable({ design }: Analysis): Markup {
-  const rows = [
-    ['Baseline', design.baseline],
-    [
-      'Unit',
-      design.unit === 'session'
-        ? 'a session was assigned as a whole'
-        : 'all sessions of one arm in one block were assigned as a whole',
-    ],
-    ...(design.blocks === undefined ? [] : [['Blocks', `${design.blocks}, every arm once in each`]]),
-    [
-      'Tests',
-      `${design.permutations.toLocaleString('en-US')} permutations of the units; ${design.resamples.toLocaleString('en-US')} resamples for the intervals; seed ${design.seed}`,
-    ],
-  ]
-  return html`<table class="pairs">
-<caption>Design</caption>
-<tbody>${rows.map(
-    ([name, says]) => html`<tr><th scope="row">${name}</th><td>${says}</td></tr>
-`,
-  )}</tbody>
-</table>`
-}
+const designTable = ({ design }: Analysis): Markup =>
+  pairsTable('Design', [
+    { name: 'Baseline', says: design.baseline },
+    {
+      name: 'Unit',
+      says:
+        design.unit === 'session'
+          ? 'a session was assigned as a whole'
+          : 'all sessions of one arm in one block were assigned as a whole',
+    },
+    ...(design.blocks === undefined ? [] : [{ name: 'Blocks', says: `${design.blocks}, every arm once in each` }]),
+    {
+      name: 'Tests',
+      says: `${design.permutations.toLocaleString('en-US')} permutations of the units; ${design.resamples.toLocaleString('en-US')} resamples for the intervals; seed ${design.seed}`,
+    },
+  ])

@@ -40,14 +40,13 @@ export function frontFigure({ front }: Analysis, looks: Looks): Markup | undefin
     title: 'Latency and waste together',
     words: [
       `${best.length} of ${placed.length} arms ${best.length === 1 ? 'is' : 'are'} on the front (filled): no other is at least as good in latency, wasted tokens and wasted slot time, and better in one.`,
-      ...placed.map(pointInWords),
+      ...placed.map((point, index) => `${numbered ? `${index + 1} ` : ''}${pointInWords(point)}`),
       'The dashed line joins the best of each drawing alone. Down and to the left is better.',
     ],
     drawing: panels([
       { heading: 'Wasted tokens a run', drawing: frontChart(arms, 'wastedTokens', 'tokens', PANEL) },
       { heading: 'Wasted slot time a run', drawing: frontChart(arms, 'wastedSlotMs', 'ms', PANEL) },
     ]),
-    ...(numbered && { key: html`<ol class="numbers">${placed.map(({ arm }) => html`<li>${arm}</li>`)}</ol>` }),
   })
 }
 
@@ -100,15 +99,15 @@ function curveInWords({ arm, metric, points, censoredShare }: ArmCurve): string 
 
 export function phasesFigure({ arms }: Analysis): Markup | undefined {
   const rows = arms
-    .map(({ name, phases }) => ({ name, phases: phases.map((phase) => ({ name: phase.name, ms: phase.meanMs })) }))
+    .map(({ name, phases }) => ({ name, phases: phases.map((phase) => ({ name: phase.name, value: phase.meanMs })) }))
     .filter(({ phases }) => phases.length > 0)
   if (rows.length === 0) return undefined
   const names = new Set(rows.flatMap(({ phases }) => phases.map(({ name }) => name)))
   return html`${phasePatterns(names)}${figureOf({
     id: 'phases',
     title: 'Where the time from the interrupt to the first token goes',
-    words: ['Means over the interrupts that reached a first token.', ...rows.map(phasesInWords)],
-    drawing: inTwoWidths((width) => phasesChart(rows, width)),
+    words: ['Means over the interrupts that reached a first token.', ...rows.map((row) => phasesInWords(row, 'ms'))],
+    drawing: inTwoWidths((width) => phasesChart({ rows, unit: 'ms', label: 'from the interrupt' }, width)),
     key: phaseKey(names),
   })}`
 }

@@ -1,28 +1,13 @@
 import { milliseconds, share } from '../../pages/figures.ts'
-import { html, type Markup } from '../../pages/html.ts'
+import type { Markup } from '../../pages/html.ts'
 import type { Analysis } from '../analysis.ts'
 import { pValue } from './figures.ts'
-
-interface Check {
-  readonly name: string
-  /** Absent: for information, nothing to pass. */
-  readonly ok?: boolean
-  readonly says: string
-}
+import { type Pair, pairsTable } from './tables.ts'
 
 /** What must hold before figures are believed, and whether it does. */
-export function checksTable({ checks, design }: Analysis): Markup {
-  return html`<table class="pairs checks">
-<caption>Checks</caption>
-<tbody>${checksOf(checks, design).map(
-    ({ name, ok, says }) =>
-      html`<tr><th scope="row">${name}</th><td${ok !== undefined && html` class="${ok ? 'ok' : 'failed'}"`}>${ok !== undefined && (ok ? 'passed: ' : 'failed: ')}${says}</td></tr>
-`,
-  )}</tbody>
-</table>`
-}
+export const checksTable = ({ checks, design }: Analysis): Markup => pairsTable('Checks', checksOf(checks, design))
 
-function checksOf({ sampleRatio, units, blocks, aa, lag }: Analysis['checks'], design: Analysis['design']): Check[] {
+function checksOf({ sampleRatio, units, blocks, aa, lag }: Analysis['checks'], design: Analysis['design']): Pair[] {
   const counts = Object.entries(sampleRatio.observed).map(
     ([arm, count]) => `${arm} ${count.toLocaleString('en-US')} of ${rounded(sampleRatio.expected[arm])} expected`,
   )

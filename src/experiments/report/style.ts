@@ -14,7 +14,6 @@ export const reportStyle = html`
 .drawing svg text { fill: inherit; font: inherit; font-variant-numeric: tabular-nums; }
 a { color: var(--reading); }
 .chart .key { margin: 0 0 .5rem; }
-.numbers { margin: 0 0 .5rem; padding-left: 1.8rem; columns: 2 8rem; font-size: .875rem; color: var(--quiet); }
 .figures td.words { white-space: normal; min-width: 6rem; } .figures thead th.words { white-space: normal; }
 .reading dt { font-weight: 600; margin-top: .5rem; } .reading dd { margin: 0; max-width: 42rem; }
 .about { margin: 1.25rem 0 0; } .about b { font-weight: 600; }

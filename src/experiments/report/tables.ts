@@ -30,6 +30,22 @@ export function figuresTable(
   )
 }
 
+export interface Pair {
+  readonly name: string
+  readonly says: string
+  /** Whether a check passed. Absent: there is nothing to pass. */
+  readonly ok?: boolean
+}
+
+export const pairsTable = (caption: string, pairs: readonly Pair[]): Markup => html`<table class="pairs checks">
+<caption>${caption}</caption>
+<tbody>${pairs.map(
+  ({ name, ok, says }) =>
+    html`<tr><th scope="row">${name}</th><td${ok !== undefined && html` class="${ok ? 'ok' : 'failed'}"`}>${ok !== undefined && (ok ? 'passed: ' : 'failed: ')}${says}</td></tr>
+`,
+)}</tbody>
+</table>`
+
 /** What was found, and what an experiment of this size can find. */
 export function comparisonsTables({ comparisons, design }: Analysis): Markup | undefined {
   if (comparisons.length === 0) return undefined

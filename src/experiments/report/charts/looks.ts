@@ -28,7 +28,7 @@ export const shortened = (name: string, longest = 22): string => {
 type Family = 'cut' | 'waiting' | 'reading' | 'unknown'
 
 /** Of what kind a phase is, as in the pages of runs, and the pattern that tells it from others of its kind. */
-const phases: Record<PhaseName | 'transport', readonly [Family, number]> = {
+const phases: Record<PhaseLike, readonly [Family, number]> = {
   decide: ['waiting', 0],
   drain: ['cut', 1],
   settle: ['cut', 0],
@@ -43,6 +43,9 @@ const phases: Record<PhaseName | 'transport', readonly [Family, number]> = {
   'first-token': ['reading', 1],
   transport: ['waiting', 5],
   unattributed: ['unknown', 4],
+  HTTP: ['waiting', 5],
+  'control flow': ['waiting', 0],
+  initialisation: ['reading', 2],
 }
 
 /** Each on a ground of the same colour, made paler. The first has none: the full colour. */
@@ -55,14 +58,17 @@ const strokes: readonly (Markup | undefined)[] = [
   html`<circle cx="2" cy="2" r="1"/><circle cx="6" cy="6" r="1"/>`,
 ]
 
-export type PhaseLike = PhaseName | 'transport'
+/** A phase, or a part that the comparison of two runs was once explained with. */
+export type PhaseLike = PhaseName | 'HTTP' | 'control flow' | 'initialisation'
 
-export const phaseFill = (name: PhaseLike): string => `url(#phase-${name})`
+const idOf = (name: PhaseLike) => `phase-${name.replace(' ', '-')}`
+
+export const phaseFill = (name: PhaseLike): string => `url(#${idOf(name)})`
 
 /** Once on a page that draws phases. Not `display: none`, which would take the patterns away with it. */
 export const phasePatterns = (names: Iterable<PhaseLike>): Markup =>
   html`<svg class="patterns" aria-hidden="true"><defs>${[...names].map((name) => {
     const [family, stroke] = phases[name]
     const colour = `var(--${family})`
-    return html`<pattern id="phase-${name}" width="8" height="8" patternUnits="userSpaceOnUse"><rect width="8" height="8" style="fill:var(--page)"/><rect width="8" height="8" style="fill:${colour}" fill-opacity="${strokes[stroke] === undefined ? 1 : 0.3}"/><g style="stroke:${colour};fill:${colour}">${strokes[stroke]}</g></pattern>`
+    return html`<pattern id="${idOf(name)}" width="8" height="8" patternUnits="userSpaceOnUse"><rect width="8" height="8" style="fill:var(--page)"/><rect width="8" height="8" style="fill:${colour}" fill-opacity="${strokes[stroke] === undefined ? 1 : 0.3}"/><g style="stroke:${colour};fill:${colour}">${strokes[stroke]}</g></pattern>`
   })}</defs></svg>`

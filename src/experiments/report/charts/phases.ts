@@ -1,6 +1,6 @@
 import * as Plot from '@observablehq/plot'
-import { milliseconds, share } from '../../../pages/figures.ts'
 import { html, type Markup } from '../../../pages/html.ts'
+import { figure, type Unit } from '../figures.ts'
 import { axisOf } from './axis.ts'
 import { valueAxis } from './distribution.ts'
 import { type PhaseLike, phaseFill, shortened } from './looks.ts'
@@ -8,30 +8,38 @@ import { drawn } from './plot.ts'
 
 export interface PhaseRow {
   readonly name: string
-  /** In their order, none negative. */
-  readonly phases: readonly { readonly name: PhaseLike; readonly ms: number }[]
+  /** In their order, in the chart's unit; those below 0 are stacked to the left of 0. */
+  readonly phases: readonly { readonly name: PhaseLike; readonly value: number }[]
+}
+
+export interface PhasesChart {
+  readonly rows: readonly PhaseRow[]
+  readonly unit: Unit
+  /** What the axis is, beside its unit. */
+  readonly label: string
 }
 
 const ROW = 64
 const BOTTOM = 46
 
 /** A bar for each row, from 0: its phases one after the other, each named below where there is room. */
-export function phasesChart(rows: readonly PhaseRow[], width: number): Markup {
+export function phasesChart({ rows, unit, label }: PhasesChart, width: number): Markup {
   const placed = rows.map((row, index) => ({ ...row, at: index * ROW, total: totalOf(row) }))
-  const axis = axisOf(
-    placed.map(({ total }) => total),
-    'ms',
-    { zero: true, room: 0.02 },
-  )
-  const pxOf = (ms: number) => (ms / (axis.domain[1] - axis.domain[0])) * (width - 16)
   const segments = placed.flatMap(({ phases, at }) => {
-    let end = 0
-    return phases.map(({ name, ms }) => {
-      const from = end
-      end += ms
-      return { name, ms, from, to: end, at }
+    let [less, more] = [0, 0]
+    return phases.map(({ name, value }) => {
+      const from = value < 0 ? less : more
+      if (value < 0) less += value
+      else more += value
+      return { name, value, from, to: from + value, at }
     })
   })
+  const axis = axisOf(
+    segments.map(({ to }) => to),
+    unit,
+    { zero: true, room: 0.02 },
+  )
+  const pxOf = (value: number) => (Math.abs(value) / (axis.domain[1] - axis.domain[0])) * (width - 16)
   const bottom = rows.length * ROW
   return drawn({
     width,
@@ -43,7 +51,7 @@ export function phasesChart(rows: readonly PhaseRow[], width: number): Markup {
     x: { domain: axis.domain, label: null },
     y: { domain: [0, bottom], range: [0, bottom], axis: null },
     marks: [
-      valueAxis(axis, width, `${axis.unit} from the interrupt`),
+      valueAxis(axis, width, `${axis.unit} ${label}`),
       Plot.ruleY([bottom], { stroke: 'var(--line)' }),
       Plot.rect(segments, {
         x1: 'from',
@@ -55,7 +63,7 @@ export function phasesChart(rows: readonly PhaseRow[], width: number): Markup {
         strokeWidth: 1,
       }),
       Plot.text(placed, {
-        x: 0,
+        x: axis.domain[0],
         y: ({ at }) => at + 9,
         text: ({ name }) => shortened(name, Math.floor((width - 100) / 7.2)),
         textAnchor: 'start',
@@ -64,12 +72,12 @@ export function phasesChart(rows: readonly PhaseRow[], width: number): Markup {
       Plot.text(placed, {
         x: axis.domain[1],
         y: ({ at }) => at + 9,
-        text: ({ total }) => milliseconds(total),
+        text: ({ total }) => figure(total, unit),
         textAnchor: 'end',
         fill: 'var(--text)',
       }),
       Plot.text(
-        segments.filter(({ name, ms }) => pxOf(ms) > name.length * 7.2 + 8),
+        segments.filter(({ name, value }) => pxOf(value) > name.length * 7.2 + 8),
         {
           x: ({ from, to }) => (from + to) / 2,
           y: ({ at }) => at + 45,
@@ -81,7 +89,7 @@ export function phasesChart(rows: readonly PhaseRow[], width: number): Markup {
   })
 }
 
-const totalOf = ({ phases }: PhaseRow) => phases.reduce((sum, { ms }) => sum + ms, 0)
+const totalOf = ({ phases }: PhaseRow) => phases.reduce((sum, { value }) => sum + value, 0)
 
 export const phaseKey = (names: Iterable<PhaseLike>): Markup =>
   html`<ul class="key">${[...names].map(
@@ -90,8 +98,7 @@ export const phaseKey = (names: Iterable<PhaseLike>): Markup =>
   )}</ul>`
 
 /** A row in words: its whole, and its three longest phases. */
-export function phasesInWords(row: PhaseRow): string {
-  const total = totalOf(row)
-  const longest = row.phases.toSorted((a, b) => b.ms - a.ms).slice(0, 3)
-  return `${row.name}: ${milliseconds(total)}, of it ${longest.map(({ name, ms }) => `${name} ${milliseconds(ms)} (${share(ms, total)})`).join(', ')}.`
+export function phasesInWords(row: PhaseRow, unit: Unit): string {
+  const longest = row.phases.toSorted((a, b) => Math.abs(b.value) - Math.abs(a.value)).slice(0, 3)
+  return `${row.name}: ${figure(totalOf(row), unit)}, of it ${longest.map(({ name, value }) => `${name} ${figure(value, unit)}`).join(', ')}.`
 }
