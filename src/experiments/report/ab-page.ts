@@ -9,7 +9,7 @@ import { cards, effectFigure, otherDifferences } from './effect.ts'
 import { howToRead } from './how-to-read.ts'
 import { rawData } from './raw-data.ts'
 import { reportStyle } from './style.ts'
-import { armsTable, comparisonsTables, distributionTables, pairsTable } from './tables.ts'
+import { armsTable, comparisonsTables, distributionTables, pairsTable, phasesTable, sequencesTable } from './tables.ts'
 import { decisionWords } from './words.ts'
 
 export interface AbReport {
@@ -26,7 +26,12 @@ export interface AbReport {
 export function abPage({ analysis, curves, plan, data, command }: AbReport): string {
   const { experiment } = analysis
   const looks = looksOf(analysis)
-  const dynamics = [phasesFigure(analysis), cloudFigure(curves, looks), driftFigure(curves, plan, looks)]
+  const dynamics = [
+    phasesFigure(analysis),
+    phasesTable(analysis),
+    cloudFigure(curves, looks),
+    driftFigure(curves, plan, looks),
+  ]
   return documentOf(
     `${experiment}: A/B of interrupt policies`,
     html`${header(analysis)}
@@ -41,6 +46,7 @@ ${checksTable(analysis)}
 ${armsTable(analysis)}</section>
 <section aria-labelledby="comparisons"><h2 id="comparisons">Comparisons</h2>
 ${otherDifferences(analysis, plan)}
+${sequencesTable(analysis)}
 ${comparisonsTables(analysis) ?? html`<p>There is none.</p>`}</section>
 <section aria-labelledby="distributions"><h2 id="distributions">Distributions</h2>
 ${distributionFigures(curves, plan, looks)}

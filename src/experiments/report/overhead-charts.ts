@@ -12,7 +12,11 @@ const SMALL = 0.1
 
 /** Every contrast with its interval. */
 export function contrastsFigure(contrasts: readonly Contrast[]): Markup | undefined {
-  const rows = contrasts.filter(({ ms }) => ms !== undefined).map((each) => ({ ...rowOf(each), size: sizeOf(each) }))
+  const usual = contrasts[0]?.server
+  const rows = contrasts
+    .filter(({ ms }) => ms !== undefined)
+    .map((each) => ({ ...rowOf(each, usual), size: sizeOf(each) }))
+    .toSorted((a, b) => b.size - a.size)
   if (rows.length === 0) return undefined
   const largest = Math.max(...rows.map(({ size }) => size))
   const large = rows.filter(({ size }) => size >= largest * SMALL)
@@ -28,6 +32,7 @@ export function contrastsFigure(contrasts: readonly Contrast[]): Markup | undefi
     id: 'contrasts',
     title: 'Each cost with its 95 % interval',
     words: [
+      usual && `In the ${usual} where nothing else is said.`,
       ...rows.map((row) => intervalWords(row, 'ms')),
       'A filled point: the interval does not touch the line at 0, so this cost is there.',
     ],
@@ -41,8 +46,8 @@ export function contrastsFigure(contrasts: readonly Contrast[]): Markup | undefi
   })
 }
 
-const rowOf = ({ name, server, ms, interval }: Contrast): IntervalRow => ({
-  name: `${name}, ${server}`,
+const rowOf = ({ name, server, ms, interval }: Contrast, usual: string | undefined): IntervalRow => ({
+  name: server === usual ? name : `${name}, ${server}`,
   value: ms,
   interval,
   mark: interval !== undefined && (interval[0] > 0 || interval[1] < 0) ? 'same' : 'open',

@@ -30,14 +30,23 @@ export function replicationSection({ replication, replicationInProcess: native }
 ${partsFigure(made)}
 ${figuresTable(
   'Interrupt → first token of the second stage: the original has one run each, here are medians',
-  ['', 'first stage', 'interrupt at 100 ms', 'at 500 ms', 'difference', '95 % interval', 'abort at 100 ms', 'blocks'],
+  [
+    'run',
+    'first stage',
+    'interrupt at 100 ms',
+    'at 500 ms',
+    'difference',
+    '95 % interval',
+    'abort at 100 ms',
+    'blocks',
+  ],
   [
     [
       'the original',
       ms(ORIGINAL.firstStageMs),
       ms(ORIGINAL.at100Ms),
       ms(ORIGINAL.at500Ms),
-      ms(ORIGINAL.differenceMs),
+      difference(ORIGINAL.differenceMs, 'ms'),
       undefined,
       undefined,
       undefined,

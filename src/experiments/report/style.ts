@@ -6,7 +6,7 @@ export const reportStyle = html`
 .neutral { color: var(--reading); }
 .cards { display: grid; grid-template-columns: repeat(auto-fit, minmax(13rem, 1fr)); gap: .75rem; margin: 1rem 0; padding: 0; }
 .card { background: var(--panel); border: 1px solid var(--line); border-radius: 6px; padding: .6rem .8rem; }
-.card dt { color: var(--quiet); font-size: .875rem; min-height: 2.7em; }
+.card dt { color: var(--quiet); font-size: .875rem; }
 .card dd { margin: 0; } .card .now { font-size: 1.5rem; font-weight: 600; line-height: 1.3; }
 .chart h3 { margin: 0 0 .5rem; }
 .chart { margin: 1.5rem 0 2rem; }
@@ -19,6 +19,7 @@ a { color: var(--reading); }
 .about { margin: 1.25rem 0 0; } .about b { font-weight: 600; }
 .line { display: block; }
 .scroll, table.pairs { margin-top: 1rem; }
+.caption { display: block; position: sticky; left: 0; max-width: calc(100vw - 2rem); }
 .whole { white-space: nowrap; }
 .patterns { position: absolute; width: 0; height: 0; }
 .panels { display: flex; flex-wrap: wrap; gap: 1rem; }
@@ -31,8 +32,12 @@ figcaption p { margin: .25rem 0; }
   .chart { display: grid; grid-template-columns: 672px 1fr; column-gap: 1.5rem; }
   .chart h3 { grid-column: 1 / -1; }
 }
-@media screen and (max-width: 719px) { .wide { display: none; } .narrow { display: block; } }
+@media (min-width: 720px) { .card dt { min-height: 3em; } }
+@media screen and (max-width: 719px) {
+  .figures td.words:last-child { min-width: 14rem; }
+  .wide { display: none; } .narrow { display: block; } }
 @media print {
+  .caption { max-width: none; }
   .chart { display: block; } .card { break-inside: avoid; } .cards { grid-template-columns: repeat(4, 1fr); }
   .screen { display: none; }
 }

@@ -1,8 +1,10 @@
 import { type Effect, type MetricName, metrics } from '../../core/experiment.ts'
+import { phaseNames } from '../../core/record.ts'
 import { scrolling } from '../../pages/document.ts'
+import { share } from '../../pages/figures.ts'
 import { html, type Markup } from '../../pages/html.ts'
 import type { Analysis, Comparison } from '../analysis.ts'
-import { difference, figure, intervalOf, per, pValue, relative, type Unit } from './figures.ts'
+import { difference, figure, intervalOf, number, per, pValue, relative, type Unit } from './figures.ts'
 import { findingWords, whatIsCompared } from './words.ts'
 
 type Cell = string | number | Markup | undefined
@@ -18,7 +20,7 @@ export function figuresTable(
   return scrolling(
     caption,
     html`<table class="figures">
-<caption>${caption}</caption>
+<caption><span class="caption">${caption}</span></caption>
 <thead><tr>${heads.map((head, column) => html`<th scope="col"${words_(column)}>${head}</th>`)}</tr></thead>
 <tbody>${rows.map(
       ([name, ...cells]) => html`<tr><th scope="row">${name}</th>${cells.map(
@@ -111,6 +113,41 @@ ${figuresTable(
 )}
 `
   })
+}
+
+/** What the drawing of phases holds, in figures. */
+export function phasesTable({ arms }: Analysis): Markup | undefined {
+  const names = phaseNames.filter((name) => arms.some(({ phases }) => phases.some((phase) => phase.name === name)))
+  if (names.length === 0) return undefined
+  return figuresTable(
+    'Mean length of each phase over the interrupts that reached a first token, and its share',
+    ['phase', ...arms.map(({ name }) => name)],
+    names.map((name) => [
+      name,
+      ...arms.map(({ phases }) => {
+        const phase = phases.find((each) => each.name === name)
+        return phase && `${figure(phase.meanMs, 'ms')} · ${share(phase.share, 1)}`
+      }),
+    ]),
+  )
+}
+
+/** How live traffic stands: intervals that hold whenever they are looked at. */
+export function sequencesTable({ sequences = [] }: Analysis): Markup | undefined {
+  if (sequences.length === 0) return undefined
+  return figuresTable(
+    'Live: the ratio of geometric means, arm ÷ baseline, with a confidence sequence',
+    ['metric', 'arm', 'sessions', 'ratio', 'interval', 'finding'],
+    sequences.map((each) => [
+      metrics[each.metric].title,
+      each.arm,
+      each.sessions,
+      each.ratio === undefined ? undefined : number(each.ratio),
+      each.interval && `${number(each.interval[0])} to ${number(each.interval[1])}`,
+      html`${findingWords(each)}${each.note !== undefined && html`<br><span class="quiet">${each.note}</span>`}`,
+    ]),
+    [1, 5],
+  )
 }
 
 export const armsTable = ({ arms, design }: Analysis): Markup =>

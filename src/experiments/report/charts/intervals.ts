@@ -48,7 +48,7 @@ export function intervalChart({ width, unit, rows, sides }: IntervalChart): Mark
   const height = TOP + rows.length * ROW + BOTTOM
   const bottom = height - BOTTOM
   const seen = placed.filter(hasValue)
-  const longest = Math.floor((width - 150) / 7.2)
+  const longest = Math.floor((width - 110) / 7.2)
   const text = (of: typeof placed, write: (row: IntervalRow) => string, end: boolean, className: string) =>
     Plot.text(of, {
       x: end ? axis.domain[1] : axis.domain[0],
