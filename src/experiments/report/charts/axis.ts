@@ -19,9 +19,9 @@ export function axisOf(values: Iterable<number>, unit: Unit, { zero = false, roo
   }
   if (low > high) [low, high] = [0, 1]
   const spare = (high - low) * room
-  // All values the same.
-  const [less, more] =
-    high - low > Math.abs(high) * 1e-9 ? [spare, spare] : [Math.abs(low) / 2 || 1, Math.abs(high) / 2 || 1]
+  // All values the same, or nearer to each other than floating point can divide.
+  const same = high - low <= Math.max(Math.abs(low), Math.abs(high), 1) * 1e-9
+  const [less, more] = same ? [zero ? 0 : around(low), around(high)] : [spare, spare]
   const domain = [
     zero && low === 0 && high > 0 ? 0 : low - less,
     zero && high === 0 && low < 0 ? 0 : high + more,
@@ -35,6 +35,8 @@ export function axisOf(values: Iterable<number>, unit: Unit, { zero = false, roo
   }
   return { domain, unit: name, tick }
 }
+
+const around = (value: number) => (Math.abs(value) < 1e-9 ? 1 : Math.abs(value) / 2)
 
 function scaleOf(unit: Unit, most: number): [divisor: number, name: string] {
   if (unit === 'tokens') return [1, 'tokens']
