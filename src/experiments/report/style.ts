@@ -39,6 +39,8 @@ figcaption p { margin: .25rem 0; }
 @media print {
   .caption { max-width: none; }
   .chart { display: block; } .card { break-inside: avoid; } .cards { grid-template-columns: repeat(4, 1fr); }
+  .figures th, .figures td, .figures tbody th, .figures td.words { white-space: normal; overflow-wrap: anywhere; min-width: 0; }
+  .many { font-size: 7pt; } .whole { white-space: normal; }
   .screen { display: none; }
 }
 `

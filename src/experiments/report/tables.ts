@@ -19,7 +19,7 @@ export function figuresTable(
   const words_ = (column: number) => (column === 0 || words.includes(column)) && html` class="words"`
   return scrolling(
     caption,
-    html`<table class="figures">
+    html`<table class="figures${heads.length > 8 && ' many'}">
 <caption><span class="caption">${caption}</span></caption>
 <thead><tr>${heads.map((head, column) => html`<th scope="col"${words_(column)}>${head}</th>`)}</tr></thead>
 <tbody>${rows.map(
@@ -121,12 +121,12 @@ export function phasesTable({ arms }: Analysis): Markup | undefined {
   if (names.length === 0) return undefined
   return figuresTable(
     'Mean length of each phase over the interrupts that reached a first token, and its share',
-    ['phase', ...arms.map(({ name }) => name)],
-    names.map((name) => [
+    ['arm', ...names],
+    arms.map(({ name, phases }) => [
       name,
-      ...arms.map(({ phases }) => {
-        const phase = phases.find((each) => each.name === name)
-        return phase && `${figure(phase.meanMs, 'ms')} · ${share(phase.share, 1)}`
+      ...names.map((each) => {
+        const phase = phases.find((one) => one.name === each)
+        return phase && html`${figure(phase.meanMs, 'ms')}<br>${share(phase.share, 1)}`
       }),
     ]),
   )

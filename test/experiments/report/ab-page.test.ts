@@ -73,7 +73,7 @@ describe('the page of an experiment', () => {
   it('is sound, and without any figure that is no number, for whatever an analysis can be', () => {
     fc.assert(
       fc.property(anyReport, (any) => expectSound(abPage(any))),
-      { numRuns: 40 },
+      { numRuns: 25 },
     )
   })
 })

@@ -29,7 +29,7 @@ export function distributionChart(curves: readonly ArmCurve[], unit: Unit, width
     height: 300,
     marginTop: 28,
     marginBottom: BOTTOM,
-    marginLeft: 48,
+    marginLeft: 54,
     marginRight: 14,
     x: { domain: axis.domain, label: null },
     y: { domain: [0, 1], label: null },
@@ -71,7 +71,7 @@ export function distributionChart(curves: readonly ArmCurve[], unit: Unit, width
       }),
       Plot.text(['share of all at or below, 95 % bands'], {
         frameAnchor: 'top-left',
-        dx: -48,
+        dx: -54,
         dy: -22,
         fill: 'var(--quiet)',
       }),
