@@ -1,3 +1,4 @@
+import { sum } from 'd3-array'
 import type { AnalysisPlan } from '../../core/experiment.ts'
 import { documentOf } from '../../pages/document.ts'
 import { html, type Markup } from '../../pages/html.ts'
@@ -67,13 +68,16 @@ ${rawData(experiment, data, command ?? `caesura ab data ${quoted(experiment)}`)}
 
 const quoted = (name: string) => (/^[\w.-]+$/.test(name) ? name : `'${name.replaceAll("'", `'\\''`)}'`)
 
+const amount = (count: number, noun: string) => `${count.toLocaleString('en-US')} ${noun}${count === 1 ? '' : 's'}`
+
 function header({ experiment, execution, kind, decision, verdict, reasons, arms, design }: Analysis): Markup {
   const [words, tone] = decisionWords[decision]
+  const [trials, interrupts] = [sum(arms, (arm) => arm.trials), sum(arms, (arm) => arm.interrupts)]
   return html`<header>
 <h1>${experiment} <span class="badge ${tone}">${words}</span></h1>
 <p class="lead verdict">${verdict}</p>
 ${reasons.length > 0 && html`<ul class="claims">${reasons.map((reason) => html`<li>${reason}</li>`)}</ul>`}
-<p class="quiet">${kind === 'live' ? 'Live traffic' : 'Run side by side'}: ${arms.length} ${arms.length === 1 ? 'arm' : 'arms'}, baseline ${design.baseline}${execution !== undefined && `; execution ${execution}`}</p>
+<p class="quiet">${kind === 'live' ? 'Live traffic' : 'Run side by side'}: ${amount(trials, 'run')} with ${amount(interrupts, 'interrupt')} in ${amount(arms.length, 'arm')}, baseline ${design.baseline}${execution !== undefined && `; execution ${execution}`}</p>
 </header>`
 }
 

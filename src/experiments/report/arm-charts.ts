@@ -1,4 +1,5 @@
 import { type AnalysisPlan, metrics } from '../../core/experiment.ts'
+import { phaseNames } from '../../core/record.ts'
 import { milliseconds } from '../../pages/figures.ts'
 import { html, type Markup } from '../../pages/html.ts'
 import type { Analysis, FrontPoint } from '../analysis.ts'
@@ -102,7 +103,7 @@ export function phasesFigure({ arms }: Analysis): Markup | undefined {
     .map(({ name, phases }) => ({ name, phases: phases.map((phase) => ({ name: phase.name, value: phase.meanMs })) }))
     .filter(({ phases }) => phases.length > 0)
   if (rows.length === 0) return undefined
-  const names = new Set(rows.flatMap(({ phases }) => phases.map(({ name }) => name)))
+  const names = phaseNames.filter((name) => rows.some(({ phases }) => phases.some((phase) => phase.name === name)))
   return html`${phasePatterns(names)}${figureOf({
     id: 'phases',
     title: 'Where the time from the interrupt to the first token goes',

@@ -77,10 +77,10 @@ function partsFigure(made: readonly { readonly name: string; readonly of: Replic
   const measured = made.flatMap(({ name, of: { differenceMs, parts } }) =>
     differenceMs === undefined || differenceMs <= 0 || parts.length === 0
       ? []
-      : [rowOf(`${name}: measured`, differenceMs, parts)],
+      : [rowOf(`${name} (measured)`, differenceMs, parts)],
   )
   if (measured.length === 0) return undefined
-  const rows = [rowOf('the original: guessed', 68, ORIGINAL.parts), ...measured]
+  const rows = [rowOf('the original (guessed)', 68, ORIGINAL.parts), ...measured]
   const names = new Set(rows.flatMap(({ phases }) => phases.map(({ name }) => name)))
   return html`${phasePatterns(names)}${figureOf({
     id: 'parts',

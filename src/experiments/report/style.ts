@@ -15,8 +15,8 @@ export const reportStyle = html`
 a { color: var(--reading); }
 .chart .key { margin: 0 0 .5rem; }
 .figures td.words { white-space: normal; min-width: 6rem; } .figures thead th.words { white-space: normal; }
+.figures.many { font-size: .82rem; } .figures.many td.words { min-width: 4.5rem; }
 .reading dt { font-weight: 600; margin-top: .5rem; } .reading dd { margin: 0; max-width: 42rem; }
-.about { margin: 1.25rem 0 0; } .about b { font-weight: 600; }
 .line { display: block; }
 .scroll, table.pairs { margin-top: 1rem; }
 .caption { display: block; position: sticky; left: 0; max-width: calc(100vw - 2rem); }
@@ -40,7 +40,7 @@ figcaption p { margin: .25rem 0; }
   .caption { max-width: none; }
   .chart { display: block; } .card { break-inside: avoid; } .cards { grid-template-columns: repeat(4, 1fr); }
   .figures th, .figures td, .figures tbody th, .figures td.words { white-space: normal; overflow-wrap: anywhere; min-width: 0; }
-  .many { font-size: 7pt; } .whole { white-space: normal; }
+  .card .now { font-size: 1.2rem; } .figures.many { font-size: 7pt; } .whole { white-space: normal; }
   .screen { display: none; }
 }
 `

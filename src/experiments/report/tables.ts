@@ -4,7 +4,7 @@ import { scrolling } from '../../pages/document.ts'
 import { share } from '../../pages/figures.ts'
 import { html, type Markup } from '../../pages/html.ts'
 import type { Analysis, Comparison } from '../analysis.ts'
-import { difference, figure, intervalOf, number, per, pValue, relative, type Unit } from './figures.ts'
+import { difference, figure, intervalOf, number, pValue, relative, type Unit } from './figures.ts'
 import { findingWords, whatIsCompared } from './words.ts'
 
 type Cell = string | number | Markup | undefined
@@ -100,17 +100,16 @@ export function distributionTables({ arms }: Analysis): Markup[] {
   return names.map((metric) => {
     const { title, unit, summary } = metrics[metric]
     const cell = (value: number | undefined) => (value === undefined ? undefined : figure(value, unit))
-    return html`<p class="about"><b>${title}</b>: ${summary}.</p>
-${figuresTable(
-  `${title}, ${per(metric)}`,
-  ['arm', 'n', 'never reached', 'mean', 'p50', 'p95', 'p99'],
-  arms.flatMap(({ name, metrics: ofArm }) => {
-    const of = ofArm[metric]
-    return of === undefined
-      ? []
-      : [[name, of.n, of.censored, cell(of.mean), cell(of.p50), cell(of.p95), cell(of.p99)] as const]
-  }),
-)}
+    return html`${figuresTable(
+      `${title}: ${summary}`,
+      ['arm', 'n', 'never reached', 'mean', 'p50', 'p95', 'p99'],
+      arms.flatMap(({ name, metrics: ofArm }) => {
+        const of = ofArm[metric]
+        return of === undefined
+          ? []
+          : [[name, of.n, of.censored, cell(of.mean), cell(of.p50), cell(of.p95), cell(of.p99)] as const]
+      }),
+    )}
 `
   })
 }

@@ -39,8 +39,8 @@ describe('the page of overhead', () => {
   })
 
   it('puts what was measured beside what was once guessed', () => {
-    expect(page).toContain('the original: guessed')
-    expect(page).toContain('here, over HTTP: measured: 100 %, of it drain 98.8 %')
+    expect(page).toContain('the original (guessed)')
+    expect(page).toContain('here, over HTTP (measured): 100 %, of it drain 98.8 %')
     expect(page).toContain('+68 ms')
   })
 

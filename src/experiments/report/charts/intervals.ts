@@ -76,6 +76,8 @@ export function intervalChart({ width, unit, rows, sides }: IntervalChart): Mark
           y2: ({ at }) => at + 30,
           fill: 'var(--line)',
           fillOpacity: 0.6,
+          stroke: 'var(--quiet)',
+          strokeDasharray: '2 2',
         },
       ),
       Plot.ruleX(placed, { x: 0, y1: ({ at }) => at + 8, y2: ({ at }) => at + 32, stroke: 'var(--text)' }),
