@@ -51,7 +51,7 @@ ${sequencesTable(analysis)}
 ${comparisonsTables(analysis) ?? html`<p>There is none.</p>`}</section>
 <section aria-labelledby="distributions"><h2 id="distributions">Distributions</h2>
 ${distributionFigures(curves, plan, looks)}
-${distributionTables(analysis)}</section>
+${distributionTables(analysis, plan)}</section>
 ${
   dynamics.some((part) => part !== undefined) &&
   html`<section aria-labelledby="moments"><h2 id="moments">Where the time goes</h2>

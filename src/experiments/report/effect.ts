@@ -75,7 +75,7 @@ function intervalsFigure(
     title: `Difference from ${design.baseline}, ${title} ${percentOf(comparisons[0])} interval`,
     words: [
       ...names.map((metric) => html`<b>${metrics[metric].title}</b>: ${inWords(of(metric), plan, exposed)}`),
-      'An interval that does not touch the line at 0 is a difference.',
+      'Filled marks are findings after Holm, so among all comparisons together; the table of comparisons has every figure.',
       comparisons.some(({ equivalence }) => equivalence) && 'The grey band holds differences that do not matter.',
     ],
     drawing: panels(
@@ -103,7 +103,7 @@ function inWords(comparisons: readonly Comparison[], plan: AnalysisPlan, exposed
       return count === 0 ? [] : [`${count} ${words}`]
     },
   )
-  return `of ${comparisons.length} differences ${listed(counts)}; the table of comparisons has their figures.`
+  return `of ${comparisons.length} differences ${listed(counts)}.`
 }
 
 function rowOf(comparison: Comparison, { aaArm }: AnalysisPlan, exposed: boolean): IntervalRow {

@@ -1,4 +1,4 @@
-import { type Effect, type MetricName, metrics } from '../../core/experiment.ts'
+import { type AnalysisPlan, type Effect, type MetricName, metrics } from '../../core/experiment.ts'
 import { phaseNames } from '../../core/record.ts'
 import { scrolling } from '../../pages/document.ts'
 import { share } from '../../pages/figures.ts'
@@ -73,17 +73,22 @@ export function comparisonsTables({ comparisons, design }: Analysis): Markup | u
 ${figuresTable(
   'What this many units can tell',
   ['metric', 'arm', 'found with 80 % power', `${design.unit}s an arm that are needed`, 'within the margin'],
-  comparisons.map((each) => [
-    nameOf(each),
-    each.arm,
-    each.detectable === undefined ? undefined : figure(each.detectable, unitOf(each)),
-    neededCell(each, unitOf(each)),
-    each.equivalence &&
-      `±${figure(each.equivalence.margin, unitOf(each))}: ${each.equivalence.equivalent ? 'yes' : 'not shown'}, p ${pValue(each.equivalence.p)}`,
-  ]),
+  comparisons
+    .filter(saysOfSize)
+    .map((each) => [
+      nameOf(each),
+      each.arm,
+      each.detectable === undefined ? undefined : figure(each.detectable, unitOf(each)),
+      neededCell(each, unitOf(each)),
+      each.equivalence &&
+        `±${figure(each.equivalence.margin, unitOf(each))}: ${each.equivalence.equivalent ? 'yes' : 'not shown'}, p ${pValue(each.equivalence.p)}`,
+    ]),
   [1],
 )}`
 }
+
+const saysOfSize = ({ detectable, unitsNeeded, equivalence }: Comparison): boolean =>
+  [detectable, unitsNeeded, equivalence].some((figures) => figures !== undefined)
 
 function neededCell({ unitsNeeded, minimumEffect }: Comparison, unit: Unit): string | undefined {
   if (unitsNeeded === undefined) return undefined
@@ -94,9 +99,10 @@ function neededCell({ unitsNeeded, minimumEffect }: Comparison, unit: Unit): str
 const effectWords = (effect: Effect, unit: Unit): string =>
   'share' in effect ? `${Number((effect.share * 100).toPrecision(3))} %` : figure(effect.absolute, unit)
 
-/** Every arm's distribution, a table for each metric that was observed. */
-export function distributionTables({ arms }: Analysis): Markup[] {
-  const names = (Object.keys(metrics) as MetricName[]).filter((metric) => arms.some((arm) => arm.metrics[metric]))
+/** Every arm's distribution, a table for each metric that was observed; those of the plan first. */
+export function distributionTables({ arms }: Analysis, plan: AnalysisPlan): Markup[] {
+  const ordered = new Set([...plan.metrics.map(({ metric }) => metric), ...(Object.keys(metrics) as MetricName[])])
+  const names = [...ordered].filter((metric) => arms.some((arm) => arm.metrics[metric]))
   return names.map((metric) => {
     const { title, unit, summary } = metrics[metric]
     const cell = (value: number | undefined) => (value === undefined ? undefined : figure(value, unit))

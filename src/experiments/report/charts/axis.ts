@@ -48,4 +48,4 @@ function scaleOf(unit: Unit, most: number): [divisor: number, name: string] {
 export const UPWARDS = 4
 
 /** Ticks that have room on so many px. */
-export const ticksFor = (width: number): number => Math.max(2, Math.floor(width / 70))
+export const ticksFor = (width: number): number => Math.min(6, Math.max(2, Math.floor(width / 70)))

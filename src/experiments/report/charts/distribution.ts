@@ -23,7 +23,11 @@ export function distributionChart(curves: readonly ArmCurve[], unit: Unit, width
     curves.flatMap(({ points }) => points.flatMap(({ value, low = value, high = value }) => [value, low, high])),
     unit,
   )
-  const last = curves.filter(({ points, censoredShare }) => points.length > 0 && censoredShare > 0)
+  const last = curves
+    .filter(({ points, censoredShare }) => points.length > 0 && censoredShare > 0)
+    .toSorted((a, b) => a.points.at(-1)!.q - b.points.at(-1)!.q)
+    // Two labels need room between them; what is left out stands in the words.
+    .filter((curve, index, all) => index === 0 || curve.points.at(-1)!.q - all[index - 1]!.points.at(-1)!.q > 0.12)
   return drawn({
     width,
     height: 300,
@@ -61,14 +65,20 @@ export function distributionChart(curves: readonly ArmCurve[], unit: Unit, width
           { x: 'value', y: 'q', fill: look.colour, symbol: look.symbol, r: 5 },
         ),
       ]),
-      Plot.text(last, {
-        x: ({ points }: ArmCurve) => points.at(-1)?.value,
-        y: ({ points }: ArmCurve) => points.at(-1)?.q,
-        text: ({ censoredShare }: ArmCurve) => `ends: ${percent(censoredShare)} never reached`,
-        textAnchor: 'end',
-        dy: 14,
-        fill: 'var(--text)',
-      }),
+      ...[true, false].map((left) =>
+        Plot.text(
+          last.filter(({ points }) => points.at(-1)!.value < (axis.domain[0] + axis.domain[1]) / 2 === left),
+          {
+            x: ({ points }) => points.at(-1)?.value,
+            y: ({ points }) => points.at(-1)?.q,
+            text: ({ censoredShare }) => `${percent(censoredShare)} never reached`,
+            textAnchor: left ? 'start' : 'end',
+            dx: left ? 10 : 0,
+            dy: left ? 4 : 16,
+            fill: 'var(--text)',
+          },
+        ),
+      ),
       Plot.text(['share of all at or below, 95 % bands'], {
         frameAnchor: 'top-left',
         dx: -54,

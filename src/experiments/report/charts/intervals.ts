@@ -7,7 +7,7 @@ import { drawn } from './plot.ts'
 
 export interface IntervalRow {
   readonly name: string
-  /** Absent: nothing is drawn, and `note` stands in its place. */
+  /** Absent: nothing is drawn; `note` says why, in the words. */
   readonly value?: number | undefined
   readonly interval?: readonly [number, number] | undefined
   /** Differences within ± this do not matter. */
@@ -94,7 +94,7 @@ export function intervalChart({ width, unit, rows, sides }: IntervalChart): Mark
       text(seen, ({ value }) => difference(value!, unit), true, 'var(--text)'),
       text(
         placed.filter((row) => !hasValue(row)),
-        ({ note = 'no statement' }) => shortened(note, 18),
+        () => 'no statement',
         true,
         'var(--quiet)',
       ),
