@@ -7,14 +7,14 @@ import { figureOf, panels } from './charts/figure.ts'
 import { type IntervalRow, intervalChart, intervalWords } from './charts/intervals.ts'
 import { PANEL } from './charts/plot.ts'
 import { difference, figure, intervalOf, per, relative, statisticWords } from './figures.ts'
-import { markOf } from './words.ts'
+import { findingWords, markOf } from './words.ts'
 
 /** What someone has who reads for five seconds: figures of the two arms, where there are two. */
 export function cards({ arms, comparisons }: Analysis, plan: AnalysisPlan): Markup | undefined {
   const shown = headlines(comparisons, plan).filter(({ view, arm }) => view === 'all' && arm !== plan.aaArm)
   if (new Set(shown.map(({ arm }) => arm)).size !== 1) return undefined
   return html`<dl class="cards">${shown.map((comparison) => {
-    const { metric, statistic, arm, baseline, interval, relative: share } = comparison
+    const { metric, statistic, arm, baseline, interval } = comparison
     const { unit, title } = metrics[metric]
     const valueIn = (name: string) => {
       const value = arms.find((each) => each.name === name)?.metrics[metric]?.[statistic]
@@ -22,18 +22,21 @@ export function cards({ arms, comparisons }: Analysis, plan: AnalysisPlan): Mark
     }
     return html`<div class="card"><dt>${title}, ${statisticWords[statistic]}${statistic === 'mean' && ` of ${per(metric)}`}</dt>
 <dd class="now">${valueIn(arm)}</dd><dd class="quiet">with ${arm}; ${valueIn(baseline)} with ${baseline}</dd>
-<dd>${changeOf(comparison)}${share !== undefined && ` (${relative(share)})`}</dd>
+<dd>${changeOf(comparison)}</dd>
 ${interval && html`<dd class="quiet">${percentOf(comparison)} interval <span class="whole">${intervalOf(interval, unit)}</span></dd>`}</div>
 `
   })}</dl>`
 }
 
-const changeOf = ({ difference: value, metric, note }: Comparison) => {
+/** In the colour of what was found, and in its words; a difference that is unclear has none. */
+function changeOf(comparison: Comparison): Markup | string {
+  const { difference: value, relative: share, metric, note } = comparison
   if (value === undefined) return note ?? 'no statement'
-  const { unit, better } = metrics[metric]
-  if (value === 0) return 'no difference'
-  const words = value < 0 === (better === 'lower') ? 'better' : 'worse'
-  return html`<span class="${words === 'better' ? 'good' : 'bad'}">${difference(value, unit)}</span>`
+  const change = `${difference(value, metrics[metric].unit)}${share === undefined ? '' : ` (${relative(share)})`}`
+  const mark = markOf(comparison)
+  if (mark === 'good' || mark === 'bad')
+    return html`<b class="${mark}">${change}: ${mark === 'good' ? 'better' : 'worse'}</b>`
+  return `${change}: ${findingWords(comparison)}`
 }
 
 const percentOf = ({ level }: Comparison) => `${Number((level * 100).toPrecision(4))} %`
