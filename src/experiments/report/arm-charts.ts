@@ -6,7 +6,7 @@ import type { Analysis, FrontPoint } from '../analysis.ts'
 import type { Curves, InterruptCloud } from '../curves.ts'
 import { cloudAxes, cloudChart } from './charts/cloud.ts'
 import { type ArmCurve, distributionChart, distributionRows, MOST_CURVES, percent } from './charts/distribution.ts'
-import { type ArmDrift, driftAxis, driftChart } from './charts/drift.ts'
+import { type ArmDrift, driftAxes, driftChart } from './charts/drift.ts'
 import { armKey, figureOf, inTwoWidths, panels } from './charts/figure.ts'
 import { frontChart } from './charts/front.ts'
 import { type Look, lookOf, phasePatterns } from './charts/looks.ts'
@@ -148,7 +148,7 @@ export function driftFigure({ drift }: Curves, plan: AnalysisPlan, looks: Looks)
     .map((each) => ({ ...each, look: lookFor(looks, each.arm) }))
   if (primary === undefined || drawn.length === 0) return undefined
   const { unit, title } = metrics[primary]
-  const axis = driftAxis(drawn, unit)
+  const axes = driftAxes(drawn, unit)
   const together = drawn.length <= MOST_CURVES
   return figureOf({
     id: 'drift',
@@ -158,8 +158,8 @@ export function driftFigure({ drift }: Curves, plan: AnalysisPlan, looks: Looks)
       'Arms that rise and fall together had the same conditions.',
     ],
     drawing: together
-      ? inTwoWidths((width) => driftChart(drawn, axis, width))
-      : panels(drawn.map((each) => ({ heading: each.arm, drawing: driftChart([each], axis, SMALL_PANEL) }))),
+      ? inTwoWidths((width) => driftChart(drawn, axes, width))
+      : panels(drawn.map((each) => ({ heading: each.arm, drawing: driftChart([each], axes, SMALL_PANEL) }))),
     ...(together && {
       key: keyOf(
         looks,

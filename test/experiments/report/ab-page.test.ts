@@ -64,6 +64,26 @@ describe('the page of an experiment', () => {
     expectSound(censored)
   })
 
+  it('draws a long tail on a logarithmic axis, and time as what has passed', () => {
+    const { curves } = report
+    const tail = { q: 0.995, value: 90_000 }
+    const long = abPage({
+      ...report,
+      curves: {
+        ...curves,
+        quantiles: curves.quantiles.map((curve) => ({ ...curve, points: [...curve.points, tail] })),
+        drift: curves.drift.map((each) => ({
+          ...each,
+          by: 'time',
+          points: each.points.map((point) => ({ ...point, at: 1.78e12 + point.at * 3.6e6 })),
+        })),
+      },
+    })
+    expect(long).toContain('hours since the first run')
+    for (const tick of ['0.1', '10']) expect(long).toMatch(new RegExp(`<text[^>]*>${tick}</text>`))
+    expectSound(long)
+  })
+
   it('gives each of sixteen arms its own row or panel', () => {
     const many = abPage(fixtureOf(sixteen, 2, 4, 4))
     for (const { name } of sixteen) expect(many).toContain(name)

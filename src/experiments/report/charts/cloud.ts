@@ -48,8 +48,14 @@ export function cloudChart(
     x: { domain: x.domain, label: null },
     y: { domain: y.domain, label: null },
     marks: [
-      Plot.gridY({ ticks: UPWARDS, stroke: 'var(--line)', strokeOpacity: 1 }),
-      Plot.axisY({ ticks: UPWARDS, tickFormat: y.tick(UPWARDS), tickSize: 0, label: null, fill: 'var(--quiet)' }),
+      Plot.gridY({ ticks: y.ticks(UPWARDS), stroke: 'var(--line)', strokeOpacity: 1 }),
+      Plot.axisY({
+        ticks: y.ticks(UPWARDS),
+        tickFormat: y.tick(UPWARDS),
+        tickSize: 0,
+        label: null,
+        fill: 'var(--quiet)',
+      }),
       valueAxis(x, width, small ? `interrupt at, ${x.unit}` : `interrupt, ${x.unit} since the start of the call`),
       Plot.dot(
         points.map(({ sinceCallMs, toFirstTokenMs }) => ({ x: sinceCallMs, y: toFirstTokenMs })).filter(within),

@@ -2,7 +2,7 @@ import * as Plot from '@observablehq/plot'
 import type { Markup } from '../../../pages/html.ts'
 import type { QuantileCurve } from '../../curves.ts'
 import { figure, type Unit } from '../figures.ts'
-import { type Axis, axisOf, ticksFor } from './axis.ts'
+import { type Axis, axisOfSpread, ticksFor } from './axis.ts'
 import { type Look, shortened } from './looks.ts'
 import { drawn } from './plot.ts'
 
@@ -19,7 +19,7 @@ const BOTTOM = 46
 
 /** The share of all that is at or below a value, with bands of 95 %. A curve ends where what was never reached begins. */
 export function distributionChart(curves: readonly ArmCurve[], unit: Unit, width: number): Markup {
-  const axis = axisOf(
+  const axis = axisOfSpread(
     curves.flatMap(({ points }) => points.flatMap(({ value, low = value, high = value }) => [value, low, high])),
     unit,
   )
@@ -35,7 +35,7 @@ export function distributionChart(curves: readonly ArmCurve[], unit: Unit, width
     marginBottom: BOTTOM,
     marginLeft: 54,
     marginRight: 14,
-    x: { domain: axis.domain, label: null },
+    x: { type: axis.type, domain: axis.domain, label: null },
     y: { domain: [0, 1], label: null },
     marks: [
       Plot.gridY([0, 0.25, 0.5, 0.75, 1], { stroke: 'var(--line)', strokeOpacity: 1 }),
@@ -100,7 +100,7 @@ function nearest(points: ArmCurve['points'], q: number): ArmCurve['points'][numb
 export function valueAxis(axis: Axis, width: number, label = axis.unit): Plot.CompoundMark {
   return Plot.marks(
     Plot.axisX({
-      ticks: ticksFor(width - 60),
+      ticks: axis.ticks(ticksFor(width - 60)),
       tickFormat: axis.tick(ticksFor(width - 60)),
       tickSize: 4,
       label: null,
@@ -116,7 +116,7 @@ const ROW = 40
 /** For many arms: a row each, with the middle half as a bar, 5 % to 95 % as a line, and the median. */
 export function distributionRows(curves: readonly ArmCurve[], unit: Unit, width: number): Markup {
   const rows = curves.map((curve, index) => ({ ...curve, at: index * ROW, ...spreadOf(curve) }))
-  const axis = axisOf(
+  const axis = axisOfSpread(
     rows.flatMap(({ low, high, median }) => [low, high, median].filter((value) => value !== undefined)),
     unit,
   )
@@ -129,7 +129,7 @@ export function distributionRows(curves: readonly ArmCurve[], unit: Unit, width:
     marginBottom: BOTTOM,
     marginLeft: 8,
     marginRight: 8,
-    x: { domain: axis.domain, label: null },
+    x: { type: axis.type, domain: axis.domain, label: null },
     y: { domain: [0, bottom], range: [0, bottom], axis: null },
     marks: [
       valueAxis(axis, width),

@@ -56,8 +56,14 @@ export function frontChart(
     x: { domain: x.domain, label: null },
     y: { domain: y.domain, label: null },
     marks: [
-      Plot.gridY({ ticks: UPWARDS, stroke: 'var(--line)', strokeOpacity: 1 }),
-      Plot.axisY({ ticks: UPWARDS, tickFormat: y.tick(UPWARDS), tickSize: 0, label: null, fill: 'var(--quiet)' }),
+      Plot.gridY({ ticks: y.ticks(UPWARDS), stroke: 'var(--line)', strokeOpacity: 1 }),
+      Plot.axisY({
+        ticks: y.ticks(UPWARDS),
+        tickFormat: y.tick(UPWARDS),
+        tickSize: 0,
+        label: null,
+        fill: 'var(--quiet)',
+      }),
       valueAxis(x, width, `median interrupt → first token, ${x.unit}`),
       Plot.line(front, { x: 'x', y: 'y', curve: 'step-after', stroke: 'var(--quiet)', strokeDasharray: '4 3' }),
       ...points.map((point) =>

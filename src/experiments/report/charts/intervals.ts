@@ -82,7 +82,7 @@ export function intervalChart({ width, unit, rows, sides }: IntervalChart): Mark
       ),
       Plot.ruleX(placed, { x: 0, y1: ({ at }) => at + 8, y2: ({ at }) => at + 32, stroke: 'var(--text)' }),
       Plot.axisX({
-        ticks: ticksFor(width),
+        ticks: axis.ticks(ticksFor(width)),
         tickFormat: axis.tick(ticksFor(width)),
         tickSize: 4,
         label: null,
