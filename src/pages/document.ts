@@ -1,8 +1,11 @@
 import { html, type Markup } from './html.ts'
 import { style } from './style.ts'
 
-/** One page that needs nothing else: no script, no font, nothing from anywhere. The content security policy holds it to that. */
-export function documentOf(title: string, body: Markup): string {
+/**
+ * One page that needs nothing else: no script, no font, nothing from anywhere. The content security policy holds it to that.
+ * `ownStyle` comes after the style of all pages.
+ */
+export function documentOf(title: string, body: Markup, ownStyle?: Markup): string {
   return html`<!doctype html>
 <html lang="en">
 <head>
@@ -11,7 +14,7 @@ export function documentOf(title: string, body: Markup): string {
 <meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
 <link rel="icon" href="data:,">
 <title>${title}</title>
-<style>${style}</style>
+<style>${style}${ownStyle}</style>
 </head>
 <body>
 ${body}

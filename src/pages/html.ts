@@ -1,4 +1,4 @@
-/** Markup that is safe to be put into a page. Only `html` makes it, so text from outside is always escaped once. */
+/** Markup that is safe to be put into a page. `html` makes it, and what serialises a drawing: text from outside is always escaped once. */
 export class Markup {
   readonly source: string
 
@@ -16,12 +16,13 @@ type Part = string | number | Markup | undefined | false | readonly Part[]
 const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;', "'": '&#39;' }
 
 /** Control characters are no HTML, and those that turn the direction of text round could show another text than there is. */
-const escaped = (text: string): string =>
+export const printable = (text: string): string =>
   text
     .toWellFormed()
     // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
     .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '')
-    .replace(/[&<>"']/g, (character) => entities[character]!)
+
+const escaped = (text: string): string => printable(text).replace(/[&<>"']/g, (character) => entities[character]!)
 
 function sourceOf(part: Part): string {
   if (part === undefined || part === false) return ''

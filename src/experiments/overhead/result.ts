@@ -30,6 +30,8 @@ export interface Cell {
   readonly connection: 'none' | 'fresh' | 'reused' | 'prewarmed'
   readonly prefix: 'shared' | 'unique'
   readonly load: 'warm' | 'cold'
+  /** Tokens of the first answer. */
+  readonly maxTokens?: number
   readonly n: number
   /** Request → first token where nothing interrupts, else interrupt → first token, ms. */
   readonly p50Ms?: number
@@ -45,6 +47,10 @@ export interface Slope {
   /** ms of interrupt → first token a ms that the interrupt comes later, inside the first stage. */
   readonly value?: number
   readonly interval?: readonly [number, number]
+  /** ms, of the line at an interrupt at the call's start. */
+  readonly intercept?: number
+  /** Of a cloud: at most 1,000 interrupts, for the report to draw. */
+  readonly points?: readonly { readonly sinceCallMs: number; readonly toFirstTokenMs: number }[]
   readonly n: number
 }
 
@@ -87,7 +93,10 @@ export interface Overhead {
   /** Of drain over HTTP. */
   readonly slopeInsideFirstStage: { readonly value?: number; readonly interval?: readonly [number, number] }
   readonly slopes: readonly Slope[]
+  /** Over HTTP, on the embedded server. */
   readonly replication: Replication
+  /** The same two runs with the same engine and no HTTP. */
+  readonly replicationInProcess?: Replication
   readonly cells: readonly Cell[]
   readonly warmUps: number
   /** Why the figures must be read with care, if so. */

@@ -1,0 +1,97 @@
+import { html, type Markup } from '../../pages/html.ts'
+import type { Contrast, Overhead, Slope } from '../overhead/result.ts'
+import { type Cloud, cloudAxes, cloudChart } from './charts/cloud.ts'
+import { figureOf, panels } from './charts/figure.ts'
+import { type IntervalRow, intervalChart, intervalWords } from './charts/intervals.ts'
+import { lookOf } from './charts/looks.ts'
+import { PANEL } from './charts/plot.ts'
+import { places } from './figures.ts'
+
+/** What is below this share of the largest is not seen beside it, and gets a scale of its own. */
+const SMALL = 0.1
+
+/** Every contrast with its interval. */
+export function contrastsFigure(contrasts: readonly Contrast[]): Markup | undefined {
+  const usual = contrasts[0]?.server
+  const rows = contrasts
+    .filter(({ ms }) => ms !== undefined)
+    .map((each) => ({ ...rowOf(each, usual), size: sizeOf(each) }))
+    .toSorted((a, b) => b.size - a.size)
+  if (rows.length === 0) return undefined
+  const largest = Math.max(...rows.map(({ size }) => size))
+  const large = rows.filter(({ size }) => size >= largest * SMALL)
+  const small = rows.filter(({ size }) => size < largest * SMALL)
+  const groups =
+    small.length === 0
+      ? [{ heading: 'All', rows: large }]
+      : [
+          { heading: 'The large ones', rows: large },
+          { heading: 'The small ones, on a finer scale', rows: small },
+        ]
+  return figureOf({
+    id: 'contrasts',
+    title: 'Each cost with its 95 % interval',
+    words: [
+      usual && `In the ${usual} where nothing else is said.`,
+      ...rows.map((row) => intervalWords(row, 'ms')),
+      'A filled point: the interval does not touch the line at 0, so this cost is there.',
+    ],
+    drawing: panels(
+      groups.map(({ heading, rows }) => ({
+        heading,
+        drawing: intervalChart({ width: PANEL, unit: 'ms', rows, sides: ['← saves time', 'costs time →'] }),
+      })),
+    ),
+    key: html`<ul class="key"><li><span class="neutral">◆</span> not 0</li><li>○ may be 0</li></ul>`,
+  })
+}
+
+const rowOf = ({ name, server, ms, interval }: Contrast, usual: string | undefined): IntervalRow => ({
+  name: server === usual ? name : `${name}, ${server}`,
+  value: ms,
+  interval,
+  mark: interval !== undefined && (interval[0] > 0 || interval[1] < 0) ? 'same' : 'open',
+})
+
+const sizeOf = ({ ms = 0, interval = [ms, ms] }: Contrast) => Math.max(...[ms, ...interval].map(Math.abs))
+
+type DrawnSlope = Slope & Pick<Required<Slope>, 'points'>
+
+/** A cloud of interrupts for each slope that has its points. */
+export function slopesFigure({ slopes }: Overhead): Markup | undefined {
+  const drawn = slopes.filter((slope): slope is DrawnSlope => slope.points !== undefined && slope.points.length > 0)
+  if (drawn.length === 0) return undefined
+  const clouds = drawn.map((slope) => ({ name: slopeName(slope), cloud: cloudOf(slope), slope }))
+  const axes = cloudAxes(drawn)
+  const looks = [...new Set(drawn.map(({ handoff }) => handoff))]
+  return figureOf({
+    id: 'slopes',
+    title: 'Interrupt → first token against the moment of the interrupt',
+    words: [
+      ...clouds.map(({ name, slope }) => `${name}: ${slopeWords(slope)}.`),
+      'Dotted: a fall of 1 ms a ms, which is what waiting for the rest of the old call looks like.',
+    ],
+    drawing: panels(
+      clouds.map(({ name, cloud, slope }) => ({
+        heading: name,
+        drawing: cloudChart(cloud, axes, lookOf(looks.indexOf(slope.handoff)), PANEL),
+      })),
+    ),
+  })
+}
+
+export const slopeName = ({ handoff, transport }: Slope): string => `${handoff}, ${transport}`
+
+export const slopeWords = ({ value, interval, n }: Slope): string =>
+  value === undefined
+    ? `no slope, ${n} interrupts`
+    : `slope ${places(value)}${interval === undefined ? '' : ` (${places(interval[0])} to ${places(interval[1])})`} ms a ms, ${n} interrupts`
+
+/** A line of least squares goes through the means. */
+function cloudOf({ points, value, intercept }: DrawnSlope): Cloud {
+  if (value === undefined) return { points }
+  const mean = (of: (point: DrawnSlope['points'][number]) => number) =>
+    points.reduce((sum, point) => sum + of(point), 0) / points.length
+  const through = mean(({ toFirstTokenMs }) => toFirstTokenMs) - value * mean(({ sinceCallMs }) => sinceCallMs)
+  return { points, slope: { value, intercept: intercept ?? through } }
+}
