@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { countSchema, durationSchema } from './duration.ts'
+import { durationSchema } from './duration.ts'
 import type { InterruptTimes, Load } from './experiment.ts'
 import { numberWithin, textWithin, wholeWithin } from './number-schema.ts'
-import { isRecord, orList } from './problems.ts'
+import { orList } from './problems.ts'
 
 const MOST_TIMES = 100_000
 const MOST_PROMPTS = 100_000
@@ -128,11 +128,7 @@ const zero = { error: 'is zero', params: { expected: 'a duration above 0', hint:
 export const budgetSchema = z
   .strictObject({
     time: durationSchema.refine((ms) => ms > 0, zero).optional(),
-    tokens: countSchema.or(wholeWithin(1, 1_000_000_000_000)).optional().describe('Generated in all.'),
+    tokens: wholeWithin(1, 1_000_000_000_000).optional().describe('Generated in all.'),
   })
   .default({})
   .describe('When one is used up, the experiment ends with the block that it is in.')
-
-/** Whether a value is a mapping with a text under `key`. */
-export const hasText = <K extends string>(value: unknown, key: K): value is Record<K, string> =>
-  isRecord(value) && typeof value[key] === 'string'

@@ -199,14 +199,10 @@ describe('caesura ab', () => {
     const database = new DatabaseSync(records())
     database.exec('PRAGMA user_version = 99')
     database.close()
-    for (const args of [
-      ['ab', experiment()],
-      ['ab', 'analyse', 'e'],
-      ['ab', 'list'],
-    ]) {
-      const refused = await caesura(folder, [...args, '--json'])
-      expect(refused.status).toBe(3)
-      expect(JSON.parse(refused.stdout).error).toMatchObject({ code: 'CAESURA_E_RECORDS', received: 'version 99' })
+    for (const args of [[experiment()], ['analyse', 'e'], ['data', 'e'], ['list']]) {
+      const { error, stdout } = await ab(...args)
+      expect(stdout).toBe('')
+      expect(error).toMatchObject({ code: 'CAESURA_E_RECORDS', exitCode: 3, place: { received: 'version 99' } })
     }
   })
 })

@@ -10,7 +10,10 @@ export const PANEL = 328
 /** Four of them, or two. */
 export const SMALL_PANEL = 156
 
-const { document } = parseHTML('<!doctype html><html><body></body></html>')
+// The types of a browser are not loaded here.
+const { document } = parseHTML('<!doctype html><html><body></body></html>') as unknown as {
+  readonly document: NonNullable<Plot.PlotOptions['document']>
+}
 
 /**
  * A drawing by Observable Plot, made without a browser. Colours may be CSS variables. Texts are escaped by the serialiser; characters
