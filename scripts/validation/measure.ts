@@ -18,6 +18,8 @@ export interface Batch {
   readonly metrics: readonly MetricPlan[]
   /** The true differences, by `keyOf`; those that are not there are 0. */
   readonly truth: Readonly<Record<string, number>>
+  /** Analyse as if each trial were a session of its own: the error that the simulation has to notice. */
+  readonly ignoreSessions?: boolean
 }
 
 /** What was counted of one figure. */
@@ -48,12 +50,14 @@ const DRAWS = { permutations: 199, resamples: 499 }
 
 export const keyOf = ({ metric, statistic }: Pick<Comparison, 'metric' | 'statistic'>) => `${metric} ${statistic}`
 
-export function measure({ from, to, truth, ...world }: Batch): Measured {
+export function measure({ from, to, truth, ignoreSessions = false, ...world }: Batch): Measured {
   const measured: Measured = { experiments: 0, familyWise: 0, figures: {} }
   for (let number = from; number < to; number++) {
     const seed = randomFor(world.seed, world.design, String(world.units), String(world.factor), String(number)).next()
     const own = { ...world, seed }
-    const { comparisons } = analyse(planOf(own, world.metrics), simulatedTrials(own), DRAWS)
+    const trials = simulatedTrials(own)
+    const analysed = ignoreSessions ? Array.from(trials, (trial) => ({ ...trial, session: trial.runId })) : trials
+    const { comparisons } = analyse(planOf(own, world.metrics), analysed, DRAWS)
     measured.experiments += 1
     if (comparisons.some(({ pHolm }) => pHolm !== undefined && pHolm <= ALPHA)) measured.familyWise += 1
     for (const comparison of comparisons) count(measured, comparison, truth[keyOf(comparison)] ?? 0)

@@ -31,6 +31,7 @@ export interface StudyOptions {
   readonly powerSizes: Readonly<Record<Design, readonly number[]>>
   /** Sessions of a live experiment. */
   readonly looks: number
+  readonly ignoreSessions?: boolean
 }
 
 /** Bounds are those of the 2,000 experiments that are asked for; fewer have wider ones, as their binomial error is. */
@@ -65,10 +66,10 @@ export function study(options: StudyOptions): {
   readonly tasks: readonly Task[]
   readonly read: (results: readonly Done[]) => Row[]
 } {
-  const { experiments, seed, looks } = options
+  const { experiments, seed, looks, ignoreSessions = false } = options
   const planned: Planned[] = designs.flatMap((design) => {
-    const reference = differencesAt(design, seed)
-    const batch = { design, seed, from: 0, to: experiments, metrics }
+    const reference = options.powerSizes[design].length === 0 ? {} : differencesAt(design, seed)
+    const batch = { design, seed, from: 0, to: experiments, metrics, ignoreSessions }
     return [
       ...options.sizes[design].map((units) => ({
         kind: 'null' as const,

@@ -18,7 +18,7 @@ import { quantileShares } from './statistics/quantile.ts'
 import { randomFor } from './statistics/random.ts'
 import type { SortedColumn, Summary } from './statistics/sorted-column.ts'
 import { type TrialTable, valuesOf } from './trial-table.ts'
-import { clustersOf, columnOf, pairOf, type View } from './units.ts'
+import { type Clusters, clustersOf, columnOf, pairOf, type View } from './units.ts'
 
 export const LEVEL = 0.95
 const ALPHA = 1 - LEVEL
@@ -65,9 +65,7 @@ export function comparisonsOf(
 function side(plan: AnalysisPlan, table: TrialTable, view: View, arm: number, { resamples }: Draws): Side {
   const name = plan.arms[arm]!.name
   const clusters = clustersOf(view, arm)
-  const columns = plan.metrics.map(({ metric }) =>
-    columnOf(view, valuesOf(table, metric), trialOf(table, metric), clusters),
-  )
+  const columns = columnsOf(plan, table, view, clusters)
   // Arms of one block are drawn together.
   const random = randomFor(plan.seed, 'resample', view.name, ...(view.blocks === undefined ? [name] : []))
   return {
@@ -77,6 +75,12 @@ function side(plan: AnalysisPlan, table: TrialTable, view: View, arm: number, { 
     drawn: resample(columns, clusters.count < 2 ? 0 : resamples, random),
   }
 }
+
+const columnsOf = (plan: AnalysisPlan, table: TrialTable, view: View, clusters: Clusters, spread = 1) =>
+  plan.metrics.map(({ metric, statistics: asked }) => {
+    const quantiles = asked.some((statistic) => statistic !== 'mean')
+    return columnOf(view, valuesOf(table, metric), trialOf(table, metric), clusters, { spread, quantiles })
+  })
 
 const trialOf = (table: TrialTable, metric: MetricPlan['metric']) =>
   metrics[metric].of === 'interrupt' ? table.interrupts.trial : undefined
@@ -157,9 +161,7 @@ function permuted(plan: AnalysisPlan, table: TrialTable, view: View, arm: number
   const ofArm = labels.arm.reduce((sum, label) => sum + label, 0)
   const smaller = Math.min(ofArm, clusters.count - ofArm)
   const spread = Math.sqrt((clusters.count - smaller) / Math.max(1, smaller))
-  const columns = plan.metrics.map(({ metric }) =>
-    columnOf(view, valuesOf(table, metric), trialOf(table, metric), clusters, spread),
-  )
+  const columns = columnsOf(plan, table, view, clusters, spread)
   return permutationTest(columns, labels, draws, randomFor(plan.seed, 'permute', view.name, plan.arms[arm]!.name))
 }
 

@@ -124,7 +124,7 @@ export function columnOf(
   values: Float64Array,
   trialOf: Float64Array | undefined,
   clusters: Clusters,
-  spread = 1,
+  options: { readonly spread?: number; readonly quantiles?: boolean } = {},
 ): SortedColumn {
   const codes = new Int32Array(values.length)
   let count = 0
@@ -140,5 +140,5 @@ export function columnOf(
     kept[next] = values[index]!
     cluster[next++] = codes[index]!
   }
-  return new SortedColumn(kept, cluster, clusters.count, spread)
+  return new SortedColumn(kept, cluster, clusters.count, options)
 }

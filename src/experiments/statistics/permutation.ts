@@ -44,8 +44,7 @@ export function permutationTest(
     shuffleWithin(arm, labels.blockStarts, random)
     for (let unit = 0; unit < arm.length; unit++) rest[unit] = 1 - arm[unit]!
     for (let which = 0; which < columns.length; which++) {
-      columns[which]!.summarise(arm, ofArm)
-      columns[which]!.summarise(rest, ofRest)
+      columns[which]!.summariseBoth(arm, rest, ofArm, ofRest)
       for (let index = 0; index < SUMMARY_LENGTH; index++) {
         const less = Math.abs(ofArm[index]! - ofRest[index]!) < Math.abs(observed[which]![index]!) * SAME
         if (!less) hits[which]![index]! += 1

@@ -9,9 +9,6 @@ export const SUMMARY_LENGTH = 4
 const shares = Object.values(quantileShares)
 const MEAN = 3
 
-/** Of each cluster: its number of values, their sum, and how many of them lie before each of the three windows. */
-const STRIDE = 5
-
 /** So many standard errors of a quantile's rank before it, a weighted quantile is looked for from; below that, from the start. */
 const REACH = 4
 
@@ -26,28 +23,43 @@ export class SortedColumn {
   readonly censored: number
   readonly #values: Float64Array
   readonly #cluster: Uint32Array
-  readonly #digest: Float64Array
+  readonly #sums: Float64Array
+  /**
+   * Of each cluster: its number of values and, where quantiles are asked for, how many of them lie before each of the three windows
+   * in which they are looked for.
+   */
+  readonly #counts: Int32Array
+  readonly #stride: number
   readonly #from = new Uint32Array(shares.length)
+  /** Of all values once. */
+  readonly #all: Float64Array
+  /** Of the last pass: number of values, their sum, and the numbers before the windows. */
+  readonly #passed = new Float64Array(2 + shares.length)
 
   /**
    * `values` have no NaN and come in any order; `cluster[i]` is that of `values[i]`, from 0. `spread`: how much further than under
-   * weights of variance 1 the ranks are expected to lie from where they are, 1 by default.
+   * weights of variance 1 the ranks are expected to lie from where they are, 1 by default. Without `quantiles`, summaries have a mean
+   * only.
    */
-  constructor(values: Float64Array, cluster: Uint32Array, clusters: number, spread = 1) {
+  constructor(values: Float64Array, cluster: Uint32Array, clusters: number, { spread = 1, quantiles = true } = {}) {
     this.size = values.length
     this.clusters = clusters
     this.#values = values.slice().sort()
     this.#cluster = inOrder(this.#values, values, cluster)
-    this.#digest = new Float64Array(clusters * STRIDE)
+    this.#sums = new Float64Array(clusters)
+    this.#stride = quantiles ? 1 + shares.length : 1
+    this.#counts = new Int32Array(clusters * this.#stride)
     let finite = this.size
     while (finite > 0 && this.#values[finite - 1] === Infinity) finite -= 1
     this.censored = this.size - finite
     for (let index = 0; index < this.size; index++) {
-      const at = this.#cluster[index]! * STRIDE
-      this.#digest[at]! += 1
-      if (index < finite) this.#digest[at + 1]! += this.#values[index]!
+      const at = this.#cluster[index]!
+      this.#counts[at * this.#stride]! += 1
+      if (index < finite) this.#sums[at]! += this.#values[index]!
     }
-    for (const [which, share] of shares.entries()) this.#openWindow(which, share, spread)
+    if (quantiles) for (const [which, share] of shares.entries()) this.#openWindow(which, share, spread)
+    this.#pass(new Uint16Array(clusters).fill(1))
+    this.#all = this.#passed.slice()
   }
 
   get lowest(): number {
@@ -67,7 +79,7 @@ export class SortedColumn {
   /** How many clusters have a value at all. */
   get filled(): number {
     let filled = 0
-    for (let at = 0; at < this.#digest.length; at += STRIDE) if (this.#digest[at]! > 0) filled += 1
+    for (let at = 0; at < this.#counts.length; at += this.#stride) if (this.#counts[at]! > 0) filled += 1
     return filled
   }
 
@@ -78,33 +90,65 @@ export class SortedColumn {
 
   /** Writes the figures of the sample in which each value stands as often as its cluster's weight says. NaN where it is empty. */
   summarise(weights: Weights, into: Summary): void {
-    const digest = this.#digest
+    this.#pass(weights)
+    this.#read(weights, into)
+  }
+
+  /** The same for two samples that are all values together: weights are 0 and 1, and `rest` is 1 where `weights` is 0. */
+  summariseBoth(weights: Weights, rest: Weights, into: Summary, restInto: Summary): void {
+    const passed = this.#passed
+    this.#pass(weights)
+    this.#read(weights, into)
+    for (let term = 0; term < passed.length; term++) passed[term] = this.#all[term]! - passed[term]!
+    this.#read(rest, restInto)
+  }
+
+  /** No branch within: weights are as good as random, and a wrong guess of the processor costs more than what it saves. */
+  #pass(weights: Weights): void {
     const { clusters } = this
-    let count = 0
+    const counts = this.#counts
+    const sums = this.#sums
+    const passed = this.#passed
     let sum = 0
+    let count = 0
     let before50 = 0
     let before95 = 0
     let before99 = 0
-    for (let cluster = 0, at = 0; cluster < clusters; cluster++, at += STRIDE) {
-      const weight = weights[cluster]!
-      if (weight === 0) continue
-      count += weight * digest[at]!
-      sum += weight * digest[at + 1]!
-      before50 += weight * digest[at + 2]!
-      before95 += weight * digest[at + 3]!
-      before99 += weight * digest[at + 4]!
-    }
-    into[0] = this.#weighted(0, count, before50, weights)
-    into[1] = this.#weighted(1, count, before95, weights)
-    into[2] = this.#weighted(2, count, before99, weights)
-    into[MEAN] = count === 0 ? Number.NaN : this.censored > 0 ? Infinity : sum / count
+    if (this.#stride === 1)
+      for (let cluster = 0; cluster < clusters; cluster++) {
+        const weight = weights[cluster]!
+        sum += weight * sums[cluster]!
+        count += weight * counts[cluster]!
+      }
+    else
+      for (let cluster = 0, at = 0; cluster < clusters; cluster++, at += 4) {
+        const weight = weights[cluster]!
+        sum += weight * sums[cluster]!
+        count += weight * counts[at]!
+        before50 += weight * counts[at + 1]!
+        before95 += weight * counts[at + 2]!
+        before99 += weight * counts[at + 3]!
+      }
+    passed[0] = count
+    passed[1] = sum
+    passed[2] = before50
+    passed[3] = before95
+    passed[4] = before99
+  }
+
+  /** What the last pass comes to. */
+  #read(weights: Weights, into: Summary): void {
+    const count = this.#passed[0]!
+    for (let which = 0; which < shares.length; which++)
+      into[which] = this.#stride === 1 ? Number.NaN : this.#weighted(which, count, this.#passed[2 + which]!, weights)
+    into[MEAN] = count === 0 ? Number.NaN : this.censored > 0 ? Infinity : this.#passed[1]! / count
   }
 
   /** Writes the quantiles for rising `shares` under these weights: one pass over all values. NaN where the sample is empty. */
   quantilesUnder(weights: Weights, rising: readonly number[], into: Float64Array): void {
     let count = 0
     for (let cluster = 0; cluster < this.clusters; cluster++)
-      count += weights[cluster]! * this.#digest[cluster * STRIDE]!
+      count += weights[cluster]! * this.#counts[cluster * this.#stride]!
     let [next, seen] = [0, 0]
     for (let which = 0; which < rising.length; which++) {
       const { lower, fraction } = rankOf(count, rising[which]!)
@@ -138,10 +182,10 @@ export class SortedColumn {
     for (let index = 0; index <= rank; index++) below[this.#cluster[index]!]! += 1
     let variance = 0
     for (let cluster = 0; cluster < this.clusters; cluster++)
-      variance += (below[cluster]! - share * this.#digest[cluster * STRIDE]!) ** 2
+      variance += (below[cluster]! - share * this.#counts[cluster * this.#stride]!) ** 2
     const from = Math.max(0, Math.floor(rank - REACH * spread * Math.sqrt(variance)))
     this.#from[which] = from
-    for (let index = 0; index < from; index++) this.#digest[this.#cluster[index]! * STRIDE + 2 + which]! += 1
+    for (let index = 0; index < from; index++) this.#counts[this.#cluster[index]! * this.#stride + 1 + which]! += 1
   }
 }
 
