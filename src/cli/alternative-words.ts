@@ -2,7 +2,7 @@ import { FEWEST_ABORTS } from '../explaining/abort-lag.ts'
 import type { Activity } from '../explaining/activity.ts'
 import type { Alternative, Unknown } from '../explaining/alternatives.ts'
 import type { ExplainedInterrupt } from '../explaining/explanation.ts'
-import { counted, milliseconds } from './figures.ts'
+import { counted, milliseconds } from '../pages/figures.ts'
 
 /** What would have been different, and what shows it: two sentences without their full stops. */
 export interface Claim {

@@ -1,6 +1,6 @@
 import type { ExplainedInterrupt } from '../explaining/explanation.ts'
+import { counted, milliseconds } from '../pages/figures.ts'
 import { doingWords } from './alternative-words.ts'
-import { counted, milliseconds } from './figures.ts'
 import { harmless, paragraph, type Screen } from './screen.ts'
 
 /** The policy's decision with its inputs, as names and what they were. What is not in the record has no row. */

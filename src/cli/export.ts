@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import { withoutPassword } from '../core/address.ts'
 import { exportRuns } from '../observing.ts'
-import { counted } from './figures.ts'
+import { counted } from '../pages/figures.ts'
 import { fleetOption } from './fleet-address.ts'
 import type { FleetFlags } from './on-fleet.ts'
 import { printJson, printLines, remark } from './output.ts'

@@ -1,7 +1,7 @@
 import { Command } from 'commander'
 import stringWidth from 'string-width'
 import type { FleetNode } from '../core/fleet.ts'
-import { milliseconds } from './figures.ts'
+import { milliseconds } from '../pages/figures.ts'
 import { redisOption } from './fleet-address.ts'
 import { type FleetFlags, onFleet } from './on-fleet.ts'
 import { print, printJson, printLines } from './output.ts'

@@ -1,5 +1,5 @@
 import type { InterruptRecord, RunRecord } from '../core/record.ts'
-import { milliseconds } from './figures.ts'
+import { milliseconds } from '../pages/figures.ts'
 import { oneLine, paragraph, type Screen } from './screen.ts'
 import { interruptWaterfall } from './waterfall.ts'
 import { costInWords } from './words.ts'

@@ -1,6 +1,6 @@
 import stringWidth from 'string-width'
 import type { CallRecord, InterruptRecord, Phase, RunRecord } from '../core/record.ts'
-import { counted, milliseconds, share } from './figures.ts'
+import { counted, milliseconds, share } from '../pages/figures.ts'
 import { oneLine, paragraph, type Screen, type Tone } from './screen.ts'
 
 type Canvas = Pick<Screen, 'width' | 'paint'>

@@ -1,6 +1,6 @@
 import type { InterruptRecord, Phase, RunRecord } from '../core/record.ts'
 import type { ClockError } from '../explaining/clock-errors.ts'
-import { counted, listed, milliseconds, share } from './figures.ts'
+import { counted, listed, milliseconds, share } from '../pages/figures.ts'
 
 /** What was going on in a phase, as the end of `87 ms …`. */
 function doing({ name }: Phase, { from, to }: InterruptRecord): string {

@@ -1,6 +1,6 @@
 import { type MetricName, metrics } from '../../core/experiment.ts'
 import type { Analysis, Comparison } from '../../experiments/analysis.ts'
-import { counted, milliseconds } from '../figures.ts'
+import { counted, milliseconds } from '../../pages/figures.ts'
 import { paragraph, type Screen } from '../screen.ts'
 import { tableLines } from './table.ts'
 

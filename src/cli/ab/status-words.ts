@@ -1,7 +1,7 @@
 import { type MetricName, metrics } from '../../core/metric.ts'
 import type { Analysis, Comparison, Distribution, Sequence } from '../../experiments/analysis.ts'
 import type { Participation } from '../../experiments/participation.ts'
-import { counted, milliseconds, share } from '../figures.ts'
+import { counted, milliseconds, share } from '../../pages/figures.ts'
 
 /** What `ab status --json` prints. */
 export interface LiveStatus {

@@ -1,8 +1,8 @@
 import type { CallRecord, RunRecord } from '../../core/record.ts'
 import { markOf } from '../../explaining/activity.ts'
 import { type Bar, barChart, type Fill, keyOf } from '../../pages/bars.ts'
+import { counted, milliseconds } from '../../pages/figures.ts'
 import { html, type Markup } from '../../pages/html.ts'
-import { counted, milliseconds } from '../figures.ts'
 
 /** The calls of a run along one time axis, with the instants of its interrupts. */
 export function callChart({ stages, interrupts, durationMs }: RunRecord): Markup {

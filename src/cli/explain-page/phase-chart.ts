@@ -1,7 +1,7 @@
 import type { InterruptRecord, Phase } from '../../core/record.ts'
 import { type Bar, barChart, type Fill, keyOf } from '../../pages/bars.ts'
+import { milliseconds, share } from '../../pages/figures.ts'
 import { html, type Markup } from '../../pages/html.ts'
-import { milliseconds, share } from '../figures.ts'
 
 const key: readonly (readonly [Fill, string])[] = [
   ['cut', 'the old call: drain, settle'],

@@ -1,9 +1,9 @@
 import type { CallRecord, RunRecord } from '../../core/record.ts'
 import type { ExplainedInterrupt } from '../../explaining/explanation.ts'
 import { scrolling } from '../../pages/document.ts'
+import { milliseconds } from '../../pages/figures.ts'
 import { html, type Markup } from '../../pages/html.ts'
 import { decisionRows } from '../decision.ts'
-import { milliseconds } from '../figures.ts'
 
 /** What the policy decided, and from what. */
 export function decisionTable(explained: ExplainedInterrupt): Markup {

@@ -1,1 +1,0 @@
-export { counted, listed, milliseconds, share } from '../pages/figures.ts'
