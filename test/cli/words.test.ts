@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
 import { findingLines } from '../../src/cli/doctor.ts'
 import { explanation, explanationLines } from '../../src/cli/explain.ts'
-import { counted, listed, milliseconds, share } from '../../src/cli/figures.ts'
 import { endReport, interruptReport } from '../../src/cli/report.ts'
 import { runsTable } from '../../src/cli/runs.ts'
 import { harmless, oneLine, paragraph, plain } from '../../src/cli/screen.ts'
 import { costInWords, interruptInWords } from '../../src/cli/words.ts'
 import { explain } from '../../src/explaining/explanation.ts'
+import { counted, listed, milliseconds, share } from '../../src/pages/figures.ts'
 import { abortInterrupt, interruptedRun, plainRun } from '../records.ts'
 
 const canvas = { width: 80, paint: plain }
