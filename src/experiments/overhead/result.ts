@@ -30,12 +30,14 @@ export interface Cell {
   readonly connection: 'none' | 'fresh' | 'reused' | 'prewarmed'
   readonly prefix: 'shared' | 'unique'
   readonly load: 'warm' | 'cold'
+  /** Tokens of the first answer. */
+  readonly maxTokens?: number
   readonly n: number
   /** Request → first token where nothing interrupts, else interrupt → first token, ms. */
   readonly p50Ms?: number
   readonly p95Ms?: number
   readonly lost: number
-  /** Medians of the phases of an interrupt. */
+  /** Medians of the phases of that time. */
   readonly phases?: readonly { readonly name: PhaseName; readonly ms: number }[]
 }
 
@@ -87,7 +89,10 @@ export interface Overhead {
   /** Of drain over HTTP. */
   readonly slopeInsideFirstStage: { readonly value?: number; readonly interval?: readonly [number, number] }
   readonly slopes: readonly Slope[]
+  /** Over HTTP, on the embedded server. */
   readonly replication: Replication
+  /** The same two runs with the same engine and no HTTP. */
+  readonly replicationInProcess?: Replication
   readonly cells: readonly Cell[]
   readonly warmUps: number
   /** Why the figures must be read with care, if so. */
