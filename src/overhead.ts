@@ -14,7 +14,7 @@ import {
 } from './experiments/overhead/calibrate.ts'
 import { cellsFor } from './experiments/overhead/cells.ts'
 import { conduct, EXPERIMENT, type Progress, type Site } from './experiments/overhead/conduct.ts'
-import { type OverheadDesign, serverName, type Transport } from './experiments/overhead/design.ts'
+import { type CellPlan, type OverheadDesign, serverName, type Transport } from './experiments/overhead/design.ts'
 import { overheadOf } from './experiments/overhead/overhead-of.ts'
 import type { Overhead } from './experiments/overhead/result.ts'
 import { modelNameOf } from './model-names.ts'
@@ -45,8 +45,10 @@ export interface OverheadSettings {
   readonly tell: (progress: Pick<Progress, 'cell'> & Partial<Progress>) => void
   /** One line, for stderr. */
   readonly notice: (line: string) => void
-  /** Cells to leave out, for tests. */
-  readonly only?: (cell: OverheadDesign['cells'][number]) => boolean
+  /** The cells to make; all by default. */
+  readonly only?: (cell: CellPlan) => boolean
+  /** `startModelServerProcess` by default. */
+  readonly startServer?: typeof startModelServerProcess
 }
 
 /** How long an Ollama that nobody asked for may take to answer, ms. */
@@ -74,13 +76,9 @@ export async function measureOverhead(settings: OverheadSettings): Promise<Overh
     const local = inProcessNodes(file)
     closers.push(() => closeNodes(local))
     await local.one.backend.load?.(modelNameOf(file), signal)
-    const started: ModelServerProcess[] = []
-    closers.push(async () => void (await Promise.all(started.map((server) => server.stop()))))
-    for (const slots of [1, 2]) {
-      signal.throwIfAborted()
-      started.push(await startModelServerProcess({ model: file, slots }))
-    }
-    const [server, serverOfTwo] = started as [ModelServerProcess, ModelServerProcess]
+    const started = await startBoth(settings.startServer ?? startModelServerProcess, file)
+    closers.push(async () => void (await Promise.all(started.map((each) => each.stop()))))
+    const [server, serverOfTwo] = started
     const served = httpNodes('embedded-server', server.url, serverOfTwo.url)
     closers.push(() => closeNodes(served))
     const ollama = await lookForOllama(settings, file)
@@ -152,6 +150,20 @@ export async function measureOverhead(settings: OverheadSettings): Promise<Overh
     }
   } finally {
     for (const close of closers.reverse()) await close()
+  }
+}
+
+/** A server with one slot and one with two. Where one does not start, none is left behind. */
+async function startBoth(
+  start: typeof startModelServerProcess,
+  model: string,
+): Promise<readonly [ModelServerProcess, ModelServerProcess]> {
+  const both = [start({ model, slots: 1 }), start({ model, slots: 2 })] as const
+  try {
+    return await Promise.all(both)
+  } catch (error) {
+    for (const each of both) await each.then((server) => server.stop()).catch(() => {})
+    throw error
   }
 }
 

@@ -50,5 +50,9 @@ function because(
   const native = inProcess?.differenceMs
   if (native === undefined) return waited
   const isThere = inProcess?.interval !== undefined && inProcess.interval[0] > 0
-  return `${waited} ${isThere ? 'Without any HTTP, in-process, they differ by' : 'In-process it is'} ${said(native)} ms.`
+  return `${waited} ${
+    isThere
+      ? `In-process, without any HTTP, they differ by ${said(native)} ms.`
+      : `In-process the difference of ${said(native)} ms is not certain.`
+  }`
 }

@@ -7,14 +7,18 @@ import type { Sample } from './sample.ts'
 /** With fewer blocks the percentile bootstrap of a median covers less than it says. */
 const FEW_BLOCKS = 6
 
+export interface Derived {
+  readonly samples: readonly Sample[]
+  readonly blocks: readonly Block[]
+  readonly contrasts: readonly Contrast[]
+  readonly design: OverheadDesign
+  readonly execution: Execution
+  /** Controls that were left out. */
+  readonly early: number
+}
+
 /** Why the figures must be read with care, a sentence each. */
-export function cautionsOn(
-  samples: readonly Sample[],
-  blocks: readonly Block[],
-  contrasts: readonly Contrast[],
-  design: OverheadDesign,
-  { ended }: Execution,
-): string[] {
+export function cautionsOn({ samples, blocks, contrasts, design, execution: { ended }, early }: Derived): string[] {
   const lost = samples.filter((sample) => sample.lost).length
   const unmeasured = contrasts.filter(({ ms }) => ms === undefined).map(({ name, server }) => `${name} (${server})`)
   return [
@@ -25,6 +29,9 @@ export function cautionsOn(
       ? []
       : [`There are ${blocks.length} blocks: intervals from fewer than ${FEW_BLOCKS} are too narrow.`]),
     ...(lost === 0 ? [] : [`${lost} of ${samples.length} trials have no first token; they are in no figure.`]),
+    ...(early === 0
+      ? []
+      : [`${early} second stages were asked for while a slow first one still ran; they are in no figure.`]),
     ...(unmeasured.length === 0 ? [] : [`Not measured: ${unmeasured.join(', ')}.`]),
     ...differentWork(samples, design),
   ]

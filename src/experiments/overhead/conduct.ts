@@ -1,7 +1,7 @@
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64'
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
-import { nsToMs, systemClock } from '../../core/clock.ts'
+import { msToNs, nsToMs, systemClock } from '../../core/clock.ts'
 import type { Engine } from '../../core/engine.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
 import type { Execution } from '../../core/trial.ts'
@@ -40,8 +40,10 @@ export interface Conducting {
   readonly tell: (progress: Progress) => void
 }
 
-/** Each trial a unit; 1.2 times the first stage is where the drawn interrupts end. */
+/** Where the drawn interrupts end, as a share of the first stage. */
 const UNIFORM_UP_TO = 1.2
+/** A block may end so much later than the budget, as a share of it; then it stays as far as it came. */
+const OVERTIME = 0.15
 
 /**
  * Makes the trials: each cell once and thrown away, then block after block, each in an order of its own, until all blocks are made,
@@ -94,6 +96,7 @@ export async function conduct(work: Conducting): Promise<NonNullable<Execution['
     for (const { cell, share } of shuffled(trials, random)) {
       if (signal.aborted) return 'stopped'
       const now = systemClock.now()
+      if (now > deadline + OVERTIME * msToNs(design.budgetMs)) return 'time'
       const planned = begun + (design.blocks - block) * longest
       tell({
         cell: cell.id,

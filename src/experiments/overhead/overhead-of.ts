@@ -10,6 +10,7 @@ import type { Cell, Overhead } from './result.ts'
 import { type Sample, sampleOf } from './sample.ts'
 import { slopesFrom } from './slopes.ts'
 import { median, quantile, rounded } from './statistics.ts'
+import { FIRST_STAGE } from './trial-run.ts'
 
 /**
  * All figures of an execution of `overhead`, from what was kept of it alone: the same records give the same result, in whatever
@@ -21,13 +22,12 @@ export function overheadOf(execution: Execution, records: readonly RunRecord[]):
   const inOrder = [...records].sort(
     (a, b) => (a.experiment?.trial ?? 0) - (b.experiment?.trial ?? 0) || a.runId.localeCompare(b.runId),
   )
-  let warmUps = 0
-  const samples: Sample[] = []
-  for (const record of inOrder) {
+  const measured = inOrder.filter(({ experiment }) => !experiment?.warmUp)
+  const early = overlapping(measured)
+  const samples = measured.flatMap((record): Sample[] => {
     const cell = cells.get(record.experiment?.arm ?? '')
-    if (record.experiment?.warmUp) warmUps += 1
-    else if (cell !== undefined) samples.push(sampleOf(record, cell))
-  }
+    return cell === undefined || early.has(record) ? [] : [sampleOf(record, cell)]
+  })
   const blocks = blocksOf(samples)
   const contrasts = contrastsFrom(blocks, design)
   const slopes = slopesFrom(blocks, design)
@@ -59,8 +59,8 @@ export function overheadOf(execution: Execution, records: readonly RunRecord[]):
     replication,
     replicationInProcess: inProcess,
     cells: design.cells.map((cell) => cellFigures(cell, blocks, design)),
-    warmUps,
-    cautions: cautionsOn(samples, blocks, contrasts, design, execution),
+    warmUps: inOrder.filter(({ experiment }) => experiment?.warmUp && cells.has(experiment.arm)).length,
+    cautions: cautionsOn({ samples, blocks, contrasts, design, execution, early: early.size }),
     answer: answerFrom(
       contrasts.find(({ name }) => name === 'transport'),
       replication,
@@ -68,6 +68,23 @@ export function overheadOf(execution: Execution, records: readonly RunRecord[]):
     ),
   }
 }
+
+/** Controls that were to begin after the first stage's end, where that still ran: they are no controls. */
+function overlapping(records: readonly RunRecord[]): Set<RunRecord> {
+  const ends = new Map(
+    records
+      .filter(({ experiment }) => experiment?.arm.endsWith(FIRST_STAGE))
+      .map((record) => [record.experiment?.trial, startOf(record) + record.durationMs]),
+  )
+  return new Set(
+    records.filter((record) => {
+      const { arm = '', trial } = record.experiment ?? {}
+      return !arm.endsWith(FIRST_STAGE) && startOf(record) < (ends.get(trial) ?? 0)
+    }),
+  )
+}
+
+const startOf = ({ startedUnixMs, startedAt }: RunRecord): number => startedUnixMs ?? Date.parse(startedAt)
 
 const isPlain = ({ cell }: Sample) => cell.interrupt === 'none' && cell.prefix === 'shared'
 

@@ -5,6 +5,9 @@ import type { ExperimentArm } from '../../core/record.ts'
 import type { CellPlan, OverheadDesign } from './design.ts'
 import { FIRST, LONG_TEXT, lateMs, SECOND, signalOf, type TrialPipelines } from './pipelines.ts'
 
+/** Behind a cell's id: the call before, where the second stage is a run of its own. */
+export const FIRST_STAGE = ' / first stage'
+
 /** A trial with all that was drawn for it. */
 export interface TrialPlan {
   readonly cell: CellPlan
@@ -35,7 +38,7 @@ export async function runTrial(
   } else if (handoff === 'none' || isLate) {
     // A call of its own: in one run the second stage would follow the first at once.
     const asked = systemClock.now()
-    const before = start(pipelines.alone('whole'), `${id} / first stage`)
+    const before = start(pipelines.alone('whole'), `${id}${FIRST_STAGE}`)
     const due = asked + msToNs(isLate ? uniformMs : lateMs(cell, design))
     await until(due, signal)
     const lagMs = nsToMs(Math.max(0, systemClock.now() - due))
