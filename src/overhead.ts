@@ -51,6 +51,18 @@ export interface OverheadSettings {
   readonly startServer?: typeof startModelServerProcess
 }
 
+/** The nodes of one transport, and what the model is called there. */
+interface Ground {
+  readonly transport: Transport
+  readonly nodes: SiteNodes
+  readonly model: string
+}
+
+/** Why there is no Ollama. */
+interface Skipped {
+  readonly skipped: string
+}
+
 /** How long an Ollama that nobody asked for may take to answer, ms. */
 const LOOK_MS = 300
 const ANSWER_MS = 10_000
@@ -81,27 +93,24 @@ export async function measureOverhead(settings: OverheadSettings): Promise<Overh
     const [server, serverOfTwo] = started
     const served = httpNodes('embedded-server', server.url, serverOfTwo.url)
     closers.push(() => closeNodes(served))
-    const ollama = await lookForOllama(settings, file)
-    if ('skipped' in ollama) notice(`Without Ollama: ${ollama.skipped}.`)
-    else closers.push(() => closeNodes(ollama.nodes))
-
+    const found = await lookForOllama(settings, file)
+    if (!('skipped' in found)) closers.push(() => closeNodes(found.nodes))
     const lost = AbortSignal.any(started.map((each) => each.lost))
     const running = AbortSignal.any([signal, lost])
-    const grounds: { transport: Transport; nodes: SiteNodes; model: string }[] = [
-      { transport: 'in-process', nodes: local, model: modelNameOf(file) },
-      { transport: 'http', nodes: served, model: server.model },
-      ...('skipped' in ollama ? [] : [{ transport: 'ollama' as const, nodes: ollama.nodes, model: ollama.model }]),
-    ]
     tell({ cell: 'calibrating' })
-    const calibrating = (nodes: SiteNodes, model: string) => ({
+    const calibrating = ({ nodes, model }: Ground) => ({
       engine: engineOn([nodes.one], { model }),
       ...{ definePipeline, seed, signal: running },
     })
-    const onLocal = calibrating(local, modelNameOf(file))
-    const prompt = await calibrate(onLocal)
-    const firstStageMs: Partial<Record<Transport, number>> = {}
-    for (const { transport, nodes, model } of grounds)
-      firstStageMs[transport] = await firstStageOn(calibrating(nodes, model), prompt)
+    const native: Ground = { transport: 'in-process', nodes: local, model: modelNameOf(file) }
+    const overHttp: Ground = { transport: 'http', nodes: served, model: server.model }
+    const { firstStageMs: nativeMs, ...prompt } = await calibrate(calibrating(native))
+    const overHttpMs = await firstStageOn(calibrating(overHttp), prompt)
+    const firstStageMs: OverheadDesign['firstStageMs'] = { 'in-process': nativeMs, http: overHttpMs }
+    const ollama = await firstStageOfOllama(found, (ground) => firstStageOn(calibrating(ground), prompt))
+    if ('skipped' in ollama) notice(`Without Ollama: ${ollama.skipped}.`)
+    else firstStageMs.ollama = ollama.ms
+    const grounds = [native, overHttp, ...('skipped' in ollama ? [] : [ollama.ground])]
     const cells = cellsFor(
       grounds.map(({ transport }) => transport),
       quick,
@@ -111,8 +120,8 @@ export async function measureOverhead(settings: OverheadSettings): Promise<Overh
       ...{ quick, seed, ...prompt, blocks, budgetMs, cells, firstStageMs },
       model: modelNameOf(file),
       shortTokens: SHORT_TOKENS,
-      ...(quick ? {} : { longPrefillMs: await longPrefillOn(onLocal, prompt) }),
-      replicationMs: replicationTimes([firstStageMs['in-process']!, firstStageMs.http!]),
+      ...(quick ? {} : { longPrefillMs: await longPrefillOn(calibrating(native), prompt) }),
+      replicationMs: replicationTimes([nativeMs, overHttpMs]),
       servers: await Promise.all(grounds.map(({ transport, nodes }) => described(transport, nodes.one))),
       skipped: 'skipped' in ollama ? [{ transport: 'ollama', reason: ollama.skipped }] : [],
     }
@@ -213,7 +222,7 @@ async function described(transport: Transport, { backend }: Node): Promise<Overh
 async function lookForOllama(
   { url, ollamaHost, ollamaModel }: OverheadSettings,
   file: string,
-): Promise<{ readonly nodes: SiteNodes; readonly model: string } | { readonly skipped: string }> {
+): Promise<Ground | Skipped> {
   const address = ollamaUrl(url ?? ollamaHost)
   const names =
     ollamaModel !== undefined ? [ollamaModel] : file === bundledModel ? ['caesura-demo'] : [modelNameOf(file)]
@@ -221,7 +230,7 @@ async function lookForOllama(
   try {
     const models = await nodes.one.backend.models(AbortSignal.timeout(url === undefined ? LOOK_MS : ANSWER_MS))
     const found = models.find(({ name }) => names.some((wanted) => name === wanted || name === `${wanted}:latest`))
-    if (found !== undefined) return { nodes, model: found.name }
+    if (found !== undefined) return { transport: 'ollama', nodes, model: found.name }
     throw new CaesuraError('CAESURA_E_NO_MODEL', `Ollama at ${address} has no model ${names[0]}`, {
       received: names[0]!,
       hint: 'Give it the same file: ollama create NAME -f Modelfile, and name it with --ollama-model.',
@@ -230,5 +239,19 @@ async function lookForOllama(
     await closeNodes(nodes)
     if (url !== undefined || !(error instanceof CaesuraError)) throw error
     return { skipped: error.code === 'CAESURA_E_NO_MODEL' ? error.message : `no Ollama answers at ${address}` }
+  }
+}
+
+/** An Ollama that cannot make the call of the experiment is no reason to measure nothing. */
+async function firstStageOfOllama(
+  found: Ground | Skipped,
+  measure: (ground: Ground) => Promise<number>,
+): Promise<{ readonly ground: Ground; readonly ms: number } | Skipped> {
+  if ('skipped' in found) return found
+  try {
+    return { ground: found, ms: await measure(found) }
+  } catch (error) {
+    if (!(error instanceof CaesuraError)) throw error
+    return { skipped: `its calls fail: ${error.message}` }
   }
 }
