@@ -31,9 +31,9 @@ interface OverheadFlags {
 
 const LARGEST_SEED = 2 ** 31 - 1
 const MOST_BLOCKS = 1_000
-const DEFAULT_BLOCKS = { quick: 12, full: 40 } as const
+const DEFAULT_BLOCKS = { quick: 9, full: 40 } as const
 /** What is begun when the budget ends is finished. */
-const DEFAULT_BUDGET_MS = { quick: 48_000, full: 15 * 60_000 } as const
+const DEFAULT_BUDGET_MS = { quick: 50_000, full: 15 * 60_000 } as const
 const LEAST_BUDGET_MS = 1_000
 
 /** `overhead`: measures which share of an interrupt is HTTP, and which is drain, abort, slot, connection, load, prefill. Exit 130 or 143 when a signal stopped it. */
@@ -44,7 +44,7 @@ export function overheadCommand(): Command {
     .option('--report <file>', 'writes a page of HTML')
     .option('--json', 'one JSON document on stdout')
     .option('--seed <n>', 'of the order, the interrupts and the intervals', whole('--seed', 0, LARGEST_SEED), 1)
-    .option('--budget <duration>', 'no block begins that would end later; 48s with --quick, else 15m', parseBudget)
+    .option('--budget <duration>', 'no block begins that would end later; 50s with --quick, else 15m', parseBudget)
     .option('--blocks <n>', 'the most blocks', whole('--blocks', 1, MOST_BLOCKS))
     .option('--model <file>', 'a GGUF file; the bundled model by default')
     .option('--url <url>', 'an Ollama with the same model; without it one is looked for')

@@ -44,9 +44,11 @@ function because(
 ): string {
   const drain = parts.find(({ name }) => name === 'drain')?.ms ?? 0
   const waited =
-    drain > 0
-      ? `of the ${said(differenceMs)} ms between the two runs ${said(drain)} ms are the rest of the first stage that the drain waited for.`
-      : `the two runs differ by ${said(differenceMs)} ms, and no wait for the first stage was seen.`
+    drain > differenceMs
+      ? `the ${said(differenceMs)} ms between the two runs are all of them the rest of the first stage that the drain waited for (${said(drain)} ms).`
+      : drain > 0
+        ? `of the ${said(differenceMs)} ms between the two runs ${said(drain)} ms are the rest of the first stage that the drain waited for.`
+        : `the two runs differ by ${said(differenceMs)} ms, and no wait for the first stage was seen.`
   const native = inProcess?.differenceMs
   if (native === undefined) return waited
   const isThere = inProcess?.interval !== undefined && inProcess.interval[0] > 0

@@ -13,12 +13,10 @@ export interface Derived {
   readonly contrasts: readonly Contrast[]
   readonly design: OverheadDesign
   readonly execution: Execution
-  /** Controls that were left out. */
-  readonly early: number
 }
 
 /** Why the figures must be read with care, a sentence each. */
-export function cautionsOn({ samples, blocks, contrasts, design, execution: { ended }, early }: Derived): string[] {
+export function cautionsOn({ samples, blocks, contrasts, design, execution: { ended } }: Derived): string[] {
   const lost = samples.filter((sample) => sample.lost).length
   const unmeasured = contrasts.filter(({ ms }) => ms === undefined).map(({ name, server }) => `${name} (${server})`)
   return [
@@ -29,9 +27,6 @@ export function cautionsOn({ samples, blocks, contrasts, design, execution: { en
       ? []
       : [`There are ${blocks.length} blocks: intervals from fewer than ${FEW_BLOCKS} are too narrow.`]),
     ...(lost === 0 ? [] : [`${lost} of ${samples.length} trials have no first token; they are in no figure.`]),
-    ...(early === 0
-      ? []
-      : [`${early} second stages were asked for while a slow first one still ran; they are in no figure.`]),
     ...(unmeasured.length === 0 ? [] : [`Not measured: ${unmeasured.join(', ')}.`]),
     ...differentWork(samples, design),
   ]

@@ -34,41 +34,44 @@ export const cellId = (factors: Factors): string => cellOf(factors).id
 
 /** Short calls are cheap, and their differences small. */
 const SHORT_REPEATS = 5
-const SLOPE_REPEATS = 3
+const UNIFORM_REPEATS = 2
 
 const middle = (transport: Transport, handoff: Handoff, more: Partial<CellPlan> = {}): CellPlan =>
   cellOf({ transport, interrupt: 'decode 50 %', handoff, ...more })
 
-/** What each transport has in a block, however short the experiment. */
-function usualCells(transport: Transport): CellPlan[] {
-  return [
-    cellOf({ transport, answer: 'short', repeat: SHORT_REPEATS }),
-    cellOf({ transport }),
-    cellOf({ transport, answer: 'short', prefix: 'unique', repeat: 2 }),
-    cellOf({ transport, answer: 'short', prefix: 'unique', load: 'cold' }),
-    ...(transport === 'in-process'
-      ? []
-      : [cellOf({ transport, answer: 'short', connection: 'fresh', repeat: SHORT_REPEATS })]),
-    middle(transport, 'drain'),
-    middle(transport, 'abort and wait'),
-    middle(transport, 'abort and fire'),
-  ]
-}
+const isHttp = (transport: Transport) => transport !== 'in-process'
 
-/** What needs a server of which there are two, with one slot and with two; and the two runs that the claim came from. */
-function ownCells(transport: Transport): CellPlan[] {
-  const replicated = (interrupt: Moment, handoff: Handoff) => cellOf({ transport, interrupt, handoff })
-  return [
-    middle(transport, 'abort and fire, second node'),
-    middle(transport, 'fire without abort'),
-    middle(transport, 'fire without abort', { slots: 2 }),
-    cellOf({ transport, interrupt: 'uniform', handoff: 'drain', repeat: SLOPE_REPEATS }),
-    cellOf({ transport, interrupt: 'uniform', handoff: 'abort and wait', repeat: SLOPE_REPEATS }),
-    replicated('at 100 ms', 'drain'),
-    replicated('at 100 ms', 'abort and wait'),
-    replicated('at 500 ms', 'none'),
-  ]
-}
+/** What each transport has in a block, however short the experiment. */
+const usualCells = (transport: Transport): CellPlan[] => [
+  cellOf({ transport, answer: 'short', repeat: SHORT_REPEATS }),
+  cellOf({ transport }),
+  cellOf({ transport, answer: 'short', prefix: 'unique', repeat: 2 }),
+  cellOf({ transport, answer: 'short', prefix: 'unique', load: 'cold' }),
+  ...(isHttp(transport)
+    ? [
+        cellOf({ transport, answer: 'short', connection: 'fresh', repeat: SHORT_REPEATS }),
+        middle(transport, 'abort and fire'),
+      ]
+    : []),
+  middle(transport, 'drain'),
+  middle(transport, 'abort and wait'),
+]
+
+/** When the first stage is interrupted matters, and the two runs that the claim came from; of the embedded engine. */
+const timedCells = (transport: Transport): CellPlan[] => [
+  cellOf({ transport, interrupt: 'uniform', handoff: 'drain', repeat: UNIFORM_REPEATS }),
+  cellOf({ transport, interrupt: 'uniform', handoff: 'abort and wait', repeat: UNIFORM_REPEATS }),
+  cellOf({ transport, interrupt: 'at 100 ms', handoff: 'drain' }),
+  cellOf({ transport, interrupt: 'at 100 ms', handoff: 'abort and wait' }),
+  cellOf({ transport, interrupt: 'at 500 ms' }),
+]
+
+/** What needs a second node, or two slots. */
+const crowdedCells = (transport: Transport): CellPlan[] => [
+  middle(transport, 'abort and fire, second node'),
+  middle(transport, 'fire without abort'),
+  middle(transport, 'fire without abort', { slots: 2 }),
+]
 
 /** The main interactions: each moment with each handoff, and what else there is of slots, connections and prefixes. */
 function furtherCells(transport: Transport): CellPlan[] {
@@ -78,17 +81,17 @@ function furtherCells(transport: Transport): CellPlan[] {
     ...moments.flatMap((interrupt) => ways.map((handoff) => cellOf({ transport, interrupt, handoff }))),
     ...(['drain', 'abort and fire'] as const).map((handoff) => cellOf({ transport, interrupt: 'queued', handoff })),
     cellOf({ transport, interrupt: 'after the finish' }),
-    cellOf({ transport, interrupt: 'uniform', handoff: 'abort and fire', repeat: SLOPE_REPEATS }),
+    cellOf({ transport, interrupt: 'uniform', handoff: 'abort and fire', repeat: UNIFORM_REPEATS }),
     middle(transport, 'drain', { prefix: 'unique' }),
     middle(transport, 'abort and wait', { prefix: 'unique' }),
-    ...(transport === 'in-process'
-      ? []
-      : [
+    ...(isHttp(transport)
+      ? [
           cellOf({ transport, answer: 'short', connection: 'prewarmed', repeat: SHORT_REPEATS }),
           middle(transport, 'abort and wait', { connection: 'fresh' }),
-        ]),
+        ]
+      : [middle(transport, 'abort and fire'), ...crowdedCells(transport)]),
     ...(transport === 'ollama'
-      ? []
+      ? [cellOf({ transport, interrupt: 'uniform', handoff: 'drain', repeat: UNIFORM_REPEATS })]
       : [middle(transport, 'abort and fire', { slots: 2 }), middle(transport, 'drain', { slots: 2 })]),
   ]
 }
@@ -97,6 +100,7 @@ function furtherCells(transport: Transport): CellPlan[] {
 export const cellsFor = (there: readonly Transport[], quick: boolean): CellPlan[] =>
   there.flatMap((transport) => [
     ...usualCells(transport),
-    ...(transport === 'ollama' ? [] : ownCells(transport)),
+    ...(transport === 'ollama' ? [] : timedCells(transport)),
+    ...(transport === 'http' ? crowdedCells(transport) : []),
     ...(quick ? [] : furtherCells(transport)),
   ])

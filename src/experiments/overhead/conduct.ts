@@ -43,7 +43,7 @@ export interface Conducting {
 /** Where the drawn interrupts end, as a share of the first stage. */
 const UNIFORM_UP_TO = 1.2
 /** A block may end so much later than the budget, as a share of it; then it stays as far as it came. */
-const OVERTIME = 0.15
+const OVERTIME = 0.1
 
 /**
  * Makes the trials: each cell once and thrown away, then block after block, each in an order of its own, until all blocks are made,

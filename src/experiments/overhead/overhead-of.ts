@@ -1,4 +1,4 @@
-import type { RunRecord } from '../../core/record.ts'
+import { phaseNames, type RunRecord } from '../../core/record.ts'
 import type { Execution } from '../../core/trial.ts'
 import { answerFrom } from './answer.ts'
 import { type Block, blocksOf, firstToken } from './blocks.ts'
@@ -10,7 +10,6 @@ import type { Cell, Overhead } from './result.ts'
 import { type Sample, sampleOf } from './sample.ts'
 import { slopesFrom } from './slopes.ts'
 import { median, quantile, rounded } from './statistics.ts'
-import { FIRST_STAGE } from './trial-run.ts'
 
 /**
  * All figures of an execution of `overhead`, from what was kept of it alone: the same records give the same result, in whatever
@@ -22,11 +21,10 @@ export function overheadOf(execution: Execution, records: readonly RunRecord[]):
   const inOrder = [...records].sort(
     (a, b) => (a.experiment?.trial ?? 0) - (b.experiment?.trial ?? 0) || a.runId.localeCompare(b.runId),
   )
-  const measured = inOrder.filter(({ experiment }) => !experiment?.warmUp)
-  const early = overlapping(measured)
-  const samples = measured.flatMap((record): Sample[] => {
-    const cell = cells.get(record.experiment?.arm ?? '')
-    return cell === undefined || early.has(record) ? [] : [sampleOf(record, cell)]
+  const samples = inOrder.flatMap((record): Sample[] => {
+    const { arm = '', warmUp } = record.experiment ?? {}
+    const cell = cells.get(arm)
+    return cell === undefined || warmUp ? [] : [sampleOf(record, cell)]
   })
   const blocks = blocksOf(samples)
   const contrasts = contrastsFrom(blocks, design)
@@ -60,7 +58,7 @@ export function overheadOf(execution: Execution, records: readonly RunRecord[]):
     replicationInProcess: inProcess,
     cells: design.cells.map((cell) => cellFigures(cell, blocks, design)),
     warmUps: inOrder.filter(({ experiment }) => experiment?.warmUp && cells.has(experiment.arm)).length,
-    cautions: cautionsOn({ samples, blocks, contrasts, design, execution, early: early.size }),
+    cautions: cautionsOn({ samples, blocks, contrasts, design, execution }),
     answer: answerFrom(
       contrasts.find(({ name }) => name === 'transport'),
       replication,
@@ -68,23 +66,6 @@ export function overheadOf(execution: Execution, records: readonly RunRecord[]):
     ),
   }
 }
-
-/** Controls that were to begin after the first stage's end, where that still ran: they are no controls. */
-function overlapping(records: readonly RunRecord[]): Set<RunRecord> {
-  const ends = new Map(
-    records
-      .filter(({ experiment }) => experiment?.arm.endsWith(FIRST_STAGE))
-      .map((record) => [record.experiment?.trial, startOf(record) + record.durationMs]),
-  )
-  return new Set(
-    records.filter((record) => {
-      const { arm = '', trial } = record.experiment ?? {}
-      return !arm.endsWith(FIRST_STAGE) && startOf(record) < (ends.get(trial) ?? 0)
-    }),
-  )
-}
-
-const startOf = ({ startedUnixMs, startedAt }: RunRecord): number => startedUnixMs ?? Date.parse(startedAt)
 
 const isPlain = ({ cell }: Sample) => cell.interrupt === 'none' && cell.prefix === 'shared'
 
@@ -113,8 +94,7 @@ function cellFigures(plan: CellPlan, blocks: readonly Block[], { maxTokens, shor
 
 function medianPhases(samples: readonly Sample[]): NonNullable<Cell['phases']> {
   const reached = samples.filter((sample) => firstToken(sample) !== undefined)
-  const names = [...new Set(reached.flatMap(({ phases }) => Object.keys(phases) as (keyof Sample['phases'])[]))]
-  return names
+  return phaseNames
     .map((name) => ({ name, ms: rounded(median(reached.map(({ phases }) => phases[name] ?? 0)) ?? 0) }))
     .filter(({ ms }) => ms > 0)
 }

@@ -5,9 +5,6 @@ import type { ExperimentArm } from '../../core/record.ts'
 import type { CellPlan, OverheadDesign } from './design.ts'
 import { FIRST, LONG_TEXT, lateMs, SECOND, signalOf, type TrialPipelines } from './pipelines.ts'
 
-/** Behind a cell's id: the call before, where the second stage is a run of its own. */
-export const FIRST_STAGE = ' / first stage'
-
 /** A trial with all that was drawn for it. */
 export interface TrialPlan {
   readonly cell: CellPlan
@@ -38,12 +35,13 @@ export async function runTrial(
   } else if (handoff === 'none' || isLate) {
     // A call of its own: in one run the second stage would follow the first at once.
     const asked = systemClock.now()
-    const before = start(pipelines.alone('whole'), `${id}${FIRST_STAGE}`)
+    const before = start(pipelines.alone('whole'), `${id} / first stage`)
     const due = asked + msToNs(isLate ? uniformMs : lateMs(cell, design))
-    await until(due, signal)
+    // A slow first stage is waited for: while it runs there would be something to interrupt.
+    await Promise.all([until(due, signal), before.result])
     const lagMs = nsToMs(Math.max(0, systemClock.now() - due))
     const control = start(pipelines.alone('short'), id, { experiment: { ...place, arm: id, lagMs } })
-    await Promise.all([before.result, control.result])
+    await control.result
   } else {
     const blocker = interrupt === 'queued' ? start(pipelines.alone('whole'), `${id} / call before`) : undefined
     if (blocker !== undefined) await firstTokenOf(blocker)

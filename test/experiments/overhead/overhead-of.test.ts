@@ -105,17 +105,6 @@ describe('overheadOf', () => {
     expect(result.contrasts.every(({ ms, note }) => ms === undefined && note !== undefined)).toBe(true)
   })
 
-  it('leaves out a second stage that was asked for while the first one still ran, and says so', () => {
-    const design = designOf(1)
-    const records = simulated(design, usualCosts)
-    const late = records.find(({ experiment }) => experiment?.arm === 'http / at 500 ms')!
-    const arm = `${late.experiment!.arm} / first stage`
-    const before = { ...late, runId: 'first', durationMs: 700, experiment: { ...late.experiment!, arm } }
-    const result = overheadOf(executionOf(design), [...records, before])
-    expect(result.replication.at500Ms).toBeUndefined()
-    expect(result.cautions.join()).toContain('1 second stages were asked for while a slow first one still ran')
-  })
-
   it('warns of answers that were not the same work', () => {
     const design = designOf(1)
     const records = simulated(design, usualCosts).map((record) =>

@@ -57,7 +57,9 @@ export function simulated(design: OverheadDesign, costs: Costs): RunRecord[] {
       Array.from({ length: cell.repeat }, (_, repeat) => {
         const drift = costs.drift * block
         const record =
-          cell.handoff === 'none' ? alone(cell, costs, drift) : pair(cell, costs, drift, (repeat + 0.5) / 4)
+          cell.handoff === 'none'
+            ? alone(cell, costs, drift)
+            : pair(cell, costs, drift, (repeat + 0.2 + 0.3 * (block % 3)) / 3)
         const experiment = { name: 'overhead', execution: 'e-1', arm: cell.id, block, session: `block-${block}`, trial }
         return { ...record, runId: `run-${trial++}`, experiment }
       }),
