@@ -39,22 +39,23 @@ export function answerFrom(
 }
 
 function because(
-  { differenceMs = 0, parts }: Pick<Replication, 'differenceMs' | 'parts'>,
+  overHttp: Pick<Replication, 'differenceMs' | 'parts'>,
   inProcess: Pick<Replication, 'differenceMs' | 'interval'> | undefined,
 ): string {
-  const drain = parts.find(({ name }) => name === 'drain')?.ms ?? 0
-  const waited =
-    drain > differenceMs
-      ? `the ${said(differenceMs)} ms between the two runs are all of them the rest of the first stage that the drain waited for (${said(drain)} ms).`
-      : drain > 0
-        ? `of the ${said(differenceMs)} ms between the two runs ${said(drain)} ms are the rest of the first stage that the drain waited for.`
-        : `the two runs differ by ${said(differenceMs)} ms, and no wait for the first stage was seen.`
   const native = inProcess?.differenceMs
-  if (native === undefined) return waited
-  const isThere = inProcess?.interval !== undefined && inProcess.interval[0] > 0
-  return `${waited} ${
-    isThere
-      ? `In-process, without any HTTP, they differ by ${said(native)} ms.`
-      : `In-process the difference of ${said(native)} ms is not certain.`
-  }`
+  if (native === undefined) return whatDrained(overHttp)
+  const isCertain = inProcess?.interval !== undefined && inProcess.interval[0] > 0
+  const without = isCertain
+    ? `In-process, without any HTTP, they differ by ${said(native)} ms.`
+    : `In-process the difference of ${said(native)} ms is not certain.`
+  return `${whatDrained(overHttp)} ${without}`
+}
+
+function whatDrained({ differenceMs = 0, parts }: Pick<Replication, 'differenceMs' | 'parts'>): string {
+  const drain = parts.find(({ name }) => name === 'drain')?.ms ?? 0
+  const rest = 'the rest of the first stage that the drain waited for'
+  if (drain <= 0) return `the two runs differ by ${said(differenceMs)} ms, and no wait for the first stage was seen.`
+  if (drain <= differenceMs)
+    return `of the ${said(differenceMs)} ms between the two runs ${said(drain)} ms are ${rest}.`
+  return `the ${said(differenceMs)} ms between the two runs are all of them ${rest} (${said(drain)} ms).`
 }
