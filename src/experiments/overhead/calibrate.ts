@@ -12,8 +12,8 @@ const FEWEST_TOKENS = 16
 const MOST_TOKENS = 700
 const TRY_TOKENS = 48
 const REPEATS = 4
-/** No engine makes a token in less, ms. */
-const SHORTEST_MS = 0.001
+/** What is wanted may be so much more than what was tried. */
+const ENOUGH = 1.1
 /** A first stage within these bounds has the original's two interrupts where they were: inside it, and long after it. */
 const LIKE_THE_ORIGINAL = [130, 350] as const
 
@@ -48,18 +48,22 @@ export interface Calibrating {
 export async function calibrate(work: Calibrating): Promise<Calibrated> {
   let longest: Calibrated | undefined
   for (const prompt of prompts) {
-    const first = await timed(work, prompt, TRY_TOKENS)
-    const wanted = Math.min(MOST_TOKENS, Math.max(FEWEST_TOKENS, Math.round(ORIGINAL.firstStageMs / first.perTokenMs)))
-    const whole = await timed(work, prompt, wanted)
-    if (whole.tokens >= wanted) {
-      // A long answer is slower a token than a short one, and the machine may have become busier.
-      const fits = Math.round((ORIGINAL.firstStageMs / whole.ms) * wanted)
-      const maxTokens = Math.min(wanted, Math.max(FEWEST_TOKENS, fits))
-      return { ...prompt, maxTokens, firstStageMs: (whole.ms * maxTokens) / wanted }
+    let tried = TRY_TOKENS
+    for (;;) {
+      const { ms, tokens } = await timed(work, prompt, tried)
+      if (tokens < tried) {
+        // The token that ended it is not counted: one fewer is surely ended by the limit.
+        if (tokens - 1 > (longest?.maxTokens ?? 0)) longest = { ...prompt, maxTokens: tokens - 1, firstStageMs: ms }
+        break
+      }
+      const fits = Math.round((ORIGINAL.firstStageMs / ms) * tried)
+      const maxTokens = Math.min(MOST_TOKENS, Math.max(FEWEST_TOKENS, fits))
+      if (maxTokens <= tried * ENOUGH) {
+        const kept = Math.min(maxTokens, tried)
+        return { ...prompt, maxTokens: kept, firstStageMs: (ms * kept) / tried }
+      }
+      tried = maxTokens
     }
-    // The token that ended it is not counted: one fewer is surely ended by the limit.
-    if (whole.tokens - 1 > (longest?.maxTokens ?? 0))
-      longest = { ...prompt, maxTokens: whole.tokens - 1, firstStageMs: whole.ms }
   }
   if (longest !== undefined && longest.maxTokens > SHORT_TOKENS) return longest
   throw new CaesuraError('CAESURA_E_EXPERIMENT', 'the model ends its answers too soon to be interrupted in them', {
@@ -113,8 +117,5 @@ async function timed(
   const tokens = Math.min(...calls.map((call) => call.tokens.generated))
   // The fastest: a first stage that was cut too short in a busy moment would end before its interrupt in all others.
   const ms = Math.min(...calls.map(({ startMs, settledMs }) => settledMs - startMs))
-  const decodeMs = Math.min(
-    ...calls.map(({ firstTokenMs = 0, lastTokenMs = firstTokenMs }) => lastTokenMs - firstTokenMs),
-  )
-  return { ms, tokens, perTokenMs: Math.max(SHORTEST_MS, decodeMs / Math.max(1, tokens - 1)) }
+  return { ms, tokens }
 }
