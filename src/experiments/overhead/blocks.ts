@@ -29,6 +29,18 @@ export const phase =
 export const inBlock = (block: Block, cell: CellPlan['id'], figure: Figure): number | undefined =>
   median((block.get(cell) ?? []).map(figure))
 
+/**
+ * One cell less another, in one block: the median of the pairs that were made one after the other, where both have as many trials,
+ * else the difference of the medians.
+ */
+export function differenceInBlock(block: Block, more: string, less: string, figure: Figure): number | undefined {
+  const [a, b] = [block.get(more) ?? [], block.get(less) ?? []]
+  const minus = (x: number | undefined, y: number | undefined) =>
+    x === undefined || y === undefined ? undefined : x - y
+  if (a.length !== b.length) return minus(inBlock(block, more, figure), inBlock(block, less, figure))
+  return median(a.map((sample, at) => minus(figure(sample), figure(b[at]!))))
+}
+
 /** The median over blocks of what each block says, and how sure that is. */
 export function overBlocks(
   blocks: readonly Block[],

@@ -89,11 +89,12 @@ export async function conduct(work: Conducting): Promise<NonNullable<Execution['
     const trials = design.cells.flatMap((cell) =>
       // One draw from each part of the range: blocks are alike, and the slope has points everywhere.
       Array.from({ length: cell.repeat }, (_, part) => ({
-        cell,
+        ...{ cell, group: `${groupOf(cell)} ${part}` },
         share: (part + uniformFloat64(random)) / cell.repeat,
       })),
     )
-    for (const { cell, share } of shuffled(trials, random)) {
+    const groups = [...Map.groupBy(trials, ({ group }) => group).values()]
+    for (const { cell, share } of shuffled(groups, random).flatMap((group) => shuffled(group, random))) {
       if (signal.aborted) return 'stopped'
       const now = systemClock.now()
       if (now > deadline + OVERTIME * msToNs(design.budgetMs)) return 'time'
@@ -109,6 +110,10 @@ export async function conduct(work: Conducting): Promise<NonNullable<Execution['
   }
   return signal.aborted ? 'stopped' : 'complete'
 }
+
+/** Cells that are compared with each other follow each other, in an order drawn anew: so a busy moment of the machine meets both. */
+const groupOf = ({ interrupt, answer }: CellPlan): string =>
+  interrupt === 'at 500 ms' ? 'at 100 ms' : interrupt === 'none' ? answer : interrupt
 
 function shuffled<T>(items: readonly T[], random: ReturnType<typeof xoroshiro128plus>): T[] {
   const order = [...items]

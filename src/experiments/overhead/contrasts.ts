@@ -1,4 +1,13 @@
-import { type Block, type Figure, firstToken, inBlock, overBlocks, phase, wholeCall } from './blocks.ts'
+import {
+  type Block,
+  differenceInBlock,
+  type Figure,
+  firstToken,
+  inBlock,
+  overBlocks,
+  phase,
+  wholeCall,
+} from './blocks.ts'
 import { cellId, type Factors } from './cells.ts'
 import { type Handoff, type OverheadDesign, serverName, type Transport } from './design.ts'
 import type { Contrast, ContrastName } from './result.ts'
@@ -24,10 +33,7 @@ function difference(
   const [a, b] = [cellId(more), cellId(less)]
   return {
     ...{ name, server, is, cells: [a, b] },
-    of(block) {
-      const [x, y] = [inBlock(block, a, figure), inBlock(block, b, figure)]
-      return x === undefined || y === undefined ? undefined : x - y
-    },
+    of: (block) => differenceInBlock(block, a, b, figure),
   }
 }
 

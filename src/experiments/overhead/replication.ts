@@ -1,5 +1,14 @@
 import { type PhaseName, phaseNames } from '../../core/record.ts'
-import { type Block, firstToken, inBlock, overBlocks, phase, wholeCall } from './blocks.ts'
+import {
+  type Block,
+  differenceInBlock,
+  type Figure,
+  firstToken,
+  inBlock,
+  overBlocks,
+  phase,
+  wholeCall,
+} from './blocks.ts'
 import { cellId } from './cells.ts'
 import type { OverheadDesign, Transport } from './design.ts'
 import type { Replication } from './result.ts'
@@ -13,10 +22,7 @@ export function replicationOf(blocks: readonly Block[], design: OverheadDesign, 
   const early = cellId({ transport, interrupt: 'at 100 ms', handoff: 'drain' })
   const late = cellId({ transport, interrupt: 'at 500 ms' })
   const aborted = cellId({ transport, interrupt: 'at 100 ms', handoff: 'abort and wait' })
-  const less = (figure: Parameters<typeof inBlock>[2]) => (block: Block) => {
-    const [a, b] = [inBlock(block, early, figure), inBlock(block, late, figure)]
-    return a === undefined || b === undefined ? undefined : a - b
-  }
+  const less = (figure: Figure) => (block: Block) => differenceInBlock(block, early, late, figure)
   const at = (cell: string) => median(blocks.map((block) => inBlock(block, cell, firstToken)))
   const { ms: differenceMs, interval, n } = overBlocks(blocks, less(firstToken), design.seed)
   const firstStageMs =
