@@ -34,7 +34,8 @@ export const cellId = (factors: Factors): string => cellOf(factors).id
 
 /** Short calls are cheap, and their differences small. */
 const SHORT_REPEATS = 5
-const UNIFORM_REPEATS = 2
+/** Of drain, whose slope the length of each first stage blurs. */
+const SLOPE_REPEATS = 3
 
 const middle = (transport: Transport, handoff: Handoff, more: Partial<CellPlan> = {}): CellPlan =>
   cellOf({ transport, interrupt: 'decode 50 %', handoff, ...more })
@@ -59,8 +60,8 @@ const usualCells = (transport: Transport): CellPlan[] => [
 
 /** When the first stage is interrupted matters, and the two runs that the claim came from; of the embedded engine. */
 const timedCells = (transport: Transport): CellPlan[] => [
-  cellOf({ transport, interrupt: 'uniform', handoff: 'drain', repeat: UNIFORM_REPEATS }),
-  cellOf({ transport, interrupt: 'uniform', handoff: 'abort and wait', repeat: UNIFORM_REPEATS }),
+  cellOf({ transport, interrupt: 'uniform', handoff: 'drain', repeat: SLOPE_REPEATS }),
+  cellOf({ transport, interrupt: 'uniform', handoff: 'abort and wait' }),
   cellOf({ transport, interrupt: 'at 100 ms', handoff: 'drain' }),
   cellOf({ transport, interrupt: 'at 100 ms', handoff: 'abort and wait' }),
   cellOf({ transport, interrupt: 'at 500 ms' }),
@@ -81,7 +82,7 @@ function furtherCells(transport: Transport): CellPlan[] {
     ...moments.flatMap((interrupt) => ways.map((handoff) => cellOf({ transport, interrupt, handoff }))),
     ...(['drain', 'abort and fire'] as const).map((handoff) => cellOf({ transport, interrupt: 'queued', handoff })),
     cellOf({ transport, interrupt: 'after the finish' }),
-    cellOf({ transport, interrupt: 'uniform', handoff: 'abort and fire', repeat: UNIFORM_REPEATS }),
+    cellOf({ transport, interrupt: 'uniform', handoff: 'abort and fire' }),
     middle(transport, 'drain', { prefix: 'unique' }),
     middle(transport, 'abort and wait', { prefix: 'unique' }),
     ...(isHttp(transport)
@@ -91,7 +92,7 @@ function furtherCells(transport: Transport): CellPlan[] {
         ]
       : [middle(transport, 'abort and fire'), ...crowdedCells(transport)]),
     ...(transport === 'ollama'
-      ? [cellOf({ transport, interrupt: 'uniform', handoff: 'drain', repeat: UNIFORM_REPEATS })]
+      ? [cellOf({ transport, interrupt: 'uniform', handoff: 'drain', repeat: SLOPE_REPEATS })]
       : [middle(transport, 'abort and fire', { slots: 2 }), middle(transport, 'drain', { slots: 2 })]),
   ]
 }

@@ -1,5 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
+import { cellsFor } from '../../../src/experiments/overhead/cells.ts'
+import { transports } from '../../../src/experiments/overhead/design.ts'
 import { overheadOf } from '../../../src/experiments/overhead/overhead-of.ts'
 import type { Overhead } from '../../../src/experiments/overhead/result.ts'
 import { type Costs, designOf, executionOf, lost, simulated, usualCosts } from './simulated.ts'
@@ -53,6 +55,15 @@ describe('the contrasts of overhead', () => {
     const others = slopes.filter(({ handoff }) => handoff !== 'drain')
     expect(others).toHaveLength(4)
     for (const { value } of others) expect(value).toBeCloseTo(0, 2)
+  })
+})
+
+describe('the cells', () => {
+  it('have a name each, and those of the quick experiment are all in the full one', () => {
+    const full = cellsFor(transports, false).map(({ id }) => id)
+    expect(new Set(full).size).toBe(full.length)
+    const quick = cellsFor(transports, true).map(({ id }) => id)
+    expect(quick.filter((id) => !full.includes(id))).toEqual([])
   })
 })
 
