@@ -24,6 +24,8 @@ export interface SitePlan {
   /** That all trials with a shared prefix have. */
   readonly messages: readonly ChatMessage[]
   readonly store?: RunStore
+  /** How long a call may take, ms. */
+  readonly limitMs: number
 }
 
 /** llama.cpp in this process. */
@@ -52,7 +54,7 @@ export const engineOn = (nodes: readonly Node[], { model, store }: Pick<SitePlan
   })
 
 export function siteOn(nodes: SiteNodes, plan: SitePlan): Site {
-  const { model, messages } = plan
+  const { model, messages, limitMs } = plan
   const engines = new Map<string, Engine>()
   const standing = (name: string, on: readonly Node[]): Engine => {
     const engine = engines.get(name) ?? engineOn(on, plan)
@@ -65,13 +67,25 @@ export function siteOn(nodes: SiteNodes, plan: SitePlan): Site {
     if (handoff === 'abort and fire, second node') return [one, two]
     return [slots > 1 ? two : one]
   }
+  /** A call of its own that waits for its turn: whatever the last trial left behind has ended then, and the prompt is known. */
+  async function prime({ backend }: Node, signal: AbortSignal): Promise<void> {
+    const limited = () => AbortSignal.any([signal, AbortSignal.timeout(limitMs)])
+    const request = { model, messages, isCut: false, options: { temperature: 0 } }
+    try {
+      await backend.prefill?.(request, limited())
+    } catch (error) {
+      if (signal.aborted || backend.unload === undefined) throw error
+      // An abort can cost Ollama 0.24 its only slot (ollama#17131); a model that is loaded anew has it again.
+      await backend.unload(model, limited())
+      await backend.prefill?.(request, limited())
+    }
+  }
   return {
     async ready(cell, signal) {
       const on = nodesOf(cell)
-      // A call of its own that waits for its turn: whatever the last trial left behind has ended then, and the prompt is known.
-      for (const { backend } of on) {
-        await backend.prefill?.({ model, messages, isCut: false, options: { temperature: 0 } }, signal)
-        if (cell.load === 'cold') await backend.unload?.(model, signal)
+      for (const node of on) {
+        await prime(node, signal)
+        if (cell.load === 'cold') await node.backend.unload?.(model, signal)
       }
       if (nodes.fresh === undefined || cell.connection === 'reused')
         return { engine: standing(on.map(({ name }) => name).join(' '), on), leave: async () => {} }

@@ -15,6 +15,7 @@ import { cellsFor } from './experiments/overhead/cells.ts'
 import { conduct, EXPERIMENT, type Progress, type Site } from './experiments/overhead/conduct.ts'
 import { type CellPlan, type OverheadDesign, serverName, type Transport } from './experiments/overhead/design.ts'
 import { overheadOf } from './experiments/overhead/overhead-of.ts'
+import { limitOf } from './experiments/overhead/pipelines.ts'
 import type { Overhead } from './experiments/overhead/result.ts'
 import { type Ground, type Grounds, type GroundWishes, openGrounds, type Skipped } from './overhead-grounds.ts'
 import { engineOn, siteOn } from './overhead-sites.ts'
@@ -118,7 +119,10 @@ async function carryOut(work: Carrying, { store, tell, signal: asked }: Overhead
     { role: 'user' as const, content: design.prompt },
   ]
   const sites: Partial<Record<Transport, Site>> = Object.fromEntries(
-    work.grounds.map(({ transport, nodes, model }) => [transport, siteOn(nodes, { model, messages, store })]),
+    work.grounds.map(({ transport, nodes, model }) => [
+      transport,
+      siteOn(nodes, { model, messages, store, limitMs: limitOf(design) }),
+    ]),
   )
   const end = (how: NonNullable<Execution['ended']>['how']) => {
     const ended: Execution = { ...execution, ended: { at: new Date().toISOString(), how } }

@@ -12,6 +12,8 @@ const FEWEST_TOKENS = 16
 const MOST_TOKENS = 700
 const TRY_TOKENS = 48
 const REPEATS = 4
+/** With a load of the model. */
+const CALL_LIMIT_MS = 60_000
 /** What is wanted may be so much more than what was tried. */
 const ENOUGH = 1.1
 /** A first stage within these bounds has the original's two interrupts where they were: inside it, and long after it. */
@@ -100,7 +102,7 @@ async function timed(
   before: (repeat: number) => string = () => '',
 ) {
   const plan = { ...prompt, model: 'measured', seed, maxTokens, shortTokens: SHORT_TOKENS }
-  const pipeline = new TrialPipelines(definePipeline, plan).alone('whole')
+  const pipeline = new TrialPipelines(definePipeline, plan, CALL_LIMIT_MS).alone('whole')
   const calls: CallRecord[] = []
   for (let repeat = 0; repeat < REPEATS; repeat++) {
     const vars = { [FIRST]: before(repeat), [SECOND]: '' }

@@ -6,7 +6,7 @@ import type { Engine } from '../../core/engine.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
 import type { Execution } from '../../core/trial.ts'
 import type { CellPlan, OverheadDesign, Transport } from './design.ts'
-import { TrialPipelines } from './pipelines.ts'
+import { limitOf, TrialPipelines } from './pipelines.ts'
 import { runTrial } from './trial-run.ts'
 
 export const EXPERIMENT = 'overhead'
@@ -52,7 +52,7 @@ const OVERTIME = 0.1
 export async function conduct(work: Conducting): Promise<NonNullable<Execution['ended']>['how']> {
   const { design, signal, deadline, tell } = work
   const random = xoroshiro128plus(design.seed)
-  const pipelines = new TrialPipelines(work.definePipeline, design)
+  const pipelines = new TrialPipelines(work.definePipeline, design, limitOf(design))
   let trial = 0
 
   async function make(cell: CellPlan, share: number, block?: number): Promise<void> {

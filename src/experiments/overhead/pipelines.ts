@@ -26,11 +26,14 @@ export type PromptPlan = Pick<OverheadDesign, 'model' | 'seed' | 'system' | 'pro
 export class TrialPipelines {
   readonly #define: (value: unknown) => Pipeline
   readonly #plan: PromptPlan
+  readonly #limitMs: number
   readonly #made = new Map<string, Pipeline>()
 
-  constructor(define: (value: unknown) => Pipeline, plan: PromptPlan) {
+  /** A call fails when it takes longer than `limitMs`. */
+  constructor(define: (value: unknown) => Pipeline, plan: PromptPlan, limitMs: number) {
     this.#define = define
     this.#plan = plan
+    this.#limitMs = limitMs
   }
 
   /** A single call. */
@@ -51,6 +54,7 @@ export class TrialPipelines {
       model: 'measured',
       system: `{{ vars.${id} }}${system}`,
       prompt,
+      timeout: { total: this.#limitMs },
       options: { temperature: 0, seed, maxTokens: answer === 'short' ? shortTokens : maxTokens },
     }
   }
@@ -61,6 +65,13 @@ export class TrialPipelines {
     return made
   }
 }
+
+/**
+ * How long a call of a trial may take, ms: a server that has lost its slot (ollama#17131) answers never, and one that is only slow is
+ * rarely fifty times slower than it was.
+ */
+export const limitOf = ({ firstStageMs }: Pick<OverheadDesign, 'firstStageMs'>): number =>
+  5_000 + Math.round(50 * Math.max(...Object.values(firstStageMs)))
 
 /** When a queued call is interrupted, ms after it was sent: the call before it takes longer. */
 const QUEUED_MS = 20
