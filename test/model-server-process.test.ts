@@ -33,7 +33,7 @@ describe('a model server in a process of its own', () => {
     expect(await Promise.race([isGone(pid), sleep(100, 'there')])).toBe('there')
     started.child.kill('SIGKILL')
     expect(await isGone(pid)).toBe(true)
-  })
+  }, 60_000)
 
   it('says why it did not start, with the code of the server', async () => {
     const starting = startModelServerProcess({ model: '/nowhere/model.gguf', slots: 1 })

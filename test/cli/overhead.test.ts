@@ -38,7 +38,8 @@ describe('caesura overhead', () => {
     store.close()
     const again = await caesura(folder, ['overhead', '--from', result.execution, '--json'])
     expect(again.stdout).toBe(stdout)
-  })
+    // On a busy machine the servers and the calibration take a while.
+  }, 60_000)
 
   it('exits 3 where node-llama-cpp is not installed', async () => {
     const env = { NODE_OPTIONS: `--import=${withoutPackage}` }

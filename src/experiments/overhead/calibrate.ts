@@ -11,7 +11,7 @@ const FEWEST_TOKENS = 16
 /** With the prompt it has to fit into the window of the bundled model. */
 const MOST_TOKENS = 700
 const TRY_TOKENS = 48
-const REPEATS = 4
+const REPEATS = 3
 /** With a load of the model. */
 const CALL_LIMIT_MS = 60_000
 /** What is wanted may be so much more than what was tried. */
