@@ -14,6 +14,7 @@ const verbs: Record<string, () => Promise<Command>> = {
   policies: async () => (await import('./policies.ts')).policiesCommand(),
   doctor: async () => (await import('./doctor.ts')).doctorCommand(),
   probe: async () => (await import('./probe.ts')).probeCommand(),
+  overhead: async () => (await import('./overhead.ts')).overheadCommand(),
   runs: async () => (await import('./runs.ts')).runsCommand(),
   explain: async () => (await import('./explain.ts')).explainCommand(),
   ab: async () => (await import('./ab/ab.ts')).abCommand(),

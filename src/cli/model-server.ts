@@ -60,8 +60,7 @@ async function modelServer(flags: ModelServerFlags): Promise<void> {
       ])
     // People have it on stdout.
     if (format === 'json') log.info(`serving ${name} at ${server.url}`, { url: server.url, model: name, slots })
-    if (!stop.signal.aborted)
-      await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }))
+    if (!stop.signal.aborted) await endOf(stop.signal)
     log.info('stopping')
     await server.close()
     log.info('stopped')
@@ -69,4 +68,13 @@ async function modelServer(flags: ModelServerFlags): Promise<void> {
     await telemetry?.close()
     stop.dispose()
   }
+}
+
+/** Until it is told to stop. One that a program of ours started on a channel ends with that program, however that ended. */
+async function endOf(stopped: AbortSignal): Promise<void> {
+  await new Promise<unknown>((resolve) => {
+    stopped.addEventListener('abort', resolve, { once: true })
+    if (process.channel !== undefined) process.once('disconnect', resolve)
+  })
+  if (process.connected) process.disconnect()
 }

@@ -37,7 +37,7 @@ export interface Cell {
   readonly p50Ms?: number
   readonly p95Ms?: number
   readonly lost: number
-  /** Medians of the phases of an interrupt. */
+  /** Medians of the phases of that time. */
   readonly phases?: readonly { readonly name: PhaseName; readonly ms: number }[]
 }
 

@@ -1,0 +1,120 @@
+import { Command } from 'commander'
+import { durationSchema } from '../core/duration.ts'
+import { CaesuraError } from '../core/errors.ts'
+import type { Overhead } from '../experiments/overhead/result.ts'
+import { overheadPage } from '../experiments/report/overhead-page.ts'
+import { measureOverhead, overheadFrom, type Progress } from '../overhead.ts'
+import { sqliteStore } from '../stores.ts'
+import { milliseconds } from './figures.ts'
+import { printJson, printLines, remark } from './output.ts'
+import { overheadLines } from './overhead-report.ts'
+import { progressOn } from './progress.ts'
+import { screenOn } from './screen.ts'
+import { whole } from './script-flags.ts'
+import { readSettings } from './settings.ts'
+import { stopOnSignals } from './stop-on-signals.ts'
+import { writeWhole } from './write-file.ts'
+
+interface OverheadFlags {
+  readonly quick?: boolean
+  readonly json?: boolean
+  readonly report?: string
+  readonly seed: number
+  readonly budget?: number
+  readonly blocks?: number
+  readonly model?: string
+  readonly url?: string
+  readonly ollamaModel?: string
+  readonly from?: string
+  readonly config?: string
+}
+
+const LARGEST_SEED = 2 ** 31 - 1
+const MOST_BLOCKS = 1_000
+const DEFAULT_BLOCKS = { quick: 9, full: 40 } as const
+/** What is begun when the budget ends is finished. */
+const DEFAULT_BUDGET_MS = { quick: 50_000, full: 15 * 60_000 } as const
+const LEAST_BUDGET_MS = 1_000
+
+/** `overhead`: measures which share of an interrupt is HTTP, and which is drain, abort, slot, connection, load, prefill. Exit 130 or 143 when a signal stopped it. */
+export function overheadCommand(): Command {
+  return new Command('overhead')
+    .description('answer "is it HTTP?": the same engine in-process and behind HTTP, interrupted in every way')
+    .option('--quick', 'the contrasts in less than a minute; else the interactions too, in 20 minutes at most')
+    .option('--report <file>', 'writes a page of HTML')
+    .option('--json', 'one JSON document on stdout')
+    .option('--seed <n>', 'of the order, the interrupts and the intervals', whole('--seed', 0, LARGEST_SEED), 1)
+    .option('--budget <duration>', 'no block begins that would end later; 50s with --quick, else 15m', parseBudget)
+    .option('--blocks <n>', 'the most blocks', whole('--blocks', 1, MOST_BLOCKS))
+    .option('--model <file>', 'a GGUF file; the bundled model by default')
+    .option('--url <url>', 'an Ollama with the same model; without it one is looked for')
+    .option('--ollama-model <name>', 'what Ollama calls it; caesura-demo by default')
+    .option('--from <execution>', 'measures nothing: the result of a recorded execution, or of the last one')
+    .option('--config <file>', 'the configuration: where records are')
+    .action(overhead)
+}
+
+function parseBudget(value: string): number {
+  const { data } = durationSchema.safeParse(/^\d+$/.test(value) ? Number(value) : value)
+  if (data !== undefined && data >= LEAST_BUDGET_MS) return data
+  throw new CaesuraError('CAESURA_E_USAGE', '--budget cannot be read', {
+    received: value,
+    expected: 'a duration of 1 s or more: a number of ms, or a text such as 45s or 10m',
+  })
+}
+
+async function overhead(flags: OverheadFlags): Promise<void> {
+  const { recordsFile } = await readSettings(flags)
+  const store = sqliteStore(recordsFile)
+  const stop = stopOnSignals()
+  try {
+    const result =
+      flags.from === undefined ? await measured(flags, store, stop.signal) : overheadFrom(store, flags.from)
+    if (flags.report !== undefined) await writeWhole(flags.report, overheadPage(result))
+    if (flags.json) printJson(result)
+    else printLines(overheadLines(result, screenOn(process.stdout)))
+  } catch (error) {
+    // Stopped before there was anything to tell of.
+    if (stop.exitCode === undefined) throw error
+    remark('Stopped before anything was measured.')
+  } finally {
+    stop.dispose()
+    store.close()
+  }
+  if (stop.exitCode !== undefined) process.exitCode = stop.exitCode
+}
+
+async function measured(
+  flags: OverheadFlags,
+  store: ReturnType<typeof sqliteStore>,
+  signal: AbortSignal,
+): Promise<Overhead> {
+  const { seed, model, url, ollamaModel } = flags
+  const quick = flags.quick ?? false
+  const size = quick ? 'quick' : 'full'
+  const ollamaHost = process.env.OLLAMA_HOST
+  const progress = progressOn(screenOn(process.stderr))
+  const notices: string[] = []
+  progress.begin(`Measuring overhead (${size})`)
+  try {
+    return await measureOverhead({
+      ...{ store, quick, seed, signal },
+      budgetMs: flags.budget ?? DEFAULT_BUDGET_MS[size],
+      blocks: flags.blocks ?? DEFAULT_BLOCKS[size],
+      ...(model !== undefined && { model }),
+      ...(url !== undefined && { url }),
+      ...(ollamaHost !== undefined && { ollamaHost }),
+      ...(ollamaModel !== undefined && { ollamaModel }),
+      tell: (step) => progress.tell(inWords(step)),
+      notice: (line) => notices.push(line),
+    })
+  } finally {
+    progress.end()
+    for (const line of notices) remark(line)
+  }
+}
+
+function inWords({ cell, block, leftMs }: Pick<Progress, 'cell'> & Partial<Progress>): string {
+  const left = leftMs === undefined ? '' : `, ${milliseconds(Math.max(0, leftMs))} left at most`
+  return `${block === undefined ? '' : `block ${block}, `}${cell}${left}`
+}

@@ -1,0 +1,99 @@
+import { msToNs } from '../../core/clock.ts'
+import type { MarkName } from '../../core/ledger.ts'
+import { interruptPhases } from '../../core/phases.ts'
+import type { CallRecord, PhaseName, RunRecord } from '../../core/record.ts'
+import type { CellPlan } from './design.ts'
+
+/** What one trial says. Times in ms; what was not observed is absent. */
+export interface Sample {
+  readonly cell: CellPlan
+  readonly block: number
+  /** Interrupt → first token of the second stage; request → first token where nothing was interrupted. */
+  readonly firstTokenMs?: number
+  /** Phases of that time. */
+  readonly phases: Readonly<Partial<Record<PhaseName, number>>>
+  /** When the interrupt came, from the start of the first call; absent where it came too late to interrupt it. */
+  readonly sinceCallMs?: number
+  /** Of a call that nothing interrupted: request → its last line. */
+  readonly callMs?: number
+  /** The same less the server's own total. */
+  readonly beyondServerMs?: number
+  /** What the server reports as its preparation of such a call. */
+  readonly serverLoadMs?: number
+  readonly generated: number
+  readonly promptTokens?: number
+  readonly text?: string
+  /** There is no first token: the call failed, or the run was stopped. */
+  readonly lost: boolean
+}
+
+export function sampleOf(record: RunRecord, cell: CellPlan): Sample {
+  const { stages, interrupts, experiment, outcome } = record
+  const first = stages[0]
+  const interrupt = interrupts.find(({ suppressed }) => !suppressed)
+  const alone = stages.length === 1 && interrupt === undefined && outcome === 'completed' ? first : undefined
+  const reached = interrupt?.toFirstTokenMs !== undefined ? interrupt : requestPhases(alone)
+  const common = {
+    cell,
+    block: experiment?.block ?? 0,
+    generated: first?.tokens.generated ?? 0,
+    ...(first?.tokens.prompt !== undefined && { promptTokens: first.tokens.prompt }),
+    ...(first?.text !== undefined && { text: first.text }),
+    ...(interrupt !== undefined && first !== undefined && { sinceCallMs: interrupt.at - first.startMs }),
+  }
+  if (reached?.toFirstTokenMs === undefined) return { ...common, phases: {}, lost: !tooLate(record) }
+  return {
+    ...common,
+    firstTokenMs: reached.toFirstTokenMs,
+    phases: sums(reached.phases),
+    ...(alone !== undefined && wholeCall(alone)),
+    lost: false,
+  }
+}
+
+/** The first stage had ended when the interrupt was due: the trial says nothing, and nothing was lost. */
+const tooLate = ({ outcome, interrupts, stages }: RunRecord) =>
+  outcome === 'completed' && interrupts.length === 0 && stages.length > 1
+
+const markOf = (call: CallRecord, wanted: MarkName): number | undefined =>
+  call.marks.find(({ name }) => name === wanted)?.ms
+
+/** Request → first token, split as an interrupt's time is: as if the interrupt had come with the request. */
+function requestPhases(call: CallRecord | undefined) {
+  if (call === undefined) return undefined
+  const { totalMs, loadMs, prefillMs, decodeMs } = call.server ?? {}
+  return interruptPhases({
+    interruptedAt: msToNs(call.startMs),
+    call: () => undefined,
+    next: (name) => {
+      const ms = markOf(call, name)
+      return ms === undefined ? undefined : msToNs(ms)
+    },
+    ...(call.server !== undefined && {
+      server: {
+        ...(totalMs !== undefined && { totalNs: msToNs(totalMs) }),
+        ...(loadMs !== undefined && { loadNs: msToNs(loadMs) }),
+        ...(prefillMs !== undefined && { prefillNs: msToNs(prefillMs) }),
+        ...(decodeMs !== undefined && { decodeNs: msToNs(decodeMs) }),
+      },
+    }),
+  })
+}
+
+function wholeCall(call: CallRecord): Pick<Sample, 'callMs' | 'beyondServerMs' | 'serverLoadMs'> {
+  const doneAt = markOf(call, 'done')
+  const { totalMs, loadMs } = call.server ?? {}
+  const callMs = doneAt === undefined ? undefined : doneAt - call.startMs
+  return {
+    ...(callMs !== undefined && { callMs }),
+    ...(callMs !== undefined && totalMs !== undefined && { beyondServerMs: callMs - totalMs }),
+    ...(loadMs !== undefined && { serverLoadMs: loadMs }),
+  }
+}
+
+/** A phase may be there twice: the engine decides before and after the old call. */
+function sums(phases: readonly { readonly name: PhaseName; readonly ms: number }[]): Sample['phases'] {
+  const all: Partial<Record<PhaseName, number>> = {}
+  for (const { name, ms } of phases) all[name] = (all[name] ?? 0) + ms
+  return all
+}

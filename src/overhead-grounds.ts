@@ -1,0 +1,120 @@
+import { ollamaUrl } from './backends/ollama-url.ts'
+import { CaesuraError } from './core/errors.ts'
+import type { Transport } from './experiments/overhead/design.ts'
+import { modelNameOf } from './model-names.ts'
+import { type ModelServerProcess, startModelServerProcess } from './model-server-process.ts'
+import { httpNodes, inProcessNodes, type SiteNodes } from './overhead-sites.ts'
+import { bundledModel } from './surroundings.ts'
+
+/** The nodes of one transport, and what the model is called there. */
+export interface Ground {
+  readonly transport: Transport
+  readonly nodes: SiteNodes
+  readonly model: string
+}
+
+/** Why there is no Ollama. */
+export interface Skipped {
+  readonly skipped: string
+}
+
+export interface GroundWishes {
+  /** A GGUF file; the bundled model by default. */
+  readonly model?: string
+  /** Of an Ollama that must be there. Without it one is looked for. */
+  readonly url?: string
+  /** `OLLAMA_HOST`: where it is looked for. */
+  readonly ollamaHost?: string
+  /** What Ollama calls the same model; `caesura-demo` for the bundled one, else the file's name. */
+  readonly ollamaModel?: string
+  /** `startModelServerProcess` by default. */
+  readonly startServer?: typeof startModelServerProcess
+  readonly signal: AbortSignal
+}
+
+/** The same model on each transport. */
+export interface Grounds {
+  readonly native: Ground
+  readonly overHttp: Ground
+  readonly ollama: Ground | Skipped
+  /** Aborted, with a `CaesuraError` as reason, when a server of our own dies. */
+  readonly lost: AbortSignal
+  /** Ends the servers and frees the models. Never rejects. */
+  close(): Promise<void>
+}
+
+/** How long an Ollama that nobody asked for may take to answer, ms. */
+const LOOK_MS = 300
+const ANSWER_MS = 10_000
+
+/**
+ * Loads the model in this process, starts the servers of our own and looks for an Ollama. Throws, with nothing left behind:
+ * `CAESURA_E_USAGE`, `CAESURA_E_NO_BACKEND`, `CAESURA_E_NO_MODEL`, `CAESURA_E_NO_SERVER`.
+ */
+export async function openGrounds(wishes: GroundWishes): Promise<Grounds> {
+  const { model: file = bundledModel, startServer = startModelServerProcess, signal } = wishes
+  if (!/\.gguf$/i.test(file))
+    throw new CaesuraError('CAESURA_E_USAGE', '--model is not a model file', {
+      received: file,
+      expected: 'a GGUF file',
+    })
+  const closers: (() => Promise<unknown>)[] = []
+  const close = async () => {
+    for (const each of closers.splice(0).reverse()) await each().catch(() => {})
+  }
+  try {
+    const native: Ground = { transport: 'in-process', nodes: inProcessNodes(file), model: modelNameOf(file) }
+    closers.push(() => closeNodes(native.nodes))
+    await native.nodes.one.backend.load?.(native.model, signal)
+    const servers = await startBoth(startServer, file)
+    closers.push(() => Promise.all(servers.map((server) => server.stop())))
+    const [{ url, model }, { url: urlOfTwo }] = servers
+    const overHttp: Ground = { transport: 'http', nodes: httpNodes('embedded-server', url, urlOfTwo), model }
+    closers.push(() => closeNodes(overHttp.nodes))
+    const ollama = await lookForOllama(wishes, file)
+    if (!('skipped' in ollama)) closers.push(() => closeNodes(ollama.nodes))
+    return { native, overHttp, ollama, lost: AbortSignal.any(servers.map(({ lost }) => lost)), close }
+  } catch (error) {
+    await close()
+    throw error
+  }
+}
+
+/** A server with one slot and one with two. Where one does not start, none is left behind. */
+async function startBoth(
+  start: typeof startModelServerProcess,
+  model: string,
+): Promise<readonly [ModelServerProcess, ModelServerProcess]> {
+  const both = [start({ model, slots: 1 }), start({ model, slots: 2 })] as const
+  try {
+    return await Promise.all(both)
+  } catch (error) {
+    for (const each of both) await each.then((server) => server.stop()).catch(() => {})
+    throw error
+  }
+}
+
+const closeNodes = async ({ one, two }: SiteNodes): Promise<void> => {
+  await one.backend.close()
+  await two?.backend.close()
+}
+
+async function lookForOllama({ url, ollamaHost, ollamaModel }: GroundWishes, file: string): Promise<Ground | Skipped> {
+  const address = ollamaUrl(url ?? ollamaHost)
+  const names =
+    ollamaModel !== undefined ? [ollamaModel] : file === bundledModel ? ['caesura-demo'] : [modelNameOf(file)]
+  const nodes = httpNodes('ollama', address)
+  try {
+    const models = await nodes.one.backend.models(AbortSignal.timeout(url === undefined ? LOOK_MS : ANSWER_MS))
+    const found = models.find(({ name }) => names.some((wanted) => name === wanted || name === `${wanted}:latest`))
+    if (found !== undefined) return { transport: 'ollama', nodes, model: found.name }
+    throw new CaesuraError('CAESURA_E_NO_MODEL', `Ollama at ${address} has no model ${names[0]}`, {
+      received: names[0]!,
+      hint: 'Give it the same file: ollama create NAME -f Modelfile, and name it with --ollama-model.',
+    })
+  } catch (error) {
+    await closeNodes(nodes)
+    if (url !== undefined || !(error instanceof CaesuraError)) throw error
+    return { skipped: error.code === 'CAESURA_E_NO_MODEL' ? error.message : `no Ollama answers at ${address}` }
+  }
+}

@@ -1,0 +1,142 @@
+import fc from 'fast-check'
+import { describe, expect, it } from 'vitest'
+import { cellsFor } from '../../../src/experiments/overhead/cells.ts'
+import { transports } from '../../../src/experiments/overhead/design.ts'
+import { overheadOf } from '../../../src/experiments/overhead/overhead-of.ts'
+import type { Overhead } from '../../../src/experiments/overhead/result.ts'
+import { type Costs, designOf, executionOf, lost, simulated, usualCosts } from './simulated.ts'
+
+const derive = (costs: Costs, blocks = 3): Overhead => {
+  const design = designOf(blocks)
+  return overheadOf(executionOf(design), simulated(design, costs))
+}
+const contrast = ({ contrasts }: Overhead, name: string, server = 'embedded server') =>
+  contrasts.find((each) => each.name === name && each.server === server)?.ms
+
+const cost = (max: number) => fc.double({ min: 0.01, max, noNaN: true })
+const anyCosts: fc.Arbitrary<Costs> = fc.record({
+  ...{ firstToken: cost(20), transport: cost(50), preparation: cost(100), connection: cost(20) },
+  ...{ prefill: cost(500), load: cost(5_000), abortLag: cost(20), drift: cost(50) },
+  firstStage: fc.double({ min: 150, max: 400, noNaN: true }),
+})
+
+describe('the contrasts of overhead', () => {
+  it('are the costs of a simulated server, whatever they are and however blocks drift', () => {
+    fc.assert(
+      fc.property(anyCosts, (costs) => {
+        const result = derive(costs)
+        const { transport, preparation, firstStage, drift } = costs
+        // The median block is the second one.
+        const rest = (firstStage + drift + transport + preparation) / 2
+        const expected = {
+          ...{ transport: transport + preparation, connection: costs.connection, load: costs.load, preparation },
+          ...{ drain: rest, abort: costs.abortLag, slot: rest, prefill: costs.prefill },
+        }
+        for (const [name, ms] of Object.entries(expected)) expect(contrast(result, name), name).toBeCloseTo(ms, 2)
+        expect(contrast(result, 'transport', 'embedded server, two clocks')).toBeCloseTo(transport, 2)
+        expect(contrast(result, 'abort', 'in-process, observed')).toBeCloseTo(costs.abortLag, 2)
+      }),
+      { numRuns: 5 },
+    )
+  })
+
+  it('split the difference of the two runs into parts that sum to it, the drain first', () => {
+    const { replication, replicationInProcess } = derive({ ...usualCosts, drift: 0 })
+    expect(replication.at100Ms! - replication.at500Ms!).toBeCloseTo(replication.differenceMs!, 2)
+    expect(replication.parts[0]).toEqual({ name: 'drain', ms: 91.2 })
+    expect(replication.parts.reduce((sum, { ms }) => sum + ms, 0)).toBeCloseTo(replication.differenceMs!, 3)
+    expect(replicationInProcess?.differenceMs).toBeCloseTo(90, 2)
+    expect(replication.abortAt100Ms).toBeLessThan(10)
+  })
+
+  it('have drain fall by 1 ms a ms inside the first stage, and nothing else depend on the time', () => {
+    const { slopes, slopeInsideFirstStage } = derive({ ...usualCosts, drift: 0 })
+    expect(slopeInsideFirstStage.value).toBeCloseTo(-1, 2)
+    const others = slopes.filter(({ handoff }) => handoff !== 'drain')
+    expect(others).toHaveLength(4)
+    for (const { value } of others) expect(value).toBeCloseTo(0, 2)
+  })
+})
+
+describe('the cells', () => {
+  it('have a name each, and those of the quick experiment are all in the full one', () => {
+    const full = cellsFor(transports, false).map(({ id }) => id)
+    expect(new Set(full).size).toBe(full.length)
+    const quick = cellsFor(transports, true).map(({ id }) => id)
+    expect(quick.filter((id) => !full.includes(id))).toEqual([])
+  })
+})
+
+describe('overheadOf', () => {
+  it('gives the same bytes for the same records in any order', () => {
+    const design = designOf(2)
+    const records = simulated(design, usualCosts)
+    const text = JSON.stringify(overheadOf(executionOf(design), records))
+    expect(JSON.stringify(overheadOf(executionOf(design), records.toReversed()))).toBe(text)
+  })
+
+  it('leaves warm-ups out of every figure but their number', () => {
+    const design = designOf(2)
+    const records = simulated(design, usualCosts)
+    const slow = simulated({ ...design, blocks: 1 }, { ...usualCosts, transport: 900 }).map((record) => {
+      const { block: _, ...place } = record.experiment!
+      return { ...record, experiment: { ...place, warmUp: true as const } }
+    })
+    const without = overheadOf(executionOf(design), records)
+    const withThem = overheadOf(executionOf(design), [...slow, ...records])
+    expect(withThem).toEqual({ ...without, warmUps: slow.length })
+  })
+
+  it('has no figure that is no number and no null, whichever trials are lost or missing', () => {
+    const design = designOf(2)
+    const records = simulated(design, usualCosts)
+    const fates = fc.array(fc.constantFrom('kept', 'lost', 'missing'), { minLength: 1, maxLength: records.length })
+    fc.assert(
+      fc.property(fates, (fate) => {
+        const left = records.flatMap((record, at) => {
+          const its = fate[at % fate.length]
+          return its === 'missing' ? [] : [its === 'lost' ? lost(record) : record]
+        })
+        const result = overheadOf(executionOf(design), left)
+        for (const value of leavesOf(result)) {
+          expect(value).not.toBeNull()
+          if (typeof value === 'number') expect(value).toSatisfy(Number.isFinite)
+        }
+        expect(result.cells.reduce((sum, cell) => sum + cell.lost, 0)).toBe(
+          left.filter(({ outcome }) => outcome === 'failed').length,
+        )
+      }),
+      { numRuns: 8 },
+    )
+  })
+
+  it('says that nothing is known where nothing was measured', () => {
+    const result = overheadOf(executionOf(designOf(2)), [])
+    expect(result.answer).toMatch(/^Not known/)
+    expect(result.contrasts.every(({ ms, note }) => ms === undefined && note !== undefined)).toBe(true)
+  })
+
+  it('warns of answers that were not the same work', () => {
+    const design = designOf(1)
+    const records = simulated(design, usualCosts).map((record) =>
+      record.experiment?.arm === 'http / whole answer'
+        ? {
+            ...record,
+            stages: record.stages.map((call) => ({ ...call, text: 'other', tokens: { ...call.tokens, generated: 9 } })),
+          }
+        : record,
+    )
+    const { cautions } = overheadOf(executionOf(design), records)
+    expect(cautions).toContain('Answers are not all of 200 tokens: http (9).')
+    expect(cautions).toContain('The same engine did not give the same text in-process and over HTTP.')
+  })
+
+  it('refuses an execution of something else', () => {
+    const foreign = { ...executionOf(designOf(1)), design: { arms: [] } }
+    expect(() => overheadOf(foreign, [])).toThrow(expect.objectContaining({ code: 'CAESURA_E_EXPERIMENT' }))
+  })
+})
+
+function leavesOf(value: unknown): unknown[] {
+  return typeof value === 'object' && value !== null ? Object.values(value).flatMap(leavesOf) : [value]
+}
