@@ -1,5 +1,5 @@
 import type { Contrast, Overhead, Replication, Slope } from '../experiments/overhead/result.ts'
-import { milliseconds } from './figures.ts'
+import { milliseconds } from '../pages/figures.ts'
 import { oneLine, paragraph, type Screen } from './screen.ts'
 
 type Canvas = Pick<Screen, 'width' | 'paint'>

@@ -1,6 +1,6 @@
 import type { CellPlan } from './design.ts'
 import type { Sample } from './sample.ts'
-import { bootstrapInterval, median, roundedPair } from './statistics.ts'
+import { median, medianInterval, roundedPair } from './statistics.ts'
 
 /** One block: the trials of each of its cells. */
 export type Block = ReadonlyMap<string, readonly Sample[]>
@@ -45,11 +45,10 @@ export function differenceInBlock(block: Block, more: string, less: string, figu
 export function overBlocks(
   blocks: readonly Block[],
   say: (block: Block) => number | undefined,
-  seed: number,
 ): { readonly ms?: number; readonly interval?: [number, number]; readonly n: number } {
   const said = blocks.map(say).filter((value) => value !== undefined)
   const ms = median(said)
-  const interval = bootstrapInterval(said, median, seed)
+  const interval = medianInterval(said)
   return {
     ...(ms !== undefined && { ms }),
     ...(interval !== undefined && { interval: roundedPair(interval) }),

@@ -164,14 +164,14 @@ const order: readonly ContrastName[] = [
 ]
 
 /** All contrasts of the design, by name; the embedded server's first. */
-export function contrastsFrom(blocks: readonly Block[], { cells, seed }: OverheadDesign): Contrast[] {
+export function contrastsFrom(blocks: readonly Block[], { cells }: OverheadDesign): Contrast[] {
   const there = new Set(cells.map(({ id }) => id))
   const plans = [...transportContrasts(), ...(['http', 'in-process', 'ollama'] as const).flatMap(contrastsOf)]
   return order.flatMap((name) =>
     plans
       .filter((plan) => plan.name === name && plan.cells.every((cell) => there.has(cell)))
       .map(({ server, is, of }): Contrast => {
-        const { ms, interval, n } = overBlocks(blocks, of, seed)
+        const { ms, interval, n } = overBlocks(blocks, of)
         return {
           ...{ name, server },
           ...(ms !== undefined && { ms: rounded(ms) }),

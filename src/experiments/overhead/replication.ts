@@ -24,7 +24,7 @@ export function replicationOf(blocks: readonly Block[], design: OverheadDesign, 
   const aborted = cellId({ transport, interrupt: 'at 100 ms', handoff: 'abort and wait' })
   const less = (figure: Figure) => (block: Block) => differenceInBlock(block, early, late, figure)
   const at = (cell: string) => median(blocks.map((block) => inBlock(block, cell, firstToken)))
-  const { ms: differenceMs, interval, n } = overBlocks(blocks, less(firstToken), design.seed)
+  const { ms: differenceMs, interval, n } = overBlocks(blocks, less(firstToken))
   const firstStageMs =
     median(blocks.map((block) => inBlock(block, cellId({ transport }), wholeCall))) ??
     design.firstStageMs[transport] ??

@@ -2,10 +2,13 @@ import type { Block } from './blocks.ts'
 import { handoffs, type OverheadDesign, transports } from './design.ts'
 import type { Slope } from './result.ts'
 import type { Sample } from './sample.ts'
-import { bootstrapInterval, rounded, roundedPair, slopeOf } from './statistics.ts'
+import { bootstrapInterval, lineOf, rounded, roundedPair } from './statistics.ts'
 
 /** What of drain is left without its wait: the fixed cost, which must not depend on when the interrupt came. */
 export const FIXED = 'drain, without its wait'
+
+/** As many as a page draws; no design has more. */
+const MOST_POINTS = 1_000
 
 type Point = readonly [sinceMs: number, toFirstTokenMs: number]
 
@@ -40,12 +43,17 @@ const pointsOf = (blocks: readonly (readonly Sample[])[], without: (sample: Samp
     .filter((points) => points.length > 0)
 
 function leastSquares(handoff: string, transport: Slope['transport'], blocks: readonly Point[][], seed: number): Slope {
-  const value = slopeOf(blocks.flat())
-  const interval = bootstrapInterval(blocks, (drawn) => slopeOf(drawn.flat()), seed)
+  const points = blocks.flat()
+  const line = lineOf(points)
+  const interval = bootstrapInterval(blocks, (drawn) => lineOf(drawn.flat())?.slope, seed)
   return {
     ...{ handoff, transport },
-    ...(value !== undefined && { value: rounded(value) }),
-    ...(value !== undefined && interval !== undefined && { interval: roundedPair(interval) }),
-    n: blocks.flat().length,
+    ...(line !== undefined && { value: rounded(line.slope), intercept: rounded(line.intercept) }),
+    ...(line !== undefined && interval !== undefined && { interval: roundedPair(interval) }),
+    n: points.length,
+    points: points.slice(0, MOST_POINTS).map(([sinceCallMs, toFirstTokenMs]) => ({
+      sinceCallMs: rounded(sinceCallMs),
+      toFirstTokenMs: rounded(toFirstTokenMs),
+    })),
   }
 }
