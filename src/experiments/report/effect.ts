@@ -69,13 +69,14 @@ function intervalsFigure(
   { design }: Analysis,
   plan: AnalysisPlan,
 ): Markup | undefined {
-  const names = [...new Set(comparisons.map(({ metric }) => metric))]
-  if (comparisons[0] === undefined) return undefined
+  const drawn = comparisons.filter(({ interval }) => interval !== undefined)
+  const names = [...new Set(drawn.map(({ metric }) => metric))]
+  if (drawn[0] === undefined) return undefined
   const exposed = comparisons.some(({ view }) => view === 'exposed')
   const of = (metric: MetricName) => comparisons.filter((each) => each.metric === metric)
   return figureOf({
     id,
-    title: `Difference from ${design.baseline}, ${title} ${percentOf(comparisons[0])} interval`,
+    title: `Difference from ${design.baseline}, ${title} ${percentOf(drawn[0])} interval`,
     words: [
       ...names.map((metric) => html`<b>${metrics[metric].title}</b>: ${inWords(of(metric), plan, exposed)}`),
       'Filled marks are findings after Holm, so among all comparisons together; the table of comparisons has every figure.',

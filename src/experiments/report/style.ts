@@ -13,11 +13,10 @@ export const reportStyle = html`
 .drawing svg { width: auto; max-width: 100%; height: auto; font: 13px system-ui, sans-serif; overflow: visible; }
 .drawing svg text { fill: inherit; font: inherit; font-variant-numeric: tabular-nums; }
 a { color: var(--reading); }
-.chart .key { margin: 0 0 .5rem; }
+.chart .key { margin: .25rem 0 .5rem; }
 .figures td.words { white-space: normal; min-width: 6rem; } .figures thead th.words { white-space: normal; }
 .figures.many { font-size: .82rem; } .figures.many td.words { min-width: 4.5rem; }
 .reading dt { font-weight: 600; margin-top: .5rem; } .reading dd { margin: 0; max-width: 42rem; }
-.line { display: block; }
 .scroll, table.pairs { margin-top: 1rem; }
 .caption { display: block; position: sticky; left: 0; max-width: calc(100vw - 2rem); }
 .whole { white-space: nowrap; }
@@ -26,12 +25,9 @@ a { color: var(--reading); }
 .panels .heading { margin: 0; font-size: .875rem; font-weight: 600; }
 .narrow { display: none; }
 .chart .key svg { overflow: visible; }
-figcaption p { margin: .25rem 0; }
+figcaption p { margin: .25rem 0; columns: 19rem; column-gap: 1.5rem; }
+.line { display: block; break-inside: avoid; }
 .checks .ok::before { content: "✓ "; color: var(--good); } .checks .failed::before { content: "✗ "; color: var(--bad); }
-@media (min-width: 1000px) {
-  .chart { display: grid; grid-template-columns: 672px 1fr; column-gap: 1.5rem; }
-  .chart h3 { grid-column: 1 / -1; }
-}
 @media (min-width: 720px) { .card dt { min-height: 3em; } }
 @media screen and (max-width: 719px) {
   .figures td.words:last-child { min-width: 14rem; }
