@@ -12,6 +12,10 @@ export function abCommand(): Command {
     .description('compare interrupt policies: run an experiment, look at its records')
     .usage('EXPERIMENT [options] | VERB …')
     .helpCommand(false)
+    .addHelpText(
+      'after',
+      '\n`caesura ab run --help` tells the options of EXPERIMENT: --report, --json, --resume and others.',
+    )
     .addCommand(abRunCommand(), { isDefault: true })
     .addCommand(abAnalyseCommand())
     .addCommand(abListCommand())
