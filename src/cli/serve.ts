@@ -40,7 +40,10 @@ export function serveCommand(): Command {
     .description('serve the fleet over HTTP: runs, their events, interrupts, nodes')
     .option('--host <address>', 'where it listens; another than loopback needs --tokens', '127.0.0.1')
     .option('--port <n>', '0 takes a free one', whole('--port', 0, HIGHEST_PORT), DEFAULT_PORT)
-    .option('--pipelines <folder>', 'the pipelines that requests may name: its .yaml, .yml and .json files')
+    .option(
+      '--pipelines <folder>',
+      'the pipelines that requests may name: its .yaml, .yml and .json files, but *.experiment.*',
+    )
     .option('--allow-inline', 'requests may bring a pipeline along')
     .option('--tokens <file>', 'who may ask: one bearer token a line')
     .option(
@@ -111,6 +114,10 @@ async function serve(flags: ServeFlags): Promise<void> {
   }
 }
 
+const FILES = /\.(ya?ml|json)$/i
+/** What lies beside pipelines. */
+const OTHERS = /\.schema\.json$|\.experiment\.(ya?ml|json)$/i
+
 /** Every pipeline of a folder, by its name. Throws `CAESURA_E_FILE`, `CAESURA_E_USAGE`, and what is wrong in a file. */
 async function loadFolder(folder: string): Promise<Map<string, Pipeline>> {
   const entries = await readdir(folder).catch((cause: Error) => {
@@ -122,9 +129,7 @@ async function loadFolder(folder: string): Promise<Map<string, Pipeline>> {
     })
   })
   const pipelines = new Map<string, Pipeline>()
-  for (const entry of entries
-    .filter((name) => /\.(ya?ml|json)$/i.test(name) && !/\.schema\.json$/i.test(name))
-    .sort()) {
+  for (const entry of entries.filter((name) => FILES.test(name) && !OTHERS.test(name)).sort()) {
     const file = join(folder, entry)
     const pipeline = await loadPipeline(file)
     if (pipelines.has(pipeline.name)) {
