@@ -1,9 +1,16 @@
+import type { SignalAnswer } from '../core/engine.ts'
 import { forEach } from './script-parts.ts'
+
+export const endedAnswer: SignalAnswer = {
+  accepted: false,
+  code: 'CAESURA_E_RUN_ENDED',
+  reason: 'the run has ended',
+}
 
 /**
  * For each run: runId, epoch, seq that the events follow, state ('' for the old one), number of events, the events, then orders of
  * five each: open (call, request, queue, node that is asked to take it at once), cancel (call, reason), text (call, text), drop
- * (call), answer (inbox, payload), untold (now in ms), end (record, ms to keep it, now in ms, most that are kept). → `ok` and the calls that a worker was
+ * (call), answer (inbox, payload, signal's id), untold (now in ms), end (record, ms to keep it, now in ms, most that are kept). → `ok` and the calls that a worker was
  * asked to take; `older` and the epoch, `gap` and the seq, where nothing was written.
  */
 export const appendAll = forEach(`
@@ -18,8 +25,19 @@ local function handOver(runId, callId, queue, node)
   return redis.call('PUBLISH', prefix .. ':orders:' .. of[1], 'take ' .. runId .. ' ' .. callId .. ' ' .. queue) > 0
 end
 
+-- Signals that crossed the end: their senders wait, and the owner can write nothing of the run any more.
+local function refuseSignals(runId, run)
+  for _, entry in ipairs(redis.call('XRANGE', prefix .. ':signals:' .. runId, '-', '+')) do
+    local signal = cjson.decode(entry[2][2])
+    if signal[1] == 'interrupt' and redis.call('HGET', run, 'signal:' .. signal[3].id) == '1' then
+      post(signal[3].inbox, '["answer","' .. signal[3].id .. '",${JSON.stringify(endedAnswer)}]')
+    end
+  end
+end
+
 local function endRun(runId, record, keepMs, now, most)
   local run = prefix .. ':run:' .. runId
+  refuseSignals(runId, run)
   redis.call('HSET', run, 'record', record, 'status', 'ended')
   redis.call('HDEL', run, 'state', 'owner')
   for _, field in ipairs(redis.call('HKEYS', run)) do
@@ -80,7 +98,9 @@ local function one(first, last)
     elseif what == 'cancel' then cancelCall(runId, a, b)
     elseif what == 'text' then redis.call('HSET', run, 'text:' .. a, b)
     elseif what == 'drop' then redis.call('DEL', call, prefix .. ':news:' .. runId .. ':' .. a)
-    elseif what == 'answer' then post(a, b)
+    elseif what == 'answer' then
+      post(a, b)
+      redis.call('HSET', run, 'signal:' .. c, 2)
     elseif what == 'untold' then
       redis.call('ZADD', prefix .. ':untold', a, runId)
       redis.call('ZREMRANGEBYRANK', prefix .. ':untold', 0, -10001)

@@ -7,6 +7,7 @@ import type { Fleet, FleetAddress, FleetLoad, FleetNode, FleetRun, RunFilter, Su
 import type { Pipeline } from '../core/pipeline.ts'
 import { recordSchema } from '../core/record.ts'
 import { newTraceId } from '../core/trace.ts'
+import { endedAnswer } from './append-script.ts'
 import { readLoad } from './fleet-load.ts'
 import { Inbox } from './inbox.ts'
 import { readNodes } from './node-directory.ts'
@@ -138,7 +139,7 @@ export class FleetClient implements Fleet {
     if (answer === 'ok') return answered
     this.#answers.delete(id)
     if (answer === 'unknown') throw unknownRun(runId)
-    return { accepted: false, code: 'CAESURA_E_RUN_ENDED', reason: 'the run has ended' }
+    return endedAnswer
   }
 
   async cancel(runId: string, reason = 'cancelled'): Promise<boolean> {

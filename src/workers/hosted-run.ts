@@ -11,6 +11,7 @@ import { renderKnownStart, renderTemplate } from '../core/template.ts'
 import type { TraceContext } from '../core/trace.ts'
 import type { GeneratedText } from '../core/transcript.ts'
 import { type HostedRun, startRun } from '../machines/start-run.ts'
+import { endedAnswer } from './append-script.ts'
 import type { FleetClock } from './fleet-clock.ts'
 import type { GroupWriter } from './group-writer.ts'
 import type { NewsBatch } from './news.ts'
@@ -258,7 +259,7 @@ export class OwnedRun {
   }
 
   #answer({ inbox, id }: { inbox: string; id: string }): (answer: SignalAnswer) => void {
-    return (answer) => this.session.order(['answer', inbox, JSON.stringify(['answer', id, answer])])
+    return (answer) => this.session.order(['answer', inbox, JSON.stringify(['answer', id, answer]), id])
   }
 
   /** The owner before had taken the signal; its sender may still wait. */
@@ -274,8 +275,6 @@ function traceOf({ telemetry }: Host, trace: TraceContext, sampled: boolean | un
   if (trace.sampled !== undefined) return trace
   return sampled === undefined ? (telemetry?.begin(trace) ?? trace) : { ...trace, sampled }
 }
-
-const endedAnswer: SignalAnswer = { accepted: false, code: 'CAESURA_E_RUN_ENDED', reason: 'the run has ended' }
 
 async function readSignals({ client, keys }: FleetRedis, runId: string): Promise<SignalPayload[]> {
   const entries = await client.xrange(keys.signals(runId), '-', '+')

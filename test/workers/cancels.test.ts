@@ -9,7 +9,9 @@ beforeAll(async () => {
   redis = await startRedis()
   fleet = new TestFleet(redis.url)
   await fleet.pipelines()
-  await fleet.node({ name: 'n', slots: 4, script: { tokens: Array(200).fill('w '), firstTokenMs: 1, tokenMs: 10 } })
+  const long = { tokens: Array(200).fill('w '), firstTokenMs: 1, tokenMs: 10 }
+  const short = { tokens: ['w'], firstTokenMs: 5 }
+  await fleet.node({ name: 'n', slots: 4, script: ({ stage }) => (stage === 'short' ? short : long) })
 })
 afterAll(async () => {
   await fleet.close()
@@ -47,4 +49,20 @@ describe('a cancel or a signal', () => {
     await Promise.all(Array.from({ length: 300 }, (_, index) => each(index)))
     expect(outcomes).toEqual([])
   }, 60_000)
+
+  // The owner has written the end, or is about to, when it hears of the signal: it can write no answer any more.
+  it('is answered at whatever moment of a run’s end it comes', async () => {
+    const client = await fleet.client()
+    const short = definePipeline({ name: 'short', stages: [{ id: 'short', model: 'scripted', prompt: '{{ input }}' }] })
+    const answers = new Set<boolean>()
+    for (let round = 0; round < 40; round++) {
+      const { runId } = await client.submit(short, { input: 'i' })
+      const asked = Array.from({ length: 12 }, async (_, index) => {
+        await pause(index * 2)
+        return client.interrupt(runId)
+      })
+      for (const { accepted } of await Promise.all(asked)) answers.add(accepted)
+    }
+    expect(answers).toContain(false)
+  })
 })
