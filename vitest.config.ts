@@ -1,3 +1,4 @@
+import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
 
 export default defineConfig({
@@ -11,5 +12,7 @@ export default defineConfig({
     // Most of them wait for processes and servers, not for a core.
     maxWorkers: 2,
     execArgv: ['--conditions=development'],
+    // Hundreds of child processes load the same sources: a third of their start is reading types out of them.
+    env: { NODE_COMPILE_CACHE: fileURLToPath(new URL('node_modules/.cache/node', import.meta.url)) },
   },
 })

@@ -38,6 +38,7 @@ export function startNode(
     env: {
       PATH: process.env.PATH,
       HOME: process.env.HOME,
+      NODE_COMPILE_CACHE: process.env.NODE_COMPILE_CACHE,
       OLLAMA_HOST: 'http://127.0.0.1:9',
       CAESURA_RECORDS: 'runs.sqlite',
       ...env,
