@@ -31,22 +31,18 @@ interface Asked {
 export function whyRefused({ plan, view, metric, statistic, arm, a, b, gate }: Asked): string | undefined {
   if (gate !== undefined) return gate
   const { title, of, unit } = metrics[metric]
-  for (const [name, { size }] of [
-    [arm, a],
-    [plan.baseline, b],
-  ] as const)
-    if (size === 0) return `${name} has no ${of} with a value of ${title}`
-  for (const [name, { size, censored }] of [
-    [arm, a],
-    [plan.baseline, b],
-  ] as const) {
+  const sides = [
+    { name: arm, column: a },
+    { name: plan.baseline, column: b },
+  ]
+  for (const { name, column } of sides) if (column.size === 0) return `${name} has no ${of} with a value of ${title}`
+  for (const { name, column } of sides) {
+    const { size, censored } = column
     if (censored === size) return `none of the ${size} ${of}s of ${name} has a value of ${title}: all were lost`
-    if (statistic === 'mean' && censored > 0)
-      return `${censored} of the ${size} ${of}s of ${name} were never reached, so there is no mean: compare quantiles`
-    if (
-      statistic !== 'mean' &&
-      !Number.isFinite(a === b ? 0 : (name === arm ? a : b).quantile(quantileShares[statistic]))
-    )
+    if (statistic === 'mean') {
+      if (censored > 0)
+        return `${censored} of the ${size} ${of}s of ${name} were never reached, so there is no mean: compare quantiles`
+    } else if (!Number.isFinite(column.quantile(quantileShares[statistic])))
       return `the ${statistic} of ${name} falls among the ${censored} of ${size} ${of}s that were never reached`
   }
   if (a.lowest === a.highest && b.lowest === b.highest && a.lowest === b.lowest)

@@ -8,6 +8,7 @@ type Canvas = Pick<Screen, 'width' | 'paint'>
 type Unit = (typeof metrics)[MetricName]['unit']
 
 const MINUS = '−'
+const MOST_RELATIVE = 10
 
 /** What an analysis says, for a terminal: the verdict first. Lines, unended. */
 export function analysisLines(analysis: Analysis, canvas: Canvas): string[] {
@@ -86,7 +87,8 @@ function comparisonRow({ metric, statistic, difference, relative, interval, p, p
     title,
     statistic,
     difference === undefined ? '' : signed(difference, unit),
-    relative === undefined ? '' : signed(relative, 'share'),
+    // Of nearly nothing everything is a great share.
+    relative === undefined || Math.abs(relative) > MOST_RELATIVE ? '' : signed(relative, 'share'),
     interval === undefined ? '' : range(interval, unit),
     pHolm === undefined ? '' : pHolm < 0.001 ? '<0.001' : pHolm.toFixed(3),
     finding,

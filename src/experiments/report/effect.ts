@@ -32,7 +32,8 @@ ${interval && html`<dd class="quiet">${percentOf(comparison)} interval <span cla
 function changeOf(comparison: Comparison): Markup | string {
   const { difference: value, relative: share, metric, note } = comparison
   if (value === undefined) return note ?? 'no statement'
-  const change = `${difference(value, metrics[metric].unit)}${share === undefined ? '' : ` (${relative(share)})`}`
+  const part = relative(share)
+  const change = `${difference(value, metrics[metric].unit)}${part === undefined ? '' : ` (${part})`}`
   const mark = markOf(comparison)
   if (mark === 'good' || mark === 'bad')
     return html`<b class="${mark}">${change}: ${mark === 'good' ? 'better' : 'worse'}</b>`

@@ -33,7 +33,9 @@ export function intervalOf([low, high]: readonly [number, number], unit: Unit): 
 }
 
 /** `−78 %`, a share of the baseline's value. */
-export const relative = (share: number): string => `${share > 0 ? '+' : ''}${number(share * 100)} %`
+/** Undefined beyond 1,000 %: of nearly nothing everything is a great share. */
+export const relative = (share: number | undefined): string | undefined =>
+  share === undefined || Math.abs(share) > 10 ? undefined : `${share > 0 ? '+' : ''}${number(share * 100)} %`
 
 /** No p of a test by permutation is 0. */
 export const pValue = (p: number): string => (p < 0.001 ? '< 0.001' : p.toFixed(3))

@@ -62,7 +62,7 @@ export function comparisonsTables({ comparisons, design }: Analysis): Markup | u
       nameOf(each),
       each.arm,
       each.difference === undefined ? undefined : difference(each.difference, unitOf(each)),
-      each.relative === undefined ? undefined : relative(each.relative),
+      relative(each.relative),
       each.interval && intervalOf(each.interval, unitOf(each)),
       each.p === undefined ? undefined : pValue(each.p),
       each.pHolm === undefined ? undefined : pValue(each.pHolm),
