@@ -1,13 +1,15 @@
-import { existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { copyFileSync, existsSync, globSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { drawn } from '../scripts/policies-page.ts'
 import { written } from '../scripts/telemetry-page.ts'
+import { filesBeside } from '../src/cli/load-experiment.ts'
 import { catalogue } from '../src/compose.ts'
 import { readConfig } from '../src/core/config-schema.ts'
 import { readDocument } from '../src/core/document.ts'
+import { readExperiment } from '../src/core/experiment-schema.ts'
 import { definePipelineWith } from '../src/core/pipeline-schema.ts'
 import type { ResponseDefinition } from '../src/core/policy.ts'
 import { caesura, startNode } from './cli/caesura.ts'
@@ -32,15 +34,28 @@ const blocks = (language: string) =>
   )
 const block = (language: string, page: string) => blocks(language).find((candidate) => candidate.page === page)!.code
 
+/** `ab` as the README has it, but over in a second. */
+function withFewSessions(args: readonly string[]): string[] {
+  for (const file of ['draft-refine.yaml', 'prompts.txt'])
+    copyFileSync(join(root, 'examples', file), join(folder, file))
+  const experiment = readFileSync(join(root, args[1]!), 'utf8').replace(/^sessions: .*/m, 'sessions: 2')
+  writeFileSync(join(folder, 'experiment.yaml'), experiment)
+  expect(args.slice(2)).toEqual(['--report', 'report.html'])
+  return ['ab', join(folder, 'experiment.yaml'), '--report', join(folder, 'report.html')]
+}
+
 describe('the documentation', () => {
   it.each(pages)('$page links to what is there', ({ page, text }) => {
     const links = [...text.matchAll(/\]\(([^)#:]+)(#[^)]*)?\)/g)].map((match) => match[1]!)
     expect(links.filter((link) => !existsSync(join(root, dirname(page), link)))).toEqual([])
   })
 
-  it.each(blocks('yaml'))('$name is a file that holds', ({ code }) => {
+  it.each(blocks('yaml'))('$name is a file that holds', async ({ code }) => {
     const { value } = readDocument(new TextEncoder().encode(code))
-    if (code.includes('stages:')) expect(definePipelineWith(catalogue, value).stages.length).toBeGreaterThan(0)
+    if (code.includes('arms:') && code.includes('workload:')) {
+      const files = filesBeside(join(root, 'examples/experiment.yaml'))
+      expect(await readExperiment(catalogue, value, {}, files)).toHaveProperty('value')
+    } else if (code.includes('stages:')) expect(definePipelineWith(catalogue, value).stages.length).toBeGreaterThan(0)
     else expect(readConfig(value)).toHaveProperty('value')
   })
 
@@ -64,9 +79,12 @@ describe('the documentation', () => {
           (part) => part[1] ?? part[2]!,
         ),
       )
-    expect(commands.map(([verb]) => verb)).toEqual(['run', 'explain', 'check', 'policies', 'doctor'])
-    for (const args of commands) {
-      const { status, stdout } = await caesura(root, args, { CAESURA_RECORDS: join(folder, 'runs.sqlite') })
+    expect(commands.map(([verb]) => verb)).toEqual(['run', 'explain', 'check', 'policies', 'doctor', 'ab', 'overhead'])
+    // `overhead --quick` takes most of a minute: test/overhead.test.ts makes a smaller one.
+    for (const args of commands.filter(([verb]) => verb !== 'overhead')) {
+      const { status, stdout } = await caesura(root, args[0] === 'ab' ? withFewSessions(args) : args, {
+        CAESURA_RECORDS: join(folder, 'runs.sqlite'),
+      })
       expect(status, args.join(' ')).toBe(0)
       expect(stdout).not.toBe('')
     }
