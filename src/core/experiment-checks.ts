@@ -110,7 +110,13 @@ export function experimentWarnings(experiment: Experiment, source: Source): Warn
   )
   const few =
     blocks < LEAST_BLOCKS
-      ? [warning(['blocks'], `${blocks} blocks are too few for a verdict.`, `It takes ${LEAST_BLOCKS} or more.`)]
+      ? [
+          warning(
+            ['blocks'],
+            `${blocks} ${blocks === 1 ? 'block is' : 'blocks are'} too few for a verdict.`,
+            `It takes ${LEAST_BLOCKS} or more.`,
+          ),
+        ]
       : []
   const alone =
     arms.length === 1 && !aa

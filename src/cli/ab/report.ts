@@ -117,7 +117,7 @@ function checkLines({ checks, arms }: Analysis, canvas: Canvas): string[] {
   const p = (value: number | undefined) => (value === undefined ? '' : `, p ${value.toFixed(3)}`)
   const rows: [boolean, string][] = [
     [sampleRatio.ok, `sessions by arm as planned${p(sampleRatio.p)}`],
-    [units.ok, `${units.have} units in the smallest arm; a verdict needs ${units.needed}`],
+    [units.ok, `${counted(units.have, 'unit')} in the smallest arm; a verdict needs ${units.needed}`],
     ...(blocks === undefined
       ? []
       : [

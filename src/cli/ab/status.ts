@@ -62,9 +62,12 @@ function statusOf(store: ExperimentStore, experiment: string, file: string): Liv
   const design = kept && liveDesignOf(kept)
   const plan = kept && planOfLive(kept)
   if (design === undefined || plan === undefined) {
-    const live = store.experiments().filter(({ execution }) => execution === undefined)
+    const all = store.experiments()
+    const live = all.filter(({ execution }) => execution === undefined)
     const [known, foreign] = [live.map((each) => each.experiment), live.some((each) => each.experiment === experiment)]
-    throw foreign ? assignedElsewhere(experiment, file) : unknown(experiment, file, known)
+    if (foreign) throw assignedElsewhere(experiment, file)
+    const isOffline = all.some((each) => each.experiment === experiment)
+    throw unknown(experiment, file, known, isOffline)
   }
   const { pipeline, coverage, changedAt } = design
   const { firstUnixMs, lastUnixMs, mixedSessions, arms } = participationOf(plan, store.trials({ experiment }))
@@ -94,11 +97,13 @@ const assignedElsewhere = (received: string, file: string): CaesuraError =>
     hint: 'Write `experiment:` with this name and these arms into the pipeline; an arm that a caller gives still counts.',
   })
 
-function unknown(received: string, file: string, known: readonly string[]): CaesuraError {
+function unknown(received: string, file: string, known: readonly string[], isOffline = false): CaesuraError {
   return new CaesuraError('CAESURA_E_EXPERIMENT_UNKNOWN', 'no experiment on live traffic is recorded under this name', {
     file,
     received,
     expected: known.length === 0 ? 'the name of a recorded one; there is none yet' : known.join(', '),
-    hint: 'It is recorded with the first run that takes part: `experiment:` of a pipeline, and a records file.',
+    hint: isOffline
+      ? 'It was run offline: `caesura ab analyse` tells of it.'
+      : 'It is recorded with the first run that takes part: `experiment:` of a pipeline, and a records file.',
   })
 }
