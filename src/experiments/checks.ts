@@ -10,8 +10,8 @@ import { clustersOf, type View } from './units.ts'
 /** Below this p the sessions are not split as they were meant to be, and no figure can be trusted. */
 export const SAMPLE_RATIO_GATE = 0.001
 const AA_ALPHA = 0.05
-/** A start that is later than this, ms, is late. */
-const LATE_MS = 1
+/** A start that is later than this, ms, is late: timers are off by a few. */
+const LATE_MS = 10
 
 type SampleRatio = Checks['sampleRatio']
 
