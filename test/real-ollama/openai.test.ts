@@ -27,6 +27,8 @@ describeBackend("a real Ollama's OpenAI route", {
   options,
   longPrompt: draft(`${'I have a kettle, a pan, a knife and a plant. '.repeat(50)}How do I descale my kettle?`),
   slots: 4,
+  // The same server has 200 of them by its own route.
+  calls: 80,
   marks: ['connect-start', 'connected', 'request-sent', 'headers', 'done'],
   missingModel: 'caesura-not-there:1b',
   timeoutMs: 120_000,
