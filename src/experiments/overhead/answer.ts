@@ -1,5 +1,8 @@
 import type { Contrast, Replication } from './result.ts'
 
+/** Fewer blocks than these have no interval of a median at 95 %. */
+export const FEW_BLOCKS = 6
+
 /** HTTP is not the cause where it is surely less than this share of the difference, and is where it is surely more than `MOST`. */
 const LITTLE = 0.25
 const MOST = 0.5
@@ -9,15 +12,17 @@ const said = (ms: number): string => {
   const text = Math.abs(ms) < 9.95 ? ms.toFixed(1) : String(Math.round(ms))
   return text === '-0.0' ? '0.0' : text
 }
-const between = ([low, high]: readonly [number, number]): string => `95 % interval ${said(low)} to ${said(high)}`
+/** Of fewer blocks there is no interval of a median at 95 %. */
+const between = ([low, high]: readonly [number, number], blocks: number): string =>
+  `${blocks < FEW_BLOCKS ? `range of ${blocks} blocks` : '95 % interval'} ${said(low)} to ${said(high)}`
 
 /**
  * The answer to "is it HTTP?" in one or two sentences, from what HTTP costs a call (the first contrast of transport), the
  * difference of the two runs over HTTP, and the same difference without HTTP.
  */
 export function answerFrom(
-  transport: Pick<Contrast, 'ms' | 'interval'> | undefined,
-  overHttp: Pick<Replication, 'differenceMs' | 'interval' | 'parts'>,
+  transport: Pick<Contrast, 'ms' | 'interval' | 'n'> | undefined,
+  overHttp: Pick<Replication, 'differenceMs' | 'interval' | 'parts' | 'n'>,
   inProcess?: Pick<Replication, 'differenceMs' | 'interval'>,
 ): string {
   const { differenceMs, interval: range } = overHttp
@@ -26,11 +31,11 @@ export function answerFrom(
   const costs = `HTTP costs ${said(transport.ms)} ms a call`
   if (transport.interval === undefined || range === undefined)
     return `Not known: ${costs} here, and the two runs differ by ${said(differenceMs)} ms, but one block has no interval.`
-  const measured = `${costs} (${between(transport.interval)})`
+  const measured = `${costs} (${between(transport.interval, transport.n)})`
   const [low, high] = transport.interval
   const [least, most] = range
   if (least <= 0)
-    return `Not known: the two runs do not differ for certain here (by ${said(differenceMs)} ms, ${between(range)}), so there is no difference to explain; ${measured}.`
+    return `Not known: the two runs do not differ for certain here (by ${said(differenceMs)} ms, ${between(range, overHttp.n)}), so there is no difference to explain; ${measured}.`
   const what = because(overHttp, inProcess)
   if (high < LITTLE * least) return `No: ${measured}; ${what}`
   if (low > MOST * most) return `Yes: ${measured}, most of the ${said(differenceMs)} ms between the two runs; ${what}`

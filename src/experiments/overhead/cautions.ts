@@ -1,11 +1,9 @@
 import type { Execution } from '../../core/trial.ts'
+import { FEW_BLOCKS } from './answer.ts'
 import type { Block } from './blocks.ts'
 import { type OverheadDesign, transports } from './design.ts'
 import type { Contrast } from './result.ts'
 import type { Sample } from './sample.ts'
-
-/** With fewer blocks the percentile bootstrap of a median covers less than it says. */
-const FEW_BLOCKS = 6
 
 export interface Derived {
   readonly samples: readonly Sample[]
@@ -25,7 +23,9 @@ export function cautionsOn({ samples, blocks, contrasts, design, execution: { en
       : [`It did not come to its end (${ended?.how ?? 'its process ended'}).`]),
     ...(blocks.length >= FEW_BLOCKS
       ? []
-      : [`There are ${blocks.length} blocks: intervals from fewer than ${FEW_BLOCKS} are too narrow.`]),
+      : [
+          `There are ${blocks.length} blocks: with fewer than ${FEW_BLOCKS}, intervals are the range of the blocks, which holds less than 95 %.`,
+        ]),
     ...(lost === 0 ? [] : [`${lost} of ${samples.length} trials have no first token; they are in no figure.`]),
     ...(unmeasured.length === 0 ? [] : [`Not measured: ${unmeasured.join(', ')}.`]),
     ...differentWork(samples, design),

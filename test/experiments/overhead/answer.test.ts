@@ -1,10 +1,11 @@
 import { describe, expect, it } from 'vitest'
 import { answerFrom } from '../../../src/experiments/overhead/answer.ts'
 
-const http = (ms: number, low: number, high: number) => ({ ms, interval: [low, high] as const })
+const http = (ms: number, low: number, high: number) => ({ ms, interval: [low, high] as const, n: 8 })
 const runs = (differenceMs: number, low: number, high: number, drain = differenceMs - 3) => ({
   differenceMs,
   interval: [low, high] as const,
+  n: 8,
   parts: drain > 0 ? [{ name: 'drain' as const, ms: drain }] : [],
 })
 
@@ -31,9 +32,14 @@ describe('the answer to "is it HTTP?"', () => {
       answerFrom(http(1, 0.5, 2), runs(4, -3, 9)),
       /^Not known: the two runs do not differ/,
     ],
-    ['a single block', answerFrom({ ms: 1 }, runs(91, 85, 97)), /^Not known: HTTP costs 1\.0 ms .* no interval/],
+    ['a single block', answerFrom({ ms: 1, n: 1 }, runs(91, 85, 97)), /^Not known: HTTP costs 1\.0 ms .* no interval/],
+    [
+      'few blocks',
+      answerFrom({ ...http(0.9, 0.6, 1.2), n: 5 }, runs(91, 85, 97)),
+      /^No: HTTP costs 0\.9 ms a call \(range of 5 blocks 0\.6 to 1\.2\)/,
+    ],
     ['no transport', answerFrom(undefined, runs(91, 85, 97)), /^Not known: too little/],
-    ['no runs', answerFrom(http(1, 0.5, 2), { parts: [] }), /^Not known: too little/],
+    ['no runs', answerFrom(http(1, 0.5, 2), { parts: [], n: 0 }), /^Not known: too little/],
     [
       'nothing certain in-process',
       answerFrom(http(1, 0.5, 2), runs(91, 85, 97), runs(8, -4, 20)),
