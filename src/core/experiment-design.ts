@@ -1,10 +1,8 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
-import type { AnalysisPlan, Experiment, MetricName } from './experiment.ts'
-import { metrics as allMetrics, statistics } from './experiment.ts'
+import type { AnalysisPlan, Experiment } from './experiment.ts'
 import { aaName } from './experiment-checks.ts'
-
-const effect = z.union([z.strictObject({ absolute: z.number() }), z.strictObject({ share: z.number() })])
+import { keptMetricPlan } from './metric-schema.ts'
 
 /** What analysis needs of a kept design. The rest is for people. */
 const keptSchema = z.object({
@@ -15,16 +13,7 @@ const keptSchema = z.object({
   blocks: z.int().min(1),
   seed: z.int(),
   load: z.union([z.object({ kind: z.literal('closed'), users: z.int() }), z.object({ kind: z.literal('open') })]),
-  metrics: z
-    .array(
-      z.strictObject({
-        metric: z.enum(Object.keys(allMetrics) as MetricName[]),
-        statistics: z.array(z.enum(statistics)).min(1),
-        minimumEffect: effect.optional(),
-        margin: effect.optional(),
-      }),
-    )
-    .min(1),
+  metrics: z.array(keptMetricPlan).min(1),
 })
 
 /** What of an experiment is the same in its file, in the records and for analysis. */

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { z } from 'zod'
 import type { AnalysisPlan } from './experiment.ts'
 import type { LiveExperiment } from './live-experiment.ts'
-import { type Effect, type MetricName, type MetricPlan, metrics, statistics } from './metric.ts'
+import { keptMetricPlan } from './metric-schema.ts'
 import type { Pipeline } from './pipeline.ts'
 import type { ExperimentStore, RunStore } from './ports.ts'
 import type { RunRecord } from './record.ts'
@@ -10,28 +10,11 @@ import type { Execution } from './trial.ts'
 
 // An experiment on live traffic has no execution: its design is kept under the empty one.
 
-const effect: z.ZodType<Effect> = z.union([
-  z.strictObject({ absolute: z.number() }),
-  z.strictObject({ share: z.number() }),
-])
-const metricPlan: z.ZodType<MetricPlan> = z
-  .strictObject({
-    metric: z.enum(Object.keys(metrics) as MetricName[]),
-    statistics: z.array(z.enum(statistics)),
-    minimumEffect: effect.optional(),
-    margin: effect.optional(),
-  })
-  .transform(({ minimumEffect, margin, ...plan }) => ({
-    ...plan,
-    ...(minimumEffect !== undefined && { minimumEffect }),
-    ...(margin !== undefined && { margin }),
-  }))
-
 const liveDesignSchema = z.strictObject({
   kind: z.literal('live'),
   pipeline: z.string(),
   arms: z.array(z.strictObject({ name: z.string(), policy: z.string(), weight: z.number() })).min(1),
-  metrics: z.array(metricPlan),
+  metrics: z.array(keptMetricPlan),
   coverage: z.number(),
   /** When arms, weights or seed became others than before: from then on sessions may have changed arms. */
   changedAt: z.iso.datetime().optional(),

@@ -93,3 +93,19 @@ export function metricPlan(
     ...(margin !== undefined && { margin }),
   }
 }
+
+const keptEffect = z.union([z.strictObject({ absolute: z.number() }), z.strictObject({ share: z.number() })])
+
+/** A metric as a kept design has it: what `metricPlan` made. */
+export const keptMetricPlan: z.ZodType<MetricPlan> = z
+  .strictObject({
+    metric: metricName,
+    statistics: z.array(z.enum(statistics)).min(1),
+    minimumEffect: keptEffect.optional(),
+    margin: keptEffect.optional(),
+  })
+  .transform(({ minimumEffect, margin, ...plan }) => ({
+    ...plan,
+    ...(minimumEffect !== undefined && { minimumEffect }),
+    ...(margin !== undefined && { margin }),
+  }))

@@ -1,12 +1,11 @@
 import { type AnalysisPlan, type MetricName, metrics, type Statistic } from '../core/experiment.ts'
+import { LEAST_BLOCKS } from '../core/experiment-checks.ts'
 import { quantileShares } from './statistics/quantile.ts'
 import type { SortedColumn } from './statistics/sorted-column.ts'
 import type { View } from './units.ts'
 
 /** The least that a verdict needs of each arm, from `npm run validate:statistics`: below, intervals are too narrow. */
 export const LEAST_SESSIONS = 20
-/** The same for complete blocks. */
-export const LEAST_BLOCKS = 12
 /** Values that are expected beyond a quantile, in each arm. */
 export const LEAST_BEYOND = 10
 

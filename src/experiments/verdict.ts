@@ -1,4 +1,5 @@
 import { type AnalysisPlan, metrics } from '../core/experiment.ts'
+import { counted } from '../pages/figures.ts'
 import type { Analysis, Checks, Comparison } from './analysis.ts'
 import { sentenceOf } from './sentence.ts'
 import type { TrialTable } from './trial-table.ts'
@@ -89,11 +90,11 @@ function reasonsOf({ plan, table, view, checks, gate }: Grounds): string[] {
     trials === 0 && 'no trial was made',
     trials > 0 && failed === trials && `all ${trials} trials failed`,
     trials > 0 && failed < trials && failed > trials / 10 && `${failed} of ${trials} trials failed`,
-    incomplete > 0 && `${count(incomplete, 'block')} without every arm: left out of comparisons`,
-    view.unblockedTrials > 0 && `${count(view.unblockedTrials, 'trial')} outside all blocks: left out of comparisons`,
+    incomplete > 0 && `${counted(incomplete, 'block')} without every arm: left out of comparisons`,
+    view.unblockedTrials > 0 && `${counted(view.unblockedTrials, 'trial')} outside all blocks: left out of comparisons`,
     view.crossedSessions > 0 &&
-      `${count(view.crossedSessions, 'session')} in more than one arm: left out of comparisons`,
-    table.strangers > 0 && `${count(table.strangers, 'trial')} of arms that the experiment does not have: left out`,
+      `${counted(view.crossedSessions, 'session')} in more than one arm: left out of comparisons`,
+    table.strangers > 0 && `${counted(table.strangers, 'trial')} of arms that the experiment does not have: left out`,
     !checks.units.ok &&
       plan.arms.length > 1 &&
       `${checks.units.have} ${view.blocks === undefined ? 'sessions in the smallest arm' : 'complete blocks'}; a verdict needs ${checks.units.needed}`,
@@ -104,5 +105,3 @@ function reasonsOf({ plan, table, view, checks, gate }: Grounds): string[] {
   ]
   return reasons.filter((reason) => reason !== false)
 }
-
-const count = (figure: number, thing: string) => `${figure} ${thing}${figure === 1 ? '' : 's'}`

@@ -1,8 +1,8 @@
 import * as Plot from '@observablehq/plot'
 import type { Markup } from '../../../pages/html.ts'
 import type { InterruptCloud } from '../../curves.ts'
-import { type Axis, axisOf, UPWARDS } from './axis.ts'
-import { valueAxis } from './distribution.ts'
+import { type Axis, axisOf } from './axis.ts'
+import { heightAxis, valueAxis } from './distribution.ts'
 import type { Look } from './looks.ts'
 import { drawn } from './plot.ts'
 
@@ -48,14 +48,7 @@ export function cloudChart(
     x: { domain: x.domain, label: null },
     y: { domain: y.domain, label: null },
     marks: [
-      Plot.gridY({ ticks: y.ticks(UPWARDS), stroke: 'var(--line)', strokeOpacity: 1 }),
-      Plot.axisY({
-        ticks: y.ticks(UPWARDS),
-        tickFormat: y.tick(UPWARDS),
-        tickSize: 0,
-        label: null,
-        fill: 'var(--quiet)',
-      }),
+      heightAxis(y),
       valueAxis(x, width, small ? `interrupt at, ${x.unit}` : `interrupt, ${x.unit} since the start of the call`),
       Plot.dot(
         points.map(({ sinceCallMs, toFirstTokenMs }) => ({ x: sinceCallMs, y: toFirstTokenMs })).filter(within),

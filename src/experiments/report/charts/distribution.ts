@@ -2,7 +2,7 @@ import * as Plot from '@observablehq/plot'
 import type { Markup } from '../../../pages/html.ts'
 import type { QuantileCurve } from '../../curves.ts'
 import { figure, type Unit } from '../figures.ts'
-import { type Axis, axisOfSpread, ticksFor } from './axis.ts'
+import { type Axis, axisOfSpread, ticksFor, UPWARDS } from './axis.ts'
 import { type Look, shortened } from './looks.ts'
 import { drawn } from './plot.ts'
 
@@ -108,6 +108,15 @@ export function valueAxis(axis: Axis, width: number, label = axis.unit): Plot.Co
       stroke: 'var(--quiet)',
     }),
     Plot.text([label], { frameAnchor: 'bottom', dy: 40, text: (words) => words, fill: 'var(--quiet)' }),
+  )
+}
+
+/** The axis of values that rise, at the left, with a line at each tick. */
+export function heightAxis(axis: Axis, count = UPWARDS): Plot.CompoundMark {
+  const ticks = axis.ticks(count)
+  return Plot.marks(
+    Plot.gridY({ ticks, stroke: 'var(--line)', strokeOpacity: 1 }),
+    Plot.axisY({ ticks, tickFormat: axis.tick(count), tickSize: 0, label: null, fill: 'var(--quiet)' }),
   )
 }
 

@@ -4,7 +4,7 @@ import type { Markup } from '../../../pages/html.ts'
 import type { Drift } from '../../curves.ts'
 import type { Unit } from '../figures.ts'
 import { type Axis, axisOf, UPWARDS } from './axis.ts'
-import { valueAxis } from './distribution.ts'
+import { heightAxis, valueAxis } from './distribution.ts'
 import type { Look } from './looks.ts'
 import { drawn } from './plot.ts'
 
@@ -56,8 +56,7 @@ export function driftChart(drifts: readonly ArmDrift[], { x, y, from }: DriftAxe
     x: { domain: x.domain, label: null },
     y: { domain: y.domain, label: null },
     marks: [
-      Plot.gridY({ ticks: y.ticks(ticks), stroke: 'var(--line)', strokeOpacity: 1 }),
-      Plot.axisY({ ticks: y.ticks(ticks), tickFormat: y.tick(ticks), tickSize: 0, label: null, fill: 'var(--quiet)' }),
+      heightAxis(y, ticks),
       valueAxis(x, width),
       ...drifts.flatMap(({ points, look }) => [
         Plot.line(points, {

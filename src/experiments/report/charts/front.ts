@@ -2,8 +2,8 @@ import * as Plot from '@observablehq/plot'
 import type { Markup } from '../../../pages/html.ts'
 import type { FrontPoint } from '../../analysis.ts'
 import type { Unit } from '../figures.ts'
-import { axisOf, UPWARDS } from './axis.ts'
-import { valueAxis } from './distribution.ts'
+import { axisOf } from './axis.ts'
+import { heightAxis, valueAxis } from './distribution.ts'
 import { placeLabels } from './labels.ts'
 import { type Look, shortened } from './looks.ts'
 import { drawn } from './plot.ts'
@@ -56,14 +56,7 @@ export function frontChart(
     x: { domain: x.domain, label: null },
     y: { domain: y.domain, label: null },
     marks: [
-      Plot.gridY({ ticks: y.ticks(UPWARDS), stroke: 'var(--line)', strokeOpacity: 1 }),
-      Plot.axisY({
-        ticks: y.ticks(UPWARDS),
-        tickFormat: y.tick(UPWARDS),
-        tickSize: 0,
-        label: null,
-        fill: 'var(--quiet)',
-      }),
+      heightAxis(y),
       valueAxis(x, width, `median interrupt → first token, ${x.unit}`),
       Plot.line(front, { x: 'x', y: 'y', curve: 'step-after', stroke: 'var(--quiet)', strokeDasharray: '4 3' }),
       ...points.map((point) =>
