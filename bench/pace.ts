@@ -81,6 +81,7 @@ async function bare(): Promise<number[]> {
       clock: exact,
       signal: new AbortController().signal,
       mark: () => {},
+      thinking: () => undefined,
       token: (text) => {
         arrived.push(text)
         wake()

@@ -86,7 +86,13 @@ async function backendAlone(tokens: readonly string[]): Promise<void> {
   const request = { callId: 'c', runId: 'r', stage: 's', attempt: 1, model: 'm', messages: [], options: {} } as const
   await scriptedBackend({ tokens }).generate(
     { ...request, placement: 'any' },
-    { clock: eager, signal: new AbortController().signal, mark: () => undefined, token: () => undefined },
+    {
+      clock: eager,
+      signal: new AbortController().signal,
+      mark: () => undefined,
+      token: () => undefined,
+      thinking: () => undefined,
+    },
   )
 }
 

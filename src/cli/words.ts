@@ -18,6 +18,9 @@ function doing({ name }: Phase, { from, to }: InterruptRecord): string {
     prefill: `prefill${to === undefined ? '' : ` of ${to}`}`,
     'first-token': 'sampling the first token',
     transport: 'transport',
+    thinking: to === undefined ? 'thinking' : `thinking of ${to} before its first text`,
+    tool: 'waiting for a tool',
+    gate: 'waiting for a gate to open',
     unattributed: 'that no observation explains (unattributed)',
   }
   return words[name]

@@ -79,6 +79,17 @@ export interface ServerDurations {
   readonly decodeNs?: Nanoseconds
 }
 
+/** Why a model stopped, as servers say it. */
+export const finishReasons = ['stop', 'length', 'tool-calls', 'content-filter'] as const
+export type FinishReason = (typeof finishReasons)[number]
+
+/** A tool that the model asked for. */
+export interface ToolCallSeen {
+  /** As the server named the call; absent where it did not. */
+  readonly id?: string
+  readonly name: string
+}
+
 /** How a call ended, as the backend saw it. `cancelled` only after the signal given to it was aborted. */
 export interface CallEnd {
   readonly end: 'completed' | 'cancelled' | 'failed'
@@ -88,14 +99,19 @@ export interface CallEnd {
   readonly retryable?: boolean
   /** How long the server asked to wait before the next try, ms (`Retry-After`). With `retryable` only. */
   readonly retryAfterMs?: number
-  readonly finishReason?: 'stop' | 'length'
+  readonly finishReason?: FinishReason
+  /** The tools that the model asked for, in order; absent where it asked for none. */
+  readonly toolCalls?: readonly ToolCallSeen[]
   /** Counts the server reported; absent when it did not. */
   readonly promptTokens?: number
+  /** Text and thinking together. */
   readonly generatedTokens?: number
+  /** The part of `generatedTokens` that was thinking; absent where the server did not tell them apart. */
+  readonly thinkingTokens?: number
   readonly server?: ServerDurations
 }
 
-/** What a backend tells while it works. Both functions are called synchronously, at the moment itself. */
+/** What a backend tells while it works. All functions are called synchronously, at the moment itself. */
 export interface CallObserver {
   mark(name: MarkName, at?: Nanoseconds): void
   /**
@@ -103,6 +119,8 @@ export interface CallObserver {
    * where that was not now.
    */
   token(text: string, at?: Nanoseconds): void
+  /** One piece of thinking: generated, and no text of the answer. Never empty. `at` as for `token`. */
+  thinking(text: string, at?: Nanoseconds): void
 }
 
 export interface GenerateContext extends CallObserver {

@@ -13,8 +13,9 @@ export const markNames = [
   'load-end',
   'prefill-start',
   'prefill-end',
-  'first-token',
-  'last-token',
+  'first-piece', // of any kind: thinking or text
+  'first-token', // the first text
+  'last-token', // the last text
   'interrupt', // the call was interrupted
   'abort-requested',
   'done', // the last line of a complete answer was read

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { finishReasons } from './call.ts'
 
 /** A length of time or an instant from the run's start, in ms with up to six decimals (whole nanoseconds). */
 const ms = z.number()
@@ -51,8 +52,11 @@ export const phaseNames = [
   'server-queue', // the server's own wait for a slot, and what it does not report otherwise
   'load',
   'prefill',
-  'first-token', // end of prefill → the first token was sampled
+  'first-token', // end of prefill → the first piece (text or thinking) was sampled
   'transport',
+  'thinking', // the first piece of thinking → the first text
+  'tool', // a function that the next answer waited for
+  'gate', // text was there, and its gate was shut
   'unattributed', // what no mark and no report explains; one phase, at the end
 ] as const
 export type PhaseName = (typeof phaseNames)[number]
@@ -62,6 +66,8 @@ export const phaseSchema = z.strictObject({
   ms,
   /** `observed`: a mark on both ends. `inferred`: from durations that the server reported. */
   source: z.enum(['observed', 'inferred']),
+  /** Of `unattributed` only: the phases that it could be, which no observation tells apart. */
+  candidates: z.array(z.enum(phaseNames)).optional(),
 })
 export type Phase = z.infer<typeof phaseSchema>
 
@@ -96,20 +102,30 @@ export const callRecordSchema = z.strictObject({
   process: processSchema.optional(),
   settlement: z.enum(['completed', 'drained', 'aborted', 'withdrawn', 'failed']),
   error: errorSummary.optional(),
-  finishReason: z.enum(['stop', 'length']).optional(),
+  /** Why the model stopped, where the server said it. `content-filter`: its answer was cut by a filter. */
+  finishReason: z.enum(finishReasons).optional(),
+  /** The tools that the model asked for, in order. Absent where it asked for none. */
+  toolCalls: z.array(z.strictObject({ id: z.string().optional(), name: z.string() })).optional(),
   /** What was generated. Absent where text is not kept. */
   text: z.string().optional(),
   tokens: z.strictObject({
     /** Absent when the server did not report it. */
     prompt: count.optional(),
-    /** As the server counted; pieces of text received where it did not. */
+    /** Text and thinking. `counted` says who counted. */
     generated: count,
+    /** The part of `generated` that was thinking. Absent where the model did not think. */
+    thinking: count.optional(),
     /** Handed to a reader of the run's events. */
     delivered: count,
     /** Generated, but neither carried into the next stage nor part of an answer that stood. */
     wasted: count,
+    /** `server`: the server reported its count of tokens. `pieces`: the pieces that came were counted here. Absent in older records. */
+    counted: z.enum(['server', 'pieces']).optional(),
   }),
   startMs: ms,
+  /** The first piece of any kind, thinking too. */
+  firstPieceMs: ms.optional(),
+  /** The first piece of text. */
   firstTokenMs: ms.optional(),
   lastTokenMs: ms.optional(),
   settledMs: ms,
@@ -132,13 +148,23 @@ export const callRecordSchema = z.strictObject({
   sentenceEnds: z.array(ms).max(32).optional(),
   /** The server's own durations, where it reported them. */
   server: z
-    .strictObject({ totalMs: ms.optional(), loadMs: ms.optional(), prefillMs: ms.optional(), decodeMs: ms.optional() })
+    .strictObject({
+      totalMs: ms.optional(),
+      loadMs: ms.optional(),
+      prefillMs: ms.optional(),
+      decodeMs: ms.optional(),
+      /** Why these durations are not used for phases: they contradict what was observed here. */
+      unused: z.string().optional(),
+    })
     .optional(),
 })
 export type CallRecord = z.infer<typeof callRecordSchema>
 
 export const interruptRecordSchema = z.strictObject({
+  /** When the interrupt took effect: behind a `debounce` or a `hold`, when that was over. */
   at: ms,
+  /** The first signal of the gesture, where that was before `at`: the user's wait begins here. */
+  firstSignalAt: ms.optional(),
   from: z.string(),
   fromCall: z.string(),
   /** Where the run went; absent when it ended, or when a newer signal took over. */
@@ -156,6 +182,8 @@ export const interruptRecordSchema = z.strictObject({
   suppressed: z.literal(true).optional(),
   /** Interrupt → first token of the next stage. Absent when there was none. */
   toFirstTokenMs: ms.optional(),
+  /** First signal of the gesture → first token of the next stage. Present where `firstSignalAt` is. */
+  toFirstTokenFromSignalMs: ms.optional(),
   phases: z.array(phaseSchema),
 })
 export type InterruptRecord = z.infer<typeof interruptRecordSchema>

@@ -12,6 +12,9 @@ export interface GeneratedText {
   readonly ends: readonly number[]
   /** When each piece came, ns from the run's start. */
   readonly times: readonly Nanoseconds[]
+  /** How many pieces of thinking came, and when the last piece of any kind. Absent in what older versions kept. */
+  readonly thoughts?: number
+  readonly lastPieceAt?: Nanoseconds
 }
 
 /** A transcript without its text, as plain JSON. */
@@ -62,6 +65,8 @@ export class Transcript {
   /** The length of the text after each piece, and when the piece came. */
   readonly #ends: number[] = []
   readonly #times: Nanoseconds[] = []
+  #thoughts = 0
+  #lastPieceAt: Nanoseconds | undefined
   #kept = 0
 
   constructor(request: CallRequest, marks: readonly Mark[] = []) {
@@ -80,6 +85,8 @@ export class Transcript {
       transcript.#text = generated.text
       transcript.#ends.push(...generated.ends)
       transcript.#times.push(...generated.times)
+      transcript.#thoughts = generated.thoughts ?? 0
+      transcript.#lastPieceAt = generated.lastPieceAt ?? generated.times.at(-1)
     }
     return transcript
   }
@@ -106,7 +113,13 @@ export class Transcript {
   }
 
   get generated(): GeneratedText {
-    return { text: this.#text, ends: this.#ends, times: this.#times }
+    return {
+      text: this.#text,
+      ends: this.#ends,
+      times: this.#times,
+      ...(this.#thoughts > 0 && { thoughts: this.#thoughts }),
+      ...(this.#lastPieceAt !== undefined && { lastPieceAt: this.#lastPieceAt }),
+    }
   }
 
   get text(): string {
@@ -130,7 +143,17 @@ export class Transcript {
     return ends
   }
 
-  /** Pieces received: one a token for most servers. */
+  /** Pieces of thinking received. */
+  get thoughts(): number {
+    return this.#thoughts
+  }
+
+  /** When the last piece of any kind came. */
+  get lastPieceAt(): Nanoseconds | undefined {
+    return this.#lastPieceAt
+  }
+
+  /** Pieces of text received: one a token for most servers. */
   get pieces(): number {
     return this.#ends.length
   }
@@ -148,6 +171,13 @@ export class Transcript {
     this.#text += text
     this.#ends.push(this.#text.length)
     this.#times.push(at)
+    this.#lastPieceAt = at
+  }
+
+  /** A piece of thinking came. Its text is not kept. */
+  think(at: Nanoseconds): void {
+    this.#thoughts += 1
+    this.#lastPieceAt = at
   }
 
   /**

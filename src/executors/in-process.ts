@@ -105,7 +105,8 @@ export function inProcessExecutor(nodes: readonly Node[]): Executor {
           clock,
           signal,
           mark: (mark, at) => observer.mark(mark, at),
-          token: (text) => observer.token(text),
+          token: (text, at) => observer.token(text, at),
+          thinking: (text, at) => observer.thinking(text, at),
         })
       } finally {
         observer.mark('slot-released')

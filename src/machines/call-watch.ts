@@ -79,6 +79,14 @@ export class CallWatch {
     this.#again = false
   }
 
+  /** A piece of thinking came: a sign of life, and no token. */
+  thinking(at: Nanoseconds): void {
+    this.#timers.get('first token')?.clear()
+    const { stallMs } = this.#stage.timeouts
+    if (stallMs !== undefined) this.#limit('next token', 'CAESURA_E_TIMEOUT_STALL', stallMs, at)
+    this.#step({ type: 'thinking', at })
+  }
+
   /** Nothing is told any more. */
   stop(): void {
     this.#open = false

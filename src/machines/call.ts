@@ -74,6 +74,7 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
             const at = when === undefined ? journal.now() : journal.fromClock(when)
             const first = transcript.pieces === 0
             transcript.append(text, at)
+            ledger.set('first-piece', at)
             if (first) ledger.set('first-token', at)
             // The owner before has told it, and has done what followed from it.
             if (transcript.pieces <= transcript.toldBefore) return watch.token(at, text, true)
@@ -82,6 +83,14 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
             if (transcript.listening) news({ type: 'call.token', text })
             watch.token(at, text)
             if (first && !controller.signal.aborted) warming.firstToken()
+          },
+          thinking: (text, when) => {
+            const excess = journal.allowance.take(text)
+            if (excess !== undefined) return fail(excess, true)
+            const at = when === undefined ? journal.now() : journal.fromClock(when)
+            transcript.think(at)
+            ledger.set('first-piece', at)
+            watch.thinking(at)
           },
         },
       })

@@ -131,6 +131,7 @@ export class Line {
         pieces += 1
         begin()
       },
+      thinking: () => context.token(),
     }
     const ended = backend.generate(request, context).then((end): Answer => {
       over = true

@@ -7,6 +7,7 @@ export type NewsItem =
   | readonly ['placed', CallPlace, worker: string]
   | readonly ['mark', MarkName, number]
   | readonly ['token', number, string]
+  | readonly ['thinking', number, string]
   | readonly ['end', CallEnd]
 
 /** Items in order; the `index`th batch of its call. */

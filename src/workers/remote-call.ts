@@ -75,6 +75,9 @@ export class RemoteCall {
         case 'token':
           this.#observer.token(item[2], this.#at(item[1]))
           break
+        case 'thinking':
+          this.#observer.thinking(item[2], this.#at(item[1]))
+          break
         case 'end':
           this.settle(item[1])
           break

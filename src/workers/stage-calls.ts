@@ -145,6 +145,10 @@ export class StageCalls {
           this.#note(live)
           writer.tell(['token', at(ns), text])
         },
+        thinking: (text, ns) => {
+          this.#note(live)
+          writer.tell(['thinking', at(ns), text])
+        },
       })
     } catch (error) {
       return { end: 'failed', error: summarize(error) }

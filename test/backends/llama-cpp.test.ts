@@ -104,6 +104,7 @@ async function ask(backend: Backend, messages: readonly ChatMessage[], call: Cal
         marks.push(name)
         call.onMark?.(name)
       },
+      thinking() {},
       token(text) {
         pieces.push(text)
         call.onToken?.(pieces.length, text)
@@ -550,7 +551,7 @@ describe('closing', () => {
       const backend = llamaCppBackend({ model: ${JSON.stringify(MODEL)} })
       const end = await backend.generate(
         { callId: 'c', runId: 'r', stage: 's', attempt: 1, model: 'm', messages: [{ role: 'user', content: 'Hi' }], options: { temperature: 0, maxTokens: 3 }, placement: 'any' },
-        { signal: new AbortController().signal, mark() {}, token() {} },
+        { signal: new AbortController().signal, mark() {}, token() {}, thinking() {} },
       )
       console.log(end.end)
       if (${how === 'with'}) await backend.close()

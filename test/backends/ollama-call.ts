@@ -65,6 +65,7 @@ export async function call(
         marks.push({ name, at })
         watch.mark?.(name)
       },
+      thinking() {},
       token(text) {
         pieces.push(text)
         watch.token?.(pieces.length)

@@ -55,6 +55,7 @@ async function call(backend: Backend, signal: AbortSignal, token: (count: number
       clock: systemClock,
       signal,
       mark: (name) => void names.push(name),
+      thinking() {},
       token(text) {
         pieces.push(text)
         token(pieces.length)

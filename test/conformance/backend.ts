@@ -126,6 +126,7 @@ export function describeBackend(name: string, settings: BackendSettings): void {
           if (ended) faults.push(`mark ${markName} after the end`)
           marks.push({ name: markName, at })
         },
+        thinking() {},
         token(text) {
           if (ended) faults.push('a token after the end')
           if (aborted) faults.push('a token after the abort')

@@ -38,6 +38,7 @@ function bench(nodes: Node[]) {
         if (name === 'slot-acquired') log.push(`${callId} at ${nsToMs(clock.now())}`)
       },
       token: () => undefined,
+      thinking: () => undefined,
       placed: ({ name }: { name: string }) => log.push(`${callId} on ${name}`),
     }
     return { controller, end: executor.execute(request, { clock, signal: controller.signal, observer }) }
@@ -65,7 +66,12 @@ describe('the executor in process', () => {
   it('sends nothing for a signal that was aborted before', async () => {
     const { executor, clock } = bench([node('n', 1)])
     const log: string[] = []
-    const observer = { mark: (name: string) => log.push(name), token: () => undefined, placed: () => undefined }
+    const observer = {
+      mark: (name: string) => log.push(name),
+      token: () => undefined,
+      thinking: () => undefined,
+      placed: () => undefined,
+    }
     const request = {
       callId: 'a',
       runId: 'r',

@@ -115,6 +115,7 @@ describe('the Retry-After of a busy server', () => {
       signal: new AbortController().signal,
       mark: () => {},
       token: () => {},
+      thinking: () => {},
     })
     expect(end.end).toBe('failed')
     expect(end.retryAfterMs).toBe(expected)

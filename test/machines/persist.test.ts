@@ -48,6 +48,7 @@ function attaching(inner: Executor): Executor & { started: string[] } {
             mark: (name, at) => state.observer.mark(name, at),
             placed: (node) => state.observer.placed(node),
             token: (text) => state.observer.token(text),
+            thinking: (text) => state.observer.thinking(text),
           },
         })
         call = state

@@ -65,6 +65,7 @@ describe('a real llama.cpp server', () => {
         clock: systemClock,
         signal: controller.signal,
         mark: (name) => void names.push(name),
+        thinking() {},
         token() {
           tokens += 1
           if (tokens === abortAt) controller.abort(new CallCancelled('by the test'))

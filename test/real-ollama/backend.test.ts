@@ -65,6 +65,7 @@ describe('a real Ollama', () => {
         clock: systemClock,
         signal,
         mark: (name) => void names.push(name),
+        thinking() {},
         token(piece) {
           text += piece
           token()

@@ -45,7 +45,7 @@ describe("a real Ollama's OpenAI route", () => {
         messages: questions[0]!,
         options,
       },
-      { clock: systemClock, signal: new AbortController().signal, mark: () => {}, token: () => {} },
+      { clock: systemClock, signal: new AbortController().signal, mark: () => {}, token: () => {}, thinking: () => {} },
     )
     return (await recoverFromWedge(url, end)) ? call() : end
   }

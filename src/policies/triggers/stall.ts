@@ -2,15 +2,18 @@ import { msToNs, type Nanoseconds } from '../../core/clock.ts'
 import { durationSchema } from '../../core/duration.ts'
 import type { TriggerDefinition } from '../../core/policy.ts'
 
-/** Interrupts after `silence` ms without a token, the wait for the first one included. State: when the silence is too long. */
+/**
+ * Interrupts after `silence` ms without a piece of text or thinking, the wait for the first one included. State: when the silence is too
+ * long.
+ */
 export const stall: TriggerDefinition<number, { readonly due: Nanoseconds | null }> = {
   name: 'stall',
-  summary: 'Interrupts when no token comes for so long.',
+  summary: 'Interrupts when neither text nor thinking comes for so long.',
   parameter: durationSchema,
-  parameterHint: 'D: the longest silence, from the start of the call or its last token',
+  parameterHint: 'D: the longest silence, from the start of the call or its last piece',
   initial: () => ({ due: null }),
   step(state, event, silence) {
-    if (event.type === 'started' || event.type === 'token') {
+    if (event.type === 'started' || event.type === 'token' || event.type === 'thinking') {
       const due = event.at + msToNs(silence)
       return { state: { due }, wakeAt: due }
     }

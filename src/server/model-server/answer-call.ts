@@ -131,6 +131,8 @@ async function speak(
       text += piece
       tell(piece)
     },
+    // The embedded model does not think.
+    thinking() {},
   })
   return { end, text, marks, ...(firstToken !== undefined && { firstToken }) }
 }
