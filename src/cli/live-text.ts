@@ -138,8 +138,9 @@ export class LiveText {
     this.#writePending()
     const current = this.#isCurrent(call)
     if (current && !all && this.#redraws) this.#redraw(characters)
+    // What the server generated beyond that counts as wasted: "all of it" beside "1 token wasted" would contradict itself.
     const kept = all
-      ? 'all of it'
+      ? 'all that had come'
       : characters === 0
         ? 'nothing of it'
         : `the first ${characters} of ${call.length} characters`

@@ -1,4 +1,4 @@
-import type { ProbeResult, Spread } from '../core/probe.ts'
+import { hiddenLagMs, type ProbeResult, type Spread } from '../core/probe.ts'
 import { milliseconds } from '../pages/figures.ts'
 import { oneLine, paragraph, type Screen } from './screen.ts'
 
@@ -65,15 +65,26 @@ function speed({ firstTokenMs, warmPreparationMs, tokensPerSecond, longPrompt }:
   ]
 }
 
-function aborts({ slotFreeAfterAbortMs, prefillStops }: ProbeResult): Row[] {
+function aborts(result: ProbeResult): Row[] {
+  const { slotFreeAfterAbortMs, prefillStops } = result
   const { decode, prefill, queue, load } = slotFreeAfterAbortMs
   const stops = { never: 'runs to its end', 'between-batches': 'stops between batches', 'at-once': 'stops at once' }
   return [
-    ...spread('abort in decode → slot', decode),
-    ...spread('abort in prefill → slot', prefill, prefillStops === undefined ? '' : `, ${stops[prefillStops]}`),
+    ...spread('abort in decode → slot', decode, hidden(result, decode)),
+    ...spread(
+      'abort in prefill → slot',
+      prefill,
+      prefillStops === undefined ? hidden(result, prefill) : `, ${stops[prefillStops]}`,
+    ),
     ...spread('abort in queue → slot', queue),
     ...spread('abort in load → slot', load),
   ]
+}
+
+/** What a small lag may be in truth: the call that looks for the slot sees it only once it is prepared itself. */
+function hidden(result: ProbeResult, found: Spread | undefined): string {
+  const ms = hiddenLagMs(result)
+  return found === undefined || ms < 1 || found.p50 > ms ? '' : `, up to ${milliseconds(ms)} hidden`
 }
 
 function rest({ slots, moreSlots, prefixReuse }: ProbeResult): Row[] {

@@ -99,7 +99,7 @@ function callRecord(call: Transcript, journal: Journal): CallRecord {
     tokens: {
       ...(end?.promptTokens !== undefined && { prompt: end.promptTokens }),
       generated,
-      delivered: Math.min(journal.log.deliveredText(request.callId).tokens, generated),
+      delivered: Math.min(call.usedUpTo(journal.log.deliveredText(request.callId).text.length).pieces, generated),
       wasted: stood ? 0 : generated - used.pieces,
     },
     startMs: nsToMs(ledger.at('call-start') ?? 0),

@@ -108,9 +108,10 @@ export interface ErrorSummary {
   readonly message: string
 }
 
+/** The message is well-formed Unicode: an error may quote what was cut in the middle of a character. */
 export function summarize(error: unknown): ErrorSummary {
-  if (error instanceof CaesuraError) return { code: error.code, message: error.message }
-  return { code: 'CAESURA_E_INTERNAL', message: error instanceof Error ? error.message : String(error) }
+  const code = error instanceof CaesuraError ? error.code : 'CAESURA_E_INTERNAL'
+  return { code, message: (error instanceof Error ? error.message : String(error)).toWellFormed() }
 }
 
 /**

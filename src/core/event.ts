@@ -16,6 +16,10 @@ export const runEventSchema = z.discriminatedUnion('type', [
     experiment: experiment.optional(),
   }),
   z.strictObject({ ...head, type: z.literal('stage-start'), ...call, attempt: z.int(), model: z.string() }),
+  /**
+   * Text of one piece: of at least one token. Well-formed: half of a character comes with the event of the piece that completes it, and
+   * a piece that was such a half alone has no event of its own.
+   */
   z.strictObject({ ...head, type: z.literal('token'), ...call, text: z.string() }),
   z.strictObject({
     ...head,

@@ -41,6 +41,10 @@ export const probeResultSchema = z.strictObject({
   }),
   /** How the slot was seen to be free: by a call sent at the abort, or by the server's own word (the mark `slot-free`). */
   witness: z.enum(['call', 'server']).optional(),
+  /**
+   * What an abort does in a prefill, by how the lag changes with what is left of it and by the lag in decode: it runs to its end, to
+   * the end of a part, or is stopped like a decode. Absent where that was not told; then a note says why.
+   */
   prefillStops: z.enum(['never', 'between-batches', 'at-once']).optional(),
   /** Whether a load goes on when the call that began it is aborted, so that the next call need not begin it again. */
   abortedLoad: z.enum(['kept', 'lost']).optional(),
@@ -61,6 +65,17 @@ export const probeResultSchema = z.strictObject({
   error: z.strictObject({ code: z.string(), message: z.string() }).optional(),
 })
 export type ProbeResult = z.infer<typeof probeResultSchema>
+
+/**
+ * How long the slot may have been busy after an abort without being seen, ms: the call that looked for it had to be prepared itself.
+ * Where the preparation is not known, it is less than the whole time to first token. 0 where the server said when a slot was free.
+ */
+export const hiddenLagMs = ({
+  witness,
+  warmPreparationMs,
+  firstTokenMs,
+}: Pick<ProbeResult, 'witness' | 'warmPreparationMs' | 'firstTokenMs'>): number =>
+  witness === 'server' ? 0 : (warmPreparationMs ?? firstTokenMs?.p50 ?? 0)
 
 /** Where a probe is looked up: the newest of this node, address and model. */
 export interface ProbeKey {

@@ -88,13 +88,13 @@ export function mentionsInterruptInput(source: string): boolean {
   }
 }
 
-/** Renders a checked template. Throws `CAESURA_E_TEMPLATE`: a variable that was not given, or a limit that was passed. */
+/** Renders a checked template to well-formed Unicode: a filter may cut a character in two. Throws `CAESURA_E_TEMPLATE`: a variable that was not given, or a limit that was passed. */
 export function renderTemplate(source: string, scope: TemplateScope): string {
   // null prints as nothing and is false in a condition; undefined would be an unknown name.
   const { input = null, at = null } = isRecord(scope.interrupt) ? scope.interrupt : {}
   const values = { vars: {}, ...scope, interrupt: { input, at } }
   try {
-    return String(liquid.renderSync(parse(source), values))
+    return String(liquid.renderSync(parse(source), values)).toWellFormed()
   } catch (error) {
     throw renderError(error, source)
   }
@@ -147,7 +147,9 @@ export function renderKnownStart(
   } catch (error) {
     if (!isCut) throw renderError(error, source)
   }
-  return { text: emitter.buffer, isCut }
+  // The other half of a character may come from what is not known yet.
+  const text = isCut ? emitter.buffer.replace(/[\uD800-\uDBFF]$/, '') : emitter.buffer
+  return { text: text.toWellFormed(), isCut }
 }
 
 /** A value as liquid prints it. */

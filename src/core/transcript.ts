@@ -57,7 +57,7 @@ export class Transcript {
   triggered = false
   /** The first limit that it passed: it was stopped for that, and has failed. `lost`: a token was not taken in. */
   passed?: { readonly error: ErrorSummary; readonly lost: boolean }
-  /** How many pieces another owner of the run has told already: they come again, from where they are kept, and are not told again. */
+  /** How many token events another owner of the run has told already: their pieces come again, from where they are kept, and are not told again. */
   toldBefore = 0
   /** Pieces that were generated while delivery was paused; absent while it is not. */
   held: string[] | undefined
@@ -167,6 +167,7 @@ export class Transcript {
     return this.#times.at(-1)
   }
 
+  /** Takes a piece in. Its text may be empty: then it ended in the middle of a character, which comes with the next one. */
   append(text: string, at: Nanoseconds): void {
     this.#text += text
     this.#ends.push(this.#text.length)
@@ -178,6 +179,13 @@ export class Transcript {
   think(at: Nanoseconds): void {
     this.#thoughts += 1
     this.#lastPieceAt = at
+  }
+
+  /** Adds to the text of the last piece: no other piece brought it. */
+  amend(text: string): void {
+    if (this.#ends.length === 0) return
+    this.#text += text
+    this.#ends[this.#ends.length - 1] = this.#text.length
   }
 
   /**

@@ -1,6 +1,7 @@
 import { fromCallback } from 'xstate'
 import type { CallEnd } from '../core/call.ts'
 import { type CaesuraError, CallCancelled, summarize } from '../core/errors.ts'
+import { WellFormedPieces, wellFormed } from '../core/well-formed.ts'
 import { CallWatch } from './call-watch.ts'
 import { deliver } from './delivery.ts'
 import { environmentOf } from './environment.ts'
@@ -19,7 +20,11 @@ export type CallNews =
   | { readonly type: 'call.settled'; readonly end: CallEnd; readonly pieces: number }
 
 /**
- * One call in flight. Tokens go from here straight into the journal and to the trigger, and not through the machines: these hear of
+ * One call in flight. Its pieces are made well-formed here, whatever backend or worker they come from: half of a character is held
+ * back until its other half comes, and is U+FFFD when the call ends without it. The piece that brought the half counts, and is the
+ * first token where it is the first, at the instant at which it came; readers are told of the character with the next piece.
+ *
+ * Tokens go from here straight into the journal and to the trigger, and not through the machines: these hear of
  * the first token, of tokens while a response listens (`listening`), and of what happens once. Stopping the actor cancels the call.
  */
 export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
@@ -52,6 +57,16 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
     })
 
     const warming = warmingOf(environment, stage, transcript)
+    const pieces = new WellFormedPieces()
+    let told = 0
+    /** Tells the readers of a piece's text. False where the owner before has told it. */
+    const tell = (text: string): boolean => {
+      if (text === '') return told >= transcript.toldBefore
+      told += 1
+      if (told <= transcript.toldBefore) return false
+      deliver(journal, transcript, text)
+      return true
+    }
 
     // A restored run attaches to a call that started long ago.
     const startedAt = ledger.at('call-start') ?? journal.now()
@@ -68,17 +83,17 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
             transcript.place = place
             warming.placed()
           },
-          token: (text, when) => {
-            const excess = journal.allowance.take(text)
+          token: (piece, when) => {
+            const excess = journal.allowance.take(piece)
             if (excess !== undefined) return fail(excess, true)
             const at = when === undefined ? journal.now() : journal.fromClock(when)
             const first = transcript.pieces === 0
+            const text = pieces.push(piece)
             transcript.append(text, at)
             ledger.set('first-piece', at)
             if (first) ledger.set('first-token', at)
             // The owner before has told it, and has done what followed from it.
-            if (transcript.pieces <= transcript.toldBefore) return watch.token(at, text, true)
-            deliver(journal, transcript, text)
+            if (!tell(text)) return watch.token(at, text, true)
             if (first) news({ type: 'call.firstToken' })
             if (transcript.listening) news({ type: 'call.token', text })
             watch.token(at, text)
@@ -99,14 +114,19 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
         watch.stop()
         warming.stop()
         inFlight.delete(settled)
+        const left = pieces.end()
+        if (left !== '') {
+          transcript.amend(left)
+          tell(left)
+        }
         if (transcript.lastTokenAt !== undefined) ledger.set('last-token', transcript.lastTokenAt)
         ledger.set('settled', journal.now())
-        const { passed, pieces } = transcript
+        const { passed, pieces: count } = transcript
         transcript.end =
           passed !== undefined && (passed.lost || end.end !== 'completed')
-            ? { ...end, end: 'failed', error: passed.error, retryable: !passed.lost && pieces === 0 }
-            : end
-        news({ type: 'call.settled', end: transcript.end, pieces })
+            ? { ...end, end: 'failed', error: passed.error, retryable: !passed.lost && count === 0 }
+            : readable(end)
+        news({ type: 'call.settled', end: transcript.end, pieces: count })
       })
     inFlight.set(settled, (reason) => controller.abort(reason))
 
@@ -118,3 +138,7 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
     }
   },
 )
+
+/** A worker or a backend may quote what it cut in the middle of a character. */
+const readable = (end: CallEnd): CallEnd =>
+  end.error === undefined ? end : { ...end, error: { ...end.error, message: wellFormed(end.error.message) } }

@@ -1,4 +1,5 @@
 import { summarize } from '../core/errors.ts'
+import { wellFormed } from '../core/well-formed.ts'
 import type { DeadlineEvent } from './deadline.ts'
 import type { InterruptOrders } from './interrupt.ts'
 import { interrupt, takeOrders } from './interrupt-steps.ts'
@@ -37,7 +38,7 @@ function dispatch(draft: RunDraft, event: RunEvent): void {
       takeSignal(draft, event)
       break
     case 'cancel':
-      draft.end({ outcome: 'cancelled', cancelReason: event.reason })
+      draft.end({ outcome: 'cancelled', cancelReason: wellFormed(event.reason) })
       break
     case 'deadline':
       endDebounce(draft)

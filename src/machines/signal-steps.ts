@@ -1,4 +1,5 @@
 import { msToNs, type Nanoseconds, nsToMs } from '../core/clock.ts'
+import { wellFormed } from '../core/well-formed.ts'
 import { answerOf, interrupt, openInterrupt, tellDecision } from './interrupt-steps.ts'
 import type { Entry, PendingSignal, RunDraft } from './run-draft.ts'
 import { refusalOf } from './signal-filter.ts'
@@ -6,8 +7,15 @@ import { refusalOf } from './signal-filter.ts'
 /** The id of the actor that ends the debounce. */
 const DEBOUNCE = 'debounce'
 
-/** A signal from outside, or one that was planned. It interrupts, now or after its debounce, unless a filter refuses it. */
-export function takeSignal(draft: RunDraft, signal: Omit<PendingSignal, 'at'>): void {
+/**
+ * A signal from outside, or one that was planned. It interrupts, now or after its debounce, unless a filter refuses it. Its input is
+ * made well-formed Unicode here, whoever sent it.
+ */
+export function takeSignal(draft: RunDraft, { input, ticket }: Omit<PendingSignal, 'at'>): void {
+  const signal = {
+    ...(input !== undefined && { input: wellFormed(input) }),
+    ...(ticket !== undefined && { ticket }),
+  }
   const { current, handling, end, pending } = draft.context
   if (current === null || end !== null) {
     answerOf(draft, signal.ticket)?.({ accepted: false, code: 'CAESURA_E_RUN_ENDED', reason: 'the run has ended' })

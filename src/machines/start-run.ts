@@ -4,6 +4,7 @@ import type { RunHandle, SignalAnswer } from '../core/engine.ts'
 import { CallCancelled, summarize } from '../core/errors.ts'
 import type { Journal } from '../core/journal.ts'
 import type { RunRecord } from '../core/record.ts'
+import { wellFormed } from '../core/well-formed.ts'
 import { bindEnvironment, type RunEnvironment } from './environment.ts'
 import { planRunSignals } from './planned-signals.ts'
 import { runMachine } from './run.ts'
@@ -41,9 +42,12 @@ function tellStart(journal: Journal): void {
 
 /**
  * Starts a run, one root actor, or goes on with a persisted one. `cancelSignal` cancels it when aborted.
- * Going on, calls that had not settled are executed again with the same id: the executor attaches to them, or starts them anew.
+ * The input and the variables are made well-formed Unicode: this is where those of a library's caller, the command line and the API
+ * come together. Going on, calls that had not settled are executed again with the same id: the executor attaches to them, or starts them anew.
  */
-export function startRun(environment: RunEnvironment, cancelSignal?: AbortSignal, persisted?: PersistedRun): HostedRun {
+export function startRun(given: RunEnvironment, cancelSignal?: AbortSignal, persisted?: PersistedRun): HostedRun {
+  const vars = Object.fromEntries(Object.entries(given.vars).map(([name, text]) => [name, wellFormed(text)]))
+  const environment = { ...given, input: wellFormed(given.input), vars }
   const { journal } = environment
   const actor = createActor(
     runMachine,

@@ -2,10 +2,8 @@ import { msToNs } from '../core/clock.ts'
 import { ENDLESS_TOKENS, repeatAborts, type Victim, watchAbort } from './abort.ts'
 import { idleMs, type LongPrompt, type Step } from './findings.ts'
 import { patience, wedged } from './patience.ts'
-import { type PrefillSample, prefillStops, SAMPLES_OF_AT_ONCE } from './prefill-stops.ts'
 import { longPrompt, talkPrompt } from './prompts.ts'
 import { medianOf } from './samples.ts'
-import { TWO_BATCHES_TOKENS } from './speed.ts'
 
 /** Tokens of an answer after which it is aborted. */
 const TOKENS_BEFORE_ABORT = 3
@@ -23,34 +21,26 @@ export async function measurePrefillAbort(step: Step, reserveMs: number): Promis
     return
   }
   const baselines: number[] = findings.slots?.count === 1 ? [...findings.firstToken] : []
-  const samples: PrefillSample[] = []
   await repeatAborts(
     step,
     () => reserveMs,
     'Abort in prefill',
     async (at) => {
-      const share = 0.12 + 0.3 * moment(at)
-      const seen = await watchAbort(step, prefillVictim(step, long, share), baselines)
+      const seen = await watchAbort(step, prefillVictim(step, long, shareAt(at)), baselines)
       if (seen === undefined) return false
       findings.lags.prefill.push(seen.lagMs)
-      samples.push({ share, lagMs: seen.lagMs })
-      const stops = prefillStops(samples, findings)
-      if (stops === undefined) delete findings.prefillStops
-      else findings.prefillStops = stops
+      // Where it came in truth: a timer may be late.
+      const restMs = Math.max(0, idleMs(findings) + long.prefillMs - seen.afterMs)
+      findings.prefillAborts.push({ restMs, lagMs: seen.lagMs })
       return true
     },
   )
-  if (samples.length > 0 && findings.prefillStops === undefined) findings.notes.push(untold(long, samples.length))
 }
 
-const untold = ({ tokens = 0 }: LongPrompt, samples: number): string =>
-  `Whether a prefill can be stopped was not told: ${
-    tokens >= TWO_BATCHES_TOKENS
-      ? samples < SAMPLES_OF_AT_ONCE
-        ? 'too few aborts were seen.'
-        : 'the slot was free before the call that looked for it got there.'
-      : `the prompt${tokens === 0 ? '' : ` of ${tokens} tokens`} may be a single batch, which no server stops. A longer one needs a larger --budget or context window.`
-  }`
+/** Where in its prefill a call is aborted: from 0.1 to 0.8 of it, early and late ones in turn. */
+const spread = (at: number): number => 0.1 + 0.7 * moment(at)
+/** The fifth is close behind the first: two in the same batch, however small that is. */
+const shareAt = (at: number): number => (at % 5 === 4 ? spread(at - 4) + 0.03 : spread(at))
 
 const prefillVictim = ({ line, findings }: Step, long: LongPrompt, share: number): Victim => ({
   prompt: longPrompt(long.sentences),

@@ -12,6 +12,8 @@ export const ENDLESS_TOKENS = 512
 interface Watched {
   /** Before clipping. */
   readonly lagMs: number
+  /** From the start of the call to its abort. */
+  readonly afterMs: number
 }
 
 /** A call that will be aborted. */
@@ -49,7 +51,11 @@ export async function watchAbort(
     if (!(await victim.ready(flight))) return undefined
     const abortedAt = line.clock.now()
     flight.abort()
-    if (findings.witness === 'server') return await seenByServer(line, flight, abortedAt, patience(expected))
+    const afterMs = nsToMs(abortedAt - flight.startedAt)
+    if (findings.witness === 'server') {
+      const lagMs = await seenByServer(line, flight, abortedAt, patience(expected))
+      return lagMs === undefined ? undefined : { lagMs, afterMs }
+    }
 
     const after = line.start(shortPrompt())
     if (!(await line.begins(after, patience(expected)))) throw wedged(patience(expected))
@@ -62,7 +68,7 @@ export async function watchAbort(
     findings.witness = 'call'
     const baseline = medianOf(baselines)
     if (!slotSeen || ttft === undefined || baseline === undefined || !countsSlots(findings)) return undefined
-    return { lagMs: ttft - baseline }
+    return { lagMs: ttft - baseline, afterMs }
   } finally {
     if (flight !== undefined) {
       await line.clear([flight])
@@ -85,7 +91,7 @@ async function seenByServer(line: Step['line'], flight: Flight, abortedAt: numbe
   await line.until(line.clock.now() + msToNs(boundMs), flight)
   if (!flight.isOver) throw wedged(boundMs)
   const freeAt = (await flight.ended).marks.get('slot-free')
-  return freeAt === undefined ? undefined : { lagMs: nsToMs(freeAt - abortedAt) }
+  return freeAt === undefined ? undefined : nsToMs(freeAt - abortedAt)
 }
 
 /** Whether it is known how many slots there are, so that all but one can be kept busy. */

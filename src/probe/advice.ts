@@ -1,4 +1,4 @@
-import type { ProbeResult } from '../core/probe.ts'
+import { hiddenLagMs, type ProbeResult } from '../core/probe.ts'
 
 type Figures = Omit<ProbeResult, 'advice'>
 
@@ -32,29 +32,44 @@ function wedge({ error, wedges }: Figures): string | undefined {
     : undefined
 }
 
-function decode({ slotFreeAfterAbortMs, tokensPerSecond }: Figures): string | undefined {
+const costs = (ms: number): string => (ms < 0.05 ? 'nothing that can be seen' : time(ms))
+
+/** What was seen is cheap, but only a call that has to be prepared itself saw it. */
+const unseen = (figures: Figures): string =>
+  `Up to ${time(hiddenLagMs(figures))} more are hidden behind ${figures.warmPreparationMs === undefined ? 'what' : 'the preparation that'} that call needs before its slot, so what an abort costs a call that waits in the server already is not known.`
+
+function decode(figures: Figures): string | undefined {
+  const { slotFreeAfterAbortMs, tokensPerSecond } = figures
   const lag = slotFreeAfterAbortMs.decode
   if (lag === undefined) return undefined
   const interval = tokensPerSecond.decode === undefined ? 0 : 1_000 / tokensPerSecond.decode
-  if (lag.p50 <= Math.max(NOTICED_MS, 3 * interval))
-    return `An abort while tokens come costs the next call ${lag.p50 < 0.05 ? 'nothing that can be seen' : time(lag.p50)}: abort is cheap in decode.`
-  return `An abort while tokens come frees the slot only after ${time(lag.p50)}: prefer drain for short rests, or a second node (placement: other).`
+  const noticed = Math.max(NOTICED_MS, 3 * interval)
+  if (lag.p50 + hiddenLagMs(figures) <= noticed)
+    return `An abort while tokens come costs the next call ${costs(lag.p50)}: abort is cheap in decode.`
+  if (lag.p50 <= noticed)
+    return `An abort while tokens come costs a call that is sent in that moment ${costs(lag.p50)}. ${unseen(figures)}`
+  return `An abort while tokens come costs the next call ${time(lag.p50)}: prefer drain for short rests, or a second node (placement: other).`
 }
 
-function prefill({ slotFreeAfterAbortMs, prefillStops, longPrompt, tokensPerSecond }: Figures): string | undefined {
+function prefill(figures: Figures): string | undefined {
+  const { slotFreeAfterAbortMs, prefillStops, longPrompt, tokensPerSecond } = figures
   const lag = slotFreeAfterAbortMs.prefill
   if (lag === undefined) return undefined
   const of = longPrompt?.tokens === undefined ? 'of the long prompt' : `of ${longPrompt.tokens} tokens`
   const rate = tokensPerSecond.prefill
   const from = rate === undefined ? 'long prompts' : `prompts above ${tens((rate * LONG_PREFILL_MS) / 1_000)} tokens`
-  if (prefillStops === 'at-once') return 'An abort in prefill frees the slot at once: abort is cheap there too.'
+  if (lag.p50 + hiddenLagMs(figures) <= NOTICED_MS)
+    return `An abort in a prefill ${of} costs the next call ${costs(lag.p50)}: abort is cheap there too.`
+  if (prefillStops === 'never')
+    return `A prefill ${of} cannot be stopped: an abort costs the next call ${time(lag.p50)}. Prefer drain, or a second node (placement: other), for ${from}.`
   if (lag.p50 <= NOTICED_MS)
-    return `An abort in a prefill ${of} frees the slot after ${time(lag.p50)}: abort is cheap there too.`
+    return `An abort in a prefill ${of} costs a call that is sent in that moment ${costs(lag.p50)}. ${unseen(figures)}`
+  const seen = `An abort in a prefill ${of} costs the next call ${time(lag.p50)}`
   if (prefillStops === 'between-batches')
-    return `An abort in a prefill ${of} frees the slot after ${time(lag.p50)}, when the batch in hand is read: a smaller batch on the server makes it sooner.`
-  const cause =
-    prefillStops === 'never' ? 'cannot be stopped: an abort frees the slot' : 'was not stopped: an abort freed the slot'
-  return `A prefill ${of} ${cause} only after ${time(lag.p50)}. Prefer drain, or a second node (placement: other), for ${from}.`
+    return `${seen}, until the batch in hand is read: a smaller batch on the server makes it sooner.`
+  return prefillStops === 'at-once'
+    ? `${seen}, as in decode, wherever in the prompt it comes: the prefill itself is stopped at once.`
+    : `${seen}. What it waits for was not told.`
 }
 
 /** Whole tens: more would look exact. */
@@ -84,9 +99,11 @@ function slots({ slots: seen, moreSlots }: Figures, configured: number): string 
   return `${moreSlots ? 'At least ' : ''}${seen} calls at once: overlap and race can start the next stage while the old call winds up.${more}`
 }
 
-function preparation({ warmPreparationMs: ms, firstTokenMs }: Figures): string | undefined {
+function preparation({ warmPreparationMs: ms, firstTokenMs, slots: seen }: Figures): string | undefined {
   if (ms === undefined || firstTokenMs === undefined || ms < 20 || ms < firstTokenMs.p50 / 5) return undefined
-  return `Each call to the loaded model costs ${time(ms)} before its slot, whatever the policy; overlap hides it behind the old call.`
+  // With one slot the next call is not sent before the old one is over.
+  const hides = seen !== undefined && seen > 1 ? '; overlap hides it behind the old call' : ''
+  return `Each call to the loaded model costs ${time(ms)} before its slot, whatever the policy${hides}.`
 }
 
 function prefix({ prefixReuse }: Figures): string | undefined {

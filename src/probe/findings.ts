@@ -24,7 +24,8 @@ export interface Findings {
   prefixReuse?: boolean
   /** Before clipping: less than 0 where the call after the abort was faster than on an idle server. */
   readonly lags: Record<'decode' | 'prefill' | 'queue' | 'load', number[]>
-  prefillStops?: NonNullable<ProbeResult['prefillStops']>
+  /** What became of the prefill is told from all of them, at the end. */
+  readonly prefillAborts: PrefillAbort[]
   abortedLoad?: NonNullable<ProbeResult['abortedLoad']>
   witness?: 'call' | 'server'
   /** Aborts that lost a slot, which was brought back. */
@@ -42,6 +43,14 @@ export interface LongPrompt {
   readonly prefillMs: number
 }
 
+/** An abort in the prefill of the long prompt. */
+export interface PrefillAbort {
+  /** How much of the prefill was left, ms. */
+  readonly restMs: number
+  /** How much later the slot was seen free than on an idle server, ms, before clipping. */
+  readonly lagMs: number
+}
+
 export const noFindings = (): Findings => ({
   firstToken: [],
   coldFirstToken: [],
@@ -50,6 +59,7 @@ export const noFindings = (): Findings => ({
   tokenInterval: [],
   prefillRate: [],
   lags: { decode: [], prefill: [], queue: [], load: [] },
+  prefillAborts: [],
   wedges: 0,
   notes: [],
 })
@@ -71,6 +81,13 @@ export const idleMs = ({ firstToken }: Findings): number => medianOf(firstToken)
 
 /** Median ms before a call to a loaded model asks for its slot; 0 where it is not known. */
 export const hiddenMs = ({ preparation }: Findings): number => medianOf(preparation) ?? 0
+
+/**
+ * What an abort may take without being seen by the call that looks for its slot: that call has to be prepared itself. Where the
+ * preparation is not known, it is less than the whole time to first token. 0 where the server itself says when a slot is free.
+ */
+export const hiddenBoundMs = (findings: Findings): number =>
+  findings.witness === 'server' ? 0 : (medianOf(findings.preparation) ?? idleMs(findings))
 
 /** Tokens that take about `ms` to generate, within bounds. */
 export function tokensFor(ms: number, { tokenInterval }: Findings, least: number, most: number): number {

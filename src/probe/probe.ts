@@ -5,9 +5,10 @@ import type { ProbeResult } from '../core/probe.ts'
 import { measureDecodeAbort, measurePrefillAbort } from './abort-steps.ts'
 import { adviceOf } from './advice.ts'
 import { Fillers } from './fillers.ts'
-import { type Findings, hiddenMs, idleMs, noFindings, type Step } from './findings.ts'
+import { type Findings, hiddenBoundMs, hiddenMs, idleMs, noFindings, type Step } from './findings.ts'
 import { Line, ProbeStopped } from './line.ts'
 import { measureLoadAbort } from './load-abort.ts'
+import { judgePrefill } from './prefill-stops.ts'
 import { measureQueueAbort } from './queue.ts'
 import { Residence } from './residence.ts'
 import { medianOf, rounded, spreadOf } from './samples.ts'
@@ -109,7 +110,8 @@ function figuresOf(
   { node, server, model, measuredAt, durationMs }: Subject,
   ending: Pick<ProbeResult, 'stopped' | 'error'>,
 ): Omit<ProbeResult, 'advice'> {
-  const { long, lags, slots, prefillStops, abortedLoad, prefixReuse, witness, wedges } = findings
+  const { long, lags, slots, abortedLoad, prefixReuse, witness, wedges } = findings
+  const verdict = judgePrefill(findings)
   const firstTokenMs = spreadOf(findings.firstToken)
   const coldFirstTokenMs = spreadOf(findings.coldFirstToken)
   const preparation = medianOf(findings.preparation)
@@ -140,12 +142,18 @@ function figuresOf(
       }),
     ),
     ...(witness !== undefined && { witness }),
-    ...(prefillStops !== undefined && { prefillStops }),
+    ...(verdict?.stops !== undefined && { prefillStops: verdict.stops }),
     ...(abortedLoad !== undefined && { abortedLoad }),
     ...(wedges > 0 && { wedges }),
     ...(slots !== undefined && { slots: slots.count, ...(slots.bounded && { moreSlots: true as const }) }),
     ...(prefixReuse !== undefined && { prefixReuse }),
-    notes: [...limits(findings), ...findings.notes],
+    notes: [
+      ...limits(findings),
+      ...(verdict === undefined || verdict.stops !== undefined
+        ? []
+        : [`Whether a prefill can be stopped was not told: ${verdict.why}`]),
+      ...findings.notes,
+    ],
     ...ending,
   }
 }
@@ -156,7 +164,8 @@ function limits(findings: Findings): string[] {
   // A call that finds a load under way is faster by nature.
   const differences = [...lags.decode, ...lags.prefill, ...lags.queue, ...(abortedLoad === 'kept' ? [] : lags.load)]
   const clipped = differences.filter((lag) => lag < 0).length
-  const hidden = hiddenMs(findings)
+  const hidden = hiddenBoundMs(findings)
+  const isKnown = findings.preparation.length > 0
   return [
     ...(clipped > 0
       ? [
@@ -166,7 +175,7 @@ function limits(findings: Findings): string[] {
     ...(witness === 'server' ? ['When a slot was free after an abort, the server itself said.'] : []),
     ...(witness === 'call' && hidden >= 1
       ? [
-          `A slot that is free within ${hidden.toFixed(0)} ms of an abort counts as free at once: the call that looks for it needs as long to get there.`,
+          `A slot that is free within ${isKnown ? '' : 'up to '}${hidden.toFixed(0)} ms of an abort counts as free at once: the call that looks for it ${isKnown ? 'needs as long' : 'may need as long'} to get there.`,
         ]
       : []),
   ]

@@ -1,6 +1,6 @@
 import { msToNs, type Nanoseconds, nsToMs } from '../core/clock.ts'
 import { repeat, slotsBeside } from './abort.ts'
-import { hiddenMs, idleMs, type Step, tokensFor } from './findings.ts'
+import { hiddenBoundMs, idleMs, type Step, tokensFor } from './findings.ts'
 import type { Answer, Flight } from './line.ts'
 import { patience, wedged } from './patience.ts'
 import { shortPrompt, talkPrompt } from './prompts.ts'
@@ -21,7 +21,7 @@ export async function measureQueueAbort(step: Step): Promise<void> {
     return
   }
   // The waiter and the next call have to be past their preparation while the slot is still busy.
-  const waitMs = 5 + 2 * hiddenMs(findings)
+  const waitMs = 5 + 2 * hiddenBoundMs({ ...findings, witness: 'call' })
   const tokens = tokensFor(4 * waitMs + idleMs(findings), findings, 16, 256)
   const controls: number[] = []
   await repeat(

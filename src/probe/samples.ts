@@ -10,6 +10,18 @@ export const rounded = (ms: number): number => Math.round(ms * 1000) / 1000
 export const medianOf = (sample: readonly number[]): number | undefined =>
   sample.length === 0 ? undefined : quantile([...sample], 0.5)
 
+/** The largest less the smallest; 0 of nothing. */
+export const rangeOf = (sample: readonly number[]): number =>
+  sample.length === 0 ? 0 : Math.max(...sample) - Math.min(...sample)
+
+/** The median of the slopes between all pairs of points (Theil and Sen); undefined where none has one. */
+export const slopeOf = (points: readonly (readonly [x: number, y: number])[]): number | undefined =>
+  medianOf(
+    points.flatMap(([x, y], index) =>
+      points.slice(index + 1).flatMap(([otherX, otherY]) => (otherX === x ? [] : [(otherY - y) / (otherX - x)])),
+    ),
+  )
+
 export function spreadOf(sample: readonly number[]): Spread | undefined {
   if (sample.length === 0) return undefined
   const at = (p: number) => rounded(Math.max(0, quantile([...sample], p)))

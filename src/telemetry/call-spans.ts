@@ -2,6 +2,7 @@ import { type Attributes, type SpanContext, SpanKind } from '@opentelemetry/api'
 import type { ReadableSpan, TimedEvent } from '@opentelemetry/sdk-trace'
 import type { CallRecord } from '../core/record.ts'
 import { callPart } from '../core/trace.ts'
+import { beginningOf } from '../core/well-formed.ts'
 import { event, attribute as key } from './semconv.ts'
 import { endedSpan, faultOf } from './span.ts'
 import type { TraceOfRun } from './trace-of-run.ts'
@@ -80,7 +81,7 @@ function resultAttributes({ longest, captureContent }: TraceOfRun, call: CallRec
     ...(captureContent &&
       text !== undefined && {
         [key.outputMessages]: JSON.stringify([
-          { role: 'assistant', parts: [{ type: 'text', content: text.slice(0, longest) }] },
+          { role: 'assistant', parts: [{ type: 'text', content: beginningOf(text, longest) }] },
         ]),
       }),
   }

@@ -2,6 +2,7 @@ import type { Attributes } from '@opentelemetry/api'
 import type { ReadableSpan } from '@opentelemetry/sdk-trace'
 import type { CallRecord, InterruptRecord, Phase, RunRecord } from '../core/record.ts'
 import { callPart } from '../core/trace.ts'
+import { beginningOf } from '../core/well-formed.ts'
 import { attribute as key } from './semconv.ts'
 import { endedSpan } from './span.ts'
 import type { TraceOfRun } from './trace-of-run.ts'
@@ -80,7 +81,7 @@ function interruptAttributes(
     [key.trigger]: interrupt.trigger,
     [key.response]: interrupt.response,
     [key.decision]: interrupt.decision,
-    [key.reason]: interrupt.reason.slice(0, longest),
+    [key.reason]: beginningOf(interrupt.reason, longest),
     [key.carry]: interrupt.carry,
     [key.interruptFrom]: interrupt.from,
     ...(to !== undefined && { [key.interruptTo]: to }),

@@ -1,6 +1,7 @@
 import { type Attributes, type Link, TraceFlags } from '@opentelemetry/api'
 import type { ReadableSpan, TimedEvent } from '@opentelemetry/sdk-trace'
 import type { CallRecord, ExperimentArm, InterruptRecord, ProcessRecord, RunRecord } from '../core/record.ts'
+import { beginningOf } from '../core/well-formed.ts'
 import { callSpan } from './call-spans.ts'
 import { interruptSpans, isHandled, slowestOf } from './interrupt-spans.ts'
 import { event, attribute as key } from './semconv.ts'
@@ -81,7 +82,7 @@ function rootAttributes({ record, longest }: TraceOfRun): Attributes {
     }),
     ...(owners !== undefined && owners.length > 1 && { [key.resumed]: true }),
     ...(record.outcome === 'failed' && { [key.errorType]: faultOf(error, 0).code }),
-    ...(cancelReason !== undefined && { [key.cancelReason]: cancelReason.slice(0, longest) }),
+    ...(cancelReason !== undefined && { [key.cancelReason]: beginningOf(cancelReason, longest) }),
     [key.generatedTokens]: cost.generatedTokens,
     [key.wastedTokens]: cost.wastedTokens,
     [key.slotMs]: cost.slotMs,
@@ -97,8 +98,8 @@ function interruptEvent(trace: TraceOfRun, interrupt: InterruptRecord, index: nu
     attributes: {
       [key.interruptIndex]: index,
       [key.trigger]: interrupt.trigger,
-      ...(!isHandled(interrupt) && { [key.reason]: interrupt.reason.slice(0, trace.longest) }),
-      ...(trace.captureContent && input !== undefined && { [key.interruptInput]: input.slice(0, trace.longest) }),
+      ...(!isHandled(interrupt) && { [key.reason]: beginningOf(interrupt.reason, trace.longest) }),
+      ...(trace.captureContent && input !== undefined && { [key.interruptInput]: beginningOf(input, trace.longest) }),
     },
   }
 }

@@ -9,6 +9,7 @@ import {
 } from '@opentelemetry/api'
 import type { Resource } from '@opentelemetry/resources'
 import type { ReadableSpan, TimedEvent } from '@opentelemetry/sdk-trace'
+import { beginningOf } from '../core/well-formed.ts'
 import { SCHEMA_URL, SCOPE, TELEMETRY_VERSION } from './semconv.ts'
 
 const NS_PER_S = 1_000_000_000
@@ -53,7 +54,7 @@ export interface SpanParts {
 /** What went wrong, cut to `longest` UTF-16 units. Whatever failed says something. */
 export const faultOf = (error: SpanParts['error'], longest: number): NonNullable<SpanParts['error']> => {
   const { code, message } = error ?? { code: 'CAESURA_E_INTERNAL', message: '' }
-  return { code, message: message.slice(0, longest) }
+  return { code, message: beginningOf(message, longest) }
 }
 
 /** A span that has ended, made after the fact. */

@@ -129,10 +129,10 @@ refine
 `)
   })
 
-  it('says when all of a cut text is kept', () => {
+  it('says when all of a cut text is kept: all that had come, for the server may have generated more', () => {
     expect(
       shown([start('draft'), ...tokens('draft', 'One.'), settled('draft', 'aborted'), commit('draft', 4), end]),
-    ).toBe('draft\n  One. ✂\n  kept: all of it\n')
+    ).toBe('draft\n  One. ✂\n  kept: all that had come\n')
   })
 
   it('says when a call was cut before its first token', () => {

@@ -31,10 +31,13 @@ describe('caesura probe on the bundled model', () => {
       tokensPerSecond: { prefill: expect.any(Number), decode: expect.any(Number) },
       warmPreparationMs: expect.any(Number),
       slotFreeAfterAbortMs: { decode: { n: 5 }, prefill: { n: 5 } },
-      prefillStops: 'between-batches',
       slots: 1,
       prefixReuse: true,
     })
+    // On a busy machine it may not be told; nothing else may be said of this engine.
+    expect(['between-batches', undefined]).toContain(result.prefillStops)
+    if (result.prefillStops === undefined)
+      expect(result.notes.join(' ')).toContain('Whether a prefill can be stopped was not')
     expect(result.advice.length).toBeGreaterThan(3)
     const store = sqliteStore(join(folder, 'runs.sqlite'))
     expect(store.readProbe({ node: 'embedded', address: result.address!, model: 'caesura-demo-3m' })).toEqual(result)

@@ -1,5 +1,5 @@
 import type { CallEnd, CallRequest, GenerateContext } from '../../src/core/call.ts'
-import { msToNs } from '../../src/core/clock.ts'
+import { msToNs, nsToMs } from '../../src/core/clock.ts'
 import type { Backend } from '../../src/core/ports.ts'
 
 /** The figures of a model of a server; all times in ms on the clock of the calls. */
@@ -13,6 +13,10 @@ export interface ModelServerFigures {
   readonly batchTokens: number
   /** From the moment in which the abort is noticed to the free slot. */
   readonly decodeLagMs: number
+  /** The same in a prefill. */
+  readonly prefillLagMs: number
+  /** Where it is given, a prefill notices an abort at once, and holds the slot for this share of what was left of it. */
+  readonly heldShare?: number
   /** How long an abandoned waiter still holds a slot when its turn comes. */
   readonly abandonedMs: number
   readonly reusesPrefix: boolean
@@ -45,6 +49,7 @@ export const figures: ModelServerFigures = {
   decodeMs: 10,
   batchTokens: 0,
   decodeLagMs: 0,
+  prefillLagMs: 0,
   abandonedMs: 0,
   reusesPrefix: true,
   reports: true,
@@ -158,10 +163,19 @@ export function modelServer(given: Partial<ModelServerFigures> = {}): ModelServe
       const prefillAt = clock.now()
       for (let at = same; at < prompt.length; ) {
         const batch = Math.min(server.batchTokens === 0 ? prompt.length : server.batchTokens, prompt.length - at)
-        await sleep(batch * server.prefillMsPerToken)
+        const batchMs = batch * server.prefillMsPerToken
+        if (server.heldShare === undefined) await sleep(batchMs)
+        else {
+          const until = clock.now() + msToNs(batchMs)
+          await Promise.race([sleep(batchMs), aborted])
+          if (signal.aborted) await sleep(nsToMs(until - clock.now()) * server.heldShare)
+        }
         at += batch
         caches[cache] = prompt.slice(0, at)
-        if (signal.aborted && (at < prompt.length || server.batchTokens === 0)) return { end: 'cancelled' }
+        if (signal.aborted && (at < prompt.length || server.batchTokens === 0)) {
+          await sleep(server.prefillLagMs)
+          return { end: 'cancelled' }
+        }
       }
       const firstAt = clock.now()
       const count = Math.min(request.options.maxTokens ?? server.answerTokens, server.answerTokens)

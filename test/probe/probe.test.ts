@@ -184,6 +184,117 @@ describe('probeNode recovers what a server does', () => {
   })
 })
 
+describe('what probeNode says of an abort in prefill', () => {
+  it.each([30, 300, 800])('is not that it cannot be stopped, where any abort takes %d ms', async (lagMs) => {
+    const result = await probedModel({ batchTokens: 1, prefillLagMs: lagMs, decodeLagMs: lagMs })
+    expect(result.prefillStops).toBe('at-once')
+    expect(result.slotFreeAfterAbortMs.prefill?.p50).toBeGreaterThanOrEqual(lagMs)
+    const advice = result.advice.join(' ')
+    expect(advice).not.toContain('cannot be stopped')
+    expect(advice.includes('cheap')).toBe(lagMs === 30)
+  })
+
+  it.each([0, 300, 800])('holds where any abort takes %d ms beyond what the prefill makes of it', async (lagMs) => {
+    const lags = { prefillLagMs: lagMs, decodeLagMs: lagMs }
+    expect(await probedModel({ batchTokens: 0, ...lags })).toMatchObject({ prefillStops: 'never' })
+    expect(await probedModel({ batchTokens: 512, ...lags })).toMatchObject({ prefillStops: 'between-batches' })
+    expect(await probedModel({ batchTokens: 128, ...lags })).toMatchObject({ prefillStops: 'between-batches' })
+  })
+
+  it.each([0.3, 0.6, 0.8])(
+    'is that it does not know, where the slot is held for %d of what was left',
+    async (heldShare) => {
+      const result = await probedModel({ heldShare })
+      expect(result).not.toHaveProperty('prefillStops')
+      expect(result.notes.join(' ')).toMatch(/was not told: the time from the abort to the free slot follows neither/)
+      expect(result.advice.join(' ')).toContain('What it waits for was not told.')
+    },
+  )
+
+  it('is that it does not know, where the lag is longer than in decode and always the same', async () => {
+    const result = await probedModel({ batchTokens: 1, prefillLagMs: 300 })
+    expect(result).not.toHaveProperty('prefillStops')
+    expect(result.notes.join(' ')).toContain('equally late wherever in the prompt the abort came')
+  })
+
+  it('is that it does not know, where the preparation of the next call hides it', async () => {
+    const result = await probedModel({ batchTokens: 64, preparationMs: 100 })
+    expect(result).not.toHaveProperty('prefillStops')
+    expect(result.notes.join(' ')).toMatch(/the slot was free before the call .* takes up to 100 ms/)
+    expect(result.advice.join(' ')).not.toContain('cheap')
+  })
+
+  it('is no more than it can know, whatever lag, preparation and way to stop a server has', {
+    timeout: 60_000 + 500 * PROBES,
+  }, async () => {
+    const way = fc.oneof(
+      fc.record({ says: fc.constant('never'), batchTokens: fc.constant(0) }),
+      fc.record({ says: fc.constant('between-batches'), batchTokens: fc.integer({ min: 96, max: 512 }) }),
+      fc.record({ says: fc.constant('at-once'), batchTokens: fc.integer({ min: 1, max: 8 }) }),
+      fc.record({ says: fc.constant('nothing'), heldShare: fc.double({ min: 0.1, max: 0.8, noNaN: true }) }),
+    )
+    const server = fc.record({
+      slots: fc.integer({ min: 1, max: 2 }),
+      lagMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 1_000 })),
+      preparationMs: fc.oneof(fc.constant(0), fc.integer({ min: 0, max: 200 })),
+      prefillMsPerToken: fc.double({ min: 0.2, max: 10, noNaN: true }),
+      decodeMs: fc.integer({ min: 1, max: 40 }),
+      reports: fc.boolean(),
+      witness: fc.boolean(),
+      repetitions: fc.integer({ min: 1, max: 8 }),
+    })
+    await fc.assert(
+      fc.asyncProperty(way, server, async ({ says, ...stops }, { lagMs, repetitions, ...given }) => {
+        const figures = { ...given, ...stops, prefillLagMs: lagMs, decodeLagMs: lagMs }
+        const result = await probed(modelServer(figures), { repetitions })
+        expect([says, undefined]).toContain(result.prefillStops)
+        const advice = result.advice.join(' ')
+        const notes = result.notes.join(' ')
+        if (result.prefillStops === undefined) expect(notes).toMatch(/Whether a prefill can|Abort in prefill/)
+        if (says !== 'never') expect(advice).not.toContain('cannot be stopped')
+        // What is called cheap in decode frees the slot within what people notice, or three tokens.
+        const isCheap = /abort is cheap in decode/.test(advice)
+        if (isCheap) expect(lagMs).toBeLessThanOrEqual(Math.max(50, 3 * given.decodeMs) + 0.1)
+        if (/abort is cheap there too/.test(advice)) expect(lagMs).toBeLessThanOrEqual(50.1)
+      }),
+      { numRuns: PROBES },
+    )
+  })
+})
+
+describe('what probeNode calls cheap', () => {
+  it('is not a lag of 50 ms that a preparation of 100 ms hides', async () => {
+    const result = await probedModel({ preparationMs: 100, decodeLagMs: 50, prefillLagMs: 50, batchTokens: 1 })
+    expect(result.slotFreeAfterAbortMs.decode).toEqual({ p50: 0, p95: 0, n: 5 })
+    const advice = result.advice.join(' ')
+    expect(advice).not.toContain('cheap')
+    expect(advice).toMatch(
+      /costs a call that is sent in that moment nothing that can be seen\. Up to 100 ms more are hidden/,
+    )
+  })
+
+  it('is a lag that is short even with all that a short preparation may hide', async () => {
+    const { advice } = await probedModel({ preparationMs: 30, decodeLagMs: 20 })
+    expect(advice.join(' ')).toContain('abort is cheap in decode')
+  })
+
+  it('is nothing where the preparation is not known and the first token is late', async () => {
+    const { advice, notes } = await probedModel({ preparationMs: 200, decodeLagMs: 50, reports: false })
+    expect(advice.join(' ')).not.toContain('cheap')
+    expect(notes.join(' ')).toContain('within up to')
+  })
+
+  it('is what the server itself says of its slots, whatever a call needs before one', async () => {
+    const { advice } = await probedModel({ preparationMs: 200, decodeLagMs: 20, witness: true })
+    expect(advice.join(' ')).toContain('abort is cheap in decode')
+  })
+})
+
+it('an overlap is said to hide the preparation only where calls run at once', async () => {
+  expect((await probedModel({ preparationMs: 100, slots: 2 })).advice.join(' ')).toContain('overlap hides it')
+  expect((await probedModel({ preparationMs: 100, slots: 1 })).advice.join(' ')).not.toContain('overlap hides it')
+})
+
 describe('probeNode leaves out what it did not see', () => {
   it('speed of prefill, where nothing is reported; the lags are seen all the same', async () => {
     const result = await probedModel({ reports: false, decodeLagMs: 100 })

@@ -30,7 +30,8 @@ describe('caesura probe on a real Ollama', () => {
     })
     // A part of a prefill is many tokens' worth of time.
     expect(decode!.p50).toBeLessThan(prefill!.p50)
-    if (result.server.version?.startsWith('0.24.')) expect(result.prefillStops).toBe('never')
+    // On a busy machine it may not be told.
+    if (result.server.version?.startsWith('0.24.')) expect(['never', undefined]).toContain(result.prefillStops)
     expect(result.slots).toBeGreaterThanOrEqual(1)
     expect(result.coldFirstTokenMs!.p50).toBeGreaterThan(result.firstTokenMs!.p50)
     expect(load!.n).toBeGreaterThanOrEqual(1)

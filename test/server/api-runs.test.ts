@@ -64,6 +64,18 @@ describe('POST /v1/runs', () => {
     expect(await endOf(runId)).toMatchObject({ interrupts: [{ trigger: 'signal', input: 'now', decision: 'abort' }] })
   })
 
+  it('takes half of a character in its texts, and makes U+FFFD of it', async () => {
+    const body = { input: 'a\ud800', signals: [{ stage: 'draft', afterTokens: 3, input: 'b\udc00' }] }
+    expect(JSON.stringify(body)).toContain('\\ud800')
+    const runId = await startRun(api, body)
+    expect(await endOf(runId)).toMatchObject({ outcome: 'completed', interrupts: [{ input: 'b\uFFFD' }] })
+    const asked = fleet.asked
+      .filter((request) => request.runId === runId)
+      .map(({ messages }) => messages.at(-1)!.content)
+    expect(asked[0]).toBe('draft a\uFFFD')
+    expect(asked[1]).toMatch(/b\uFFFD$/)
+  })
+
   it('gives the same run for the same key, over servers, and refuses another body', async () => {
     const other = await testApi(redis.url)
     const send = (url: string, input: string) =>

@@ -74,6 +74,24 @@ describe('a run over queues', () => {
     expect(await other.interrupt(runId)).toMatchObject({ accepted: false, code: 'CAESURA_E_RUN_ENDED' })
   })
 
+  it('tells whole characters of a worker whose model cuts them in two', async () => {
+    await fleet.pipelines()
+    const tokens = Array.from({ length: 20 }, (_, index) => (index % 2 === 0 ? 'a\ud83d' : '\ude00'))
+    await fleet.node({ name: 'n1', script: { tokens: [...tokens, '\ud83d'], firstTokenMs: 5, tokenMs: 5 } })
+    const client = await fleet.client()
+    const { runId } = await client.submit(twoStages({ trigger: 'never' }), { input: 'i' })
+    const said: string[] = []
+    for await (const event of client.events(runId)) {
+      if (event.type === 'token' && event.stage === 'refine') said.push(event.text)
+    }
+    expect(said.every((text) => text.isWellFormed())).toBe(true)
+    const whole = `${'a😀'.repeat(10)}\uFFFD`
+    expect(said.join('')).toBe(whole)
+    const { record } = await client.read(runId)
+    expect(record).toMatchObject({ output: whole, stages: [{ tokens: { generated: 21 } }, { text: whole }] })
+    expect(fleet.asked[1]!.messages.at(-1)!.content).toBe(`refine ${whole}|`)
+  })
+
   it('starts once what is submitted twice', async () => {
     await fleet.pipelines()
     await fleet.node({ name: 'n1' })
