@@ -1,4 +1,5 @@
 import { ollamaUrl } from './backends/ollama-url.ts'
+import { withoutPassword } from './core/address.ts'
 import { CaesuraError } from './core/errors.ts'
 import type { ModelInfo, Node, ServerInfo } from './core/ports.ts'
 import { llamaCpp, ollama } from './nodes.ts'
@@ -17,7 +18,7 @@ export const inspectEmbedded = (): Promise<Inspected> =>
 
 /** The Ollama at `host`, in any form that `OLLAMA_HOST` takes. */
 export const inspectOllama = (host: string | undefined): Promise<Inspected> =>
-  inspect(() => ollama({ name: 'ollama', url: ollamaUrl(host) }), host ?? '')
+  inspect(() => ollama({ name: 'ollama', url: ollamaUrl(host) }), withoutPassword(host ?? ''))
 
 async function inspect(make: () => Node, address: string): Promise<Inspected> {
   let node: Node | undefined

@@ -5,6 +5,7 @@ import { modelNameOf } from './model-names.ts'
 import { type ModelServerProcess, startModelServerProcess } from './model-server-process.ts'
 import { httpNodes, inProcessNodes, type SiteNodes } from './overhead-sites.ts'
 import { bundledModel } from './surroundings.ts'
+import { listedBy } from './wishes.ts'
 
 /** The nodes of one transport, and what the model is called there. */
 export interface Ground {
@@ -23,9 +24,9 @@ export interface GroundWishes {
   readonly model?: string
   /** Of an Ollama that must be there. Without it one is looked for. */
   readonly url?: string
-  /** `OLLAMA_HOST`: where it is looked for. */
+  /** What `OLLAMA_HOST` holds: an Ollama that must be there, but may lack the model. */
   readonly ollamaHost?: string
-  /** What Ollama calls the same model; `caesura-demo` for the bundled one, else the file's name. */
+  /** What Ollama calls the same model, which must be there then; `caesura-demo` for the bundled one, else the file's name. */
   readonly ollamaModel?: string
   /** `startModelServerProcess` by default. */
   readonly startServer?: typeof startModelServerProcess
@@ -99,13 +100,15 @@ const closeNodes = async ({ one, two }: SiteNodes): Promise<void> => {
   await two?.backend.close()
 }
 
+/** An Ollama, or a model of it, that was named must be there. */
 async function lookForOllama({ url, ollamaHost, ollamaModel }: GroundWishes, file: string): Promise<Ground | Skipped> {
+  const isNamed = url !== undefined || (ollamaHost ?? '').trim() !== ''
   const address = ollamaUrl(url ?? ollamaHost)
   const names =
     ollamaModel !== undefined ? [ollamaModel] : file === bundledModel ? ['caesura-demo'] : [modelNameOf(file)]
   const nodes = httpNodes('ollama', address)
   try {
-    const models = await nodes.one.backend.models(AbortSignal.timeout(url === undefined ? LOOK_MS : ANSWER_MS))
+    const models = await listedBy(nodes.one, isNamed ? ANSWER_MS : LOOK_MS)
     const found = models.find(({ name }) => names.some((wanted) => name === wanted || name === `${wanted}:latest`))
     if (found !== undefined) return { transport: 'ollama', nodes, model: found.name }
     throw new CaesuraError('CAESURA_E_NO_MODEL', `Ollama at ${address} has no model ${names[0]}`, {
@@ -114,7 +117,10 @@ async function lookForOllama({ url, ollamaHost, ollamaModel }: GroundWishes, fil
     })
   } catch (error) {
     await closeNodes(nodes)
-    if (url !== undefined || !(error instanceof CaesuraError)) throw error
-    return { skipped: error.code === 'CAESURA_E_NO_MODEL' ? error.message : `no Ollama answers at ${address}` }
+    if (!(error instanceof CaesuraError) || ollamaModel !== undefined) throw error
+    const isThere = error.code === 'CAESURA_E_NO_MODEL'
+    // `OLLAMA_HOST` is set for other uses too: its server need not have this model.
+    if (isThere ? url !== undefined : isNamed) throw error
+    return { skipped: isThere ? error.message : `no Ollama answers at ${address}` }
   }
 }

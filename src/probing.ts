@@ -2,7 +2,7 @@ import { CaesuraError } from './core/errors.ts'
 import type { Node } from './core/ports.ts'
 import { type Aliases, builtInAliases, candidates, resolveOn } from './model-names.ts'
 import { chooseSurroundings } from './surroundings.ts'
-import { ANSWER_MS, noModel, type Wishes } from './wishes.ts'
+import { ANSWER_MS, namesHost, noModel, type Wishes } from './wishes.ts'
 
 /** Part of the composition root: what `probe` measures, and with what. */
 export { type ProbeSettings, probeNode } from './probe/probe.ts'
@@ -24,7 +24,8 @@ const USUAL = 'fast'
  * has. Throws as `chooseSurroundings` does, and `CAESURA_E_USAGE` where the configuration leaves several nodes.
  */
 export async function chooseProbed(wishes: Wishes): Promise<Probed> {
-  const named = wishes.node !== undefined || wishes.url !== undefined || wishes.backend === 'ollama'
+  const isHost = wishes.backend === undefined && namesHost(wishes)
+  const named = wishes.node !== undefined || wishes.url !== undefined || wishes.backend === 'ollama' || isHost
   const configured = wishes.backend === undefined && wishes.url === undefined && (wishes.config?.nodes.length ?? 0) > 0
   // Where a node is named, any model of it will do; elsewhere a server without the usual one is passed over.
   const wanted = wishes.model !== undefined || !(named || configured) ? [USUAL] : []

@@ -76,7 +76,10 @@ function report(error: unknown): void {
   const [first] = errors
   if (first === undefined) return
   process.exitCode = first.exitCode
-  if (json) printJson(errors.length === 1 ? { error: first } : { error: first, errors })
+  if (json) {
+    const shown = errors.map((each) => shownInJson(each))
+    printJson(errors.length === 1 ? { error: shown[0] } : { error: shown[0], errors: shown })
+  }
   if (fatal.log !== undefined) {
     for (const each of errors) fatal.log(each)
     return
@@ -85,6 +88,12 @@ function report(error: unknown): void {
   if (first.code === 'CAESURA_E_INTERNAL' && first.cause instanceof Error)
     process.stderr.write(fatal.redact(`${first.cause.stack}\n`))
 }
+
+/** Each text by itself, so that the document stays JSON. */
+const shownInJson = (error: CaesuraError) =>
+  Object.fromEntries(
+    Object.entries(error.toJSON()).map(([name, text]) => [name, typeof text === 'string' ? fatal.redact(text) : text]),
+  )
 
 function asCaesuraError(error: unknown): CaesuraError {
   if (error instanceof CaesuraError) return error

@@ -6,6 +6,7 @@ import type { Log } from '../core/log.ts'
 import type { Node } from '../core/ports.ts'
 import { type FleetAddress, type FleetWorker, hostRuns, serveNode } from '../fleet.ts'
 import { fleetNode } from '../fleet-node.ts'
+import { secretsOfNode } from '../logs.ts'
 import type { Observing } from '../observing.ts'
 import { counted } from '../pages/figures.ts'
 import { sqliteStore } from '../stores.ts'
@@ -54,7 +55,7 @@ function stagesCommand(): Command {
     .option('--node <name>', "its name: one of the configuration, or a new one; the host's by default")
     .addOption(new Option('--backend <name>', 'what the node is; ollama by default').choices(BACKENDS))
     .option('--url <url>', 'the model server')
-    .option('--api-key-env <name>', 'with --backend openai: the environment variable that holds the key')
+    .option('--api-key-env <name>', 'with --backend ollama or openai: the environment variable that holds the key')
     .option('--model <file>', 'with --backend llama-cpp: a GGUF file; the bundled model by default')
     .option('--slots <n>', 'calls at once; 1 by default', whole('--slots', 1, MOST_SLOTS))
     .option('--pool <name>', 'the group of nodes that it belongs to; `default` by default')
@@ -81,9 +82,8 @@ async function stages(flags: StagesFlags): Promise<void> {
   const times = scriptOf({ ...flags, backend: config.backend })
   const node = fleetNode(config, { folder, environment: process.env, ...(times !== undefined && { times }) })
   const { grace: graceMs, rate } = flags
-  const key = 'apiKeyEnv' in config && config.apiKeyEnv !== undefined ? process.env[config.apiKeyEnv] : undefined
   const preload = (flags.preload ?? []).map((model) => settings.config?.models[model] ?? model)
-  const place = { name: 'caesura-stages', config: settings.config, redis, secrets: [key ?? ''] }
+  const place = { name: 'caesura-stages', config: settings.config, redis, secrets: secretsOfNode(config, process.env) }
   await workUntilStopped(flags, place, async ({ stop, service, telemetry, log }) => {
     try {
       for (const model of preload) await load(node, model, stop, log)
