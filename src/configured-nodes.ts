@@ -44,7 +44,12 @@ export async function onConfiguredNodes(wanted: readonly Wanted[], wishes: Wishe
     if (first !== undefined && faults[0] !== undefined) throw faults[0]
     if (first !== undefined) {
       // What the command line names is not an alias that was forgotten.
-      if (wishes.model !== undefined) throw noWished(first, reached.map(({ node }) => node), models)
+      if (wishes.model !== undefined)
+        throw noWished(
+          first,
+          reached.map(({ node }) => node),
+          models,
+        )
       const server = reached.find(({ node }) => node.backend.pullCommand !== undefined)?.node ?? reached[0]?.node
       if (Object.hasOwn(aliases, first) && server !== undefined)
         throw noModel(missing, candidates(first, aliases), server, models)

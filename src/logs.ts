@@ -4,6 +4,8 @@ import { type Log, type LogLevel, logLevels, silentLog } from './core/log.ts'
 import { secretsOfHeader } from './core/request-headers.ts'
 import { passwordsOf, redactor, valuesOfList } from './logging/redaction.ts'
 
+export { redactor }
+
 /** Part of the composition root: the log of a process, as its flags and its environment ask for it. */
 
 export const logFormats = ['text', 'json', 'silent'] as const

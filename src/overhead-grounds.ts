@@ -5,7 +5,7 @@ import { modelNameOf } from './model-names.ts'
 import { type ModelServerProcess, startModelServerProcess } from './model-server-process.ts'
 import { httpNodes, inProcessNodes, type SiteNodes } from './overhead-sites.ts'
 import { bundledModel } from './surroundings.ts'
-import { listedBy } from './wishes.ts'
+import { listedBy, namesHost } from './wishes.ts'
 
 /** The nodes of one transport, and what the model is called there. */
 export interface Ground {
@@ -26,6 +26,8 @@ export interface GroundWishes {
   readonly url?: string
   /** What `OLLAMA_HOST` holds: an Ollama that must be there, but may lack the model. */
   readonly ollamaHost?: string
+  /** Where one is looked for that nobody named; http://127.0.0.1:11434 by default. */
+  readonly usualUrl?: string
   /** What Ollama calls the same model, which must be there then; `caesura-demo` for the bundled one, else the file's name. */
   readonly ollamaModel?: string
   /** `startModelServerProcess` by default. */
@@ -64,6 +66,9 @@ export async function openGrounds(wishes: GroundWishes): Promise<Grounds> {
     for (const each of closers.splice(0).reverse()) await each().catch(() => {})
   }
   try {
+    // Before minutes are spent: what was named must be there.
+    const ollama = await lookForOllama(wishes, file)
+    if (!('skipped' in ollama)) closers.push(() => closeNodes(ollama.nodes))
     const native: Ground = { transport: 'in-process', nodes: inProcessNodes(file), model: modelNameOf(file) }
     closers.push(() => closeNodes(native.nodes))
     await native.nodes.one.backend.load?.(native.model, signal)
@@ -72,8 +77,6 @@ export async function openGrounds(wishes: GroundWishes): Promise<Grounds> {
     const [{ url, model }, { url: urlOfTwo }] = servers
     const overHttp: Ground = { transport: 'http', nodes: httpNodes('embedded-server', url, urlOfTwo), model }
     closers.push(() => closeNodes(overHttp.nodes))
-    const ollama = await lookForOllama(wishes, file)
-    if (!('skipped' in ollama)) closers.push(() => closeNodes(ollama.nodes))
     return { native, overHttp, ollama, lost: AbortSignal.any(servers.map(({ lost }) => lost)), close }
   } catch (error) {
     await close()
@@ -101,9 +104,10 @@ const closeNodes = async ({ one, two }: SiteNodes): Promise<void> => {
 }
 
 /** An Ollama, or a model of it, that was named must be there. */
-async function lookForOllama({ url, ollamaHost, ollamaModel }: GroundWishes, file: string): Promise<Ground | Skipped> {
-  const isNamed = url !== undefined || (ollamaHost ?? '').trim() !== ''
-  const address = ollamaUrl(url ?? ollamaHost)
+async function lookForOllama(wishes: GroundWishes, file: string): Promise<Ground | Skipped> {
+  const { url, ollamaModel, usualUrl } = wishes
+  const isNamed = url !== undefined || namesHost(wishes)
+  const address = ollamaUrl(url ?? (isNamed ? wishes.ollamaHost : usualUrl))
   const names =
     ollamaModel !== undefined ? [ollamaModel] : file === bundledModel ? ['caesura-demo'] : [modelNameOf(file)]
   const nodes = httpNodes('ollama', address)

@@ -13,7 +13,16 @@ import {
   type Wanted,
 } from './model-names.ts'
 import { llamaCpp, ollama } from './nodes.ts'
-import { ANSWER_MS, asWished, listedBy, namesHost, noModel, type Surroundings, underWish, type Wishes } from './wishes.ts'
+import {
+  ANSWER_MS,
+  asWished,
+  listedBy,
+  namesHost,
+  noModel,
+  type Surroundings,
+  underWish,
+  type Wishes,
+} from './wishes.ts'
 
 /** The small model that comes with the package, whose folder is one up from `src` and from `dist`. */
 export const bundledModel = fileURLToPath(new URL('../models/caesura-demo-3m.q8_0.gguf', import.meta.url))
@@ -141,8 +150,7 @@ async function automatic(wanted: readonly Wanted[], wishes: Wishes): Promise<Sur
   } catch (error) {
     if (!(error instanceof CaesuraError)) throw error
     named = namedOf(wanted, wishes)
-    reason =
-      error.code === 'CAESURA_E_AUTH' ? `the Ollama at ${url} asks for a key` : `no Ollama answers at ${url}`
+    reason = error.code === 'CAESURA_E_AUTH' ? `the Ollama at ${url} asks for a key` : `no Ollama answers at ${url}`
   }
   await node.backend.close()
   if (named !== undefined)

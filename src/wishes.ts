@@ -44,7 +44,7 @@ export const underWish = (wanted: readonly Wanted[], { model }: Wishes, found: R
 export const ANSWER_MS = 5_000
 
 /** Whether `OLLAMA_HOST` says where the Ollama is. */
-export const namesHost = ({ ollamaHost = '' }: Wishes): boolean => ollamaHost.trim() !== ''
+export const namesHost = ({ ollamaHost = '' }: Pick<Wishes, 'ollamaHost'>): boolean => ollamaHost.trim() !== ''
 
 /**
  * The models of a node whose server answers `withinMs`. Throws what `Backend.server` does: a server that does not tell its models is no

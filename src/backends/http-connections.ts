@@ -2,7 +2,7 @@ import { Client, Dispatcher } from 'undici'
 import type { CaesuraError } from '../core/errors.ts'
 import { type Credentials, credentialsOf, type HttpAccess } from './http-access.ts'
 import type { HttpLimits } from './http-limits.ts'
-import { type Proxy, proxyFor, throughProxy, toProxy } from './http-proxy.ts'
+import { type HttpProxy, proxyFor, throughProxy, toProxy } from './http-proxy.ts'
 
 const CONNECT_TIMEOUT_MS = 10_000
 /** How long an idle connection is kept, ms, unless the server says less. Ollama itself never closes one. */
@@ -41,7 +41,7 @@ export class Connections extends Dispatcher {
   /** The URL that it was made with. */
   readonly url: URL
   /** On the way to the server, where there is one. */
-  readonly proxy: Proxy | undefined
+  readonly proxy: HttpProxy | undefined
   /** The server for messages: its host, and the proxy on the way. */
   readonly where: string
   readonly #credentials: Credentials

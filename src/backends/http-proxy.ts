@@ -9,7 +9,7 @@ import { connectionError } from './http-errors.ts'
 type Environment = Readonly<Record<string, string | undefined>>
 
 /** A proxy on the way to a server. */
-export interface Proxy {
+export interface HttpProxy {
   readonly origin: URL
   /** Without user and password. */
   readonly shown: string
@@ -24,7 +24,7 @@ export interface Proxy {
  * `HTTP_PROXY` by default, as in undici. This machine is never reached through a proxy, as in Go and so in Ollama's own client.
  * Throws `CAESURA_E_CONFIG` for a variable that names no http or https proxy.
  */
-export function proxyFor(server: URL, environment: Environment): Proxy | undefined {
+export function proxyFor(server: URL, environment: Environment): HttpProxy | undefined {
   const read = (upper: string): { variable: string; value: string } => {
     const variable = environment[upper.toLowerCase()] === undefined ? upper : upper.toLowerCase()
     return { variable, value: environment[variable]?.trim() ?? '' }
@@ -35,7 +35,7 @@ export function proxyFor(server: URL, environment: Environment): Proxy | undefin
   return readProxy(variable, value)
 }
 
-function readProxy(variable: string, value: string): Proxy {
+function readProxy(variable: string, value: string): HttpProxy {
   const url = URL.parse(/^[a-z][a-z0-9+.-]*:\/\//i.test(value) ? value : `http://${value}`)
   if (url === null || !/^https?:$/.test(url.protocol) || url.hostname === '')
     throw new CaesuraError('CAESURA_E_CONFIG', `${variable} names no http or https proxy`, {
@@ -106,7 +106,7 @@ function networkOf(entry: string): BlockList | undefined {
 }
 
 /** The fault of the proxy itself: the server behind it was not reached. */
-export function proxyFault(error: unknown, { shown, variable }: Proxy, server: URL): CaesuraError {
+export function proxyFault(error: unknown, { shown, variable }: HttpProxy, server: URL): CaesuraError {
   if (error instanceof CaesuraError) return error
   const { code, message } = connectionError(error, `the proxy ${shown}`)
   const hint = `${shown} comes from ${variable}. Correct it, or name ${server.hostname} in NO_PROXY.`
@@ -114,7 +114,7 @@ export function proxyFault(error: unknown, { shown, variable }: Proxy, server: U
 }
 
 /** The proxy wants a user and a password, or others. */
-export const proxyWantsUser = ({ shown, variable }: Proxy, server: URL): CaesuraError =>
+export const proxyWantsUser = ({ shown, variable }: HttpProxy, server: URL): CaesuraError =>
   new CaesuraError(
     'CAESURA_E_AUTH',
     `the proxy ${shown} does not accept its user and password, or wants some (407); it was to lead to ${server.host}`,
@@ -122,7 +122,7 @@ export const proxyWantsUser = ({ shown, variable }: Proxy, server: URL): Caesura
   )
 
 /** Connects to a proxy for requests that name their server. */
-export function toProxy(proxy: Proxy, server: URL, timeoutMs: number): buildConnector.connector {
+export function toProxy(proxy: HttpProxy, server: URL, timeoutMs: number): buildConnector.connector {
   const connect = buildConnector({ timeout: timeoutMs })
   // undici takes the name for TLS from the request, which is for the server.
   return ({ servername: _, ...options }, callback) =>
@@ -133,7 +133,7 @@ export function toProxy(proxy: Proxy, server: URL, timeoutMs: number): buildConn
 }
 
 /** Connects to a server over TLS, in a tunnel that a proxy opens (`CONNECT`). */
-export function throughProxy(proxy: Proxy, server: URL, timeoutMs: number): buildConnector.connector {
+export function throughProxy(proxy: HttpProxy, server: URL, timeoutMs: number): buildConnector.connector {
   const encrypt = buildConnector({ timeout: timeoutMs })
   return (options, callback) => {
     openTunnel(proxy, server, timeoutMs).then(
@@ -151,7 +151,7 @@ export function throughProxy(proxy: Proxy, server: URL, timeoutMs: number): buil
 }
 
 /** Node's own client opens it: undici would tell of the proxy's answer as if it were the server's. */
-function openTunnel(proxy: Proxy, server: URL, timeoutMs: number): Promise<Socket> {
+function openTunnel(proxy: HttpProxy, server: URL, timeoutMs: number): Promise<Socket> {
   const { origin, authorization } = proxy
   const target = `${server.hostname}:${server.port || '443'}`
   return new Promise((resolve, reject) => {

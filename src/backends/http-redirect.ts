@@ -24,15 +24,20 @@ export function redirect(status: number, { address, url, path, location }: Redir
   const answer = `${address} answered ${status}`
   const target = location === '' ? null : URL.parse(location, url.href)
   const refused = (what: string, hint?: string) =>
-    new CaesuraError('CAESURA_E_PROTOCOL', `${answer} (a redirect${what}, which is not followed)${hint ? `: ${hint}` : ''}`, {
-      ...(hint !== undefined && { hint }),
-    })
+    new CaesuraError(
+      'CAESURA_E_PROTOCOL',
+      `${answer} (a redirect${what}, which is not followed)${hint ? `: ${hint}` : ''}`,
+      {
+        ...(hint !== undefined && { hint }),
+      },
+    )
   if (target === null || !/^https?:$/.test(target.protocol)) return refused(location === '' ? '' : ' to no http URL')
   const shown = cut(target.origin + target.pathname)
   const base = url.pathname.replace(/\/+$/, '')
   const route = path.slice(base.length)
   const movedTo = target.pathname.endsWith(route) ? target.origin + target.pathname.slice(0, -route.length) : undefined
-  if (movedTo === undefined) return refused(` to ${shown}`, 'if that is a login, give its node the headers that it asks for')
+  if (movedTo === undefined)
+    return refused(` to ${shown}`, 'if that is a login, give its node the headers that it asks for')
   // To itself, for instance to set a cookie.
   if (movedTo === url.origin + base) return refused(' to itself')
   return refused(` to ${shown}`, `write ${cut(movedTo)} as the URL of the server`)

@@ -66,9 +66,7 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
     } catch (error) {
       if (error instanceof SyntaxError) {
         // It quotes what it could not read.
-        throw agent.hide(
-          new CaesuraError('CAESURA_E_PROTOCOL', `${address} does not answer in JSON`, { cause: error }),
-        )
+        throw agent.hide(new CaesuraError('CAESURA_E_PROTOCOL', `${address} does not answer in JSON`, { cause: error }))
       }
       throw error
     } finally {

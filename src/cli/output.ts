@@ -1,6 +1,6 @@
 import { once } from 'node:events'
 import type { CaesuraError } from '../core/errors.ts'
-import { redactor } from '../logging/redaction.ts'
+import { redactor } from '../logs.ts'
 
 /**
  * How an error that ends the process is told on stderr. A process with a log has it there instead, one line of JSON each. `redact`

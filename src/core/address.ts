@@ -38,7 +38,9 @@ export function readServerUrl(text: string): ServerUrl {
   if (text.includes('@')) {
     // A slash in a password makes a path of the rest of it, so an `@` is refused wherever it stands.
     const isPath = /^[a-z][a-z0-9+.-]*:\/\/[^/?#@]+\/[^@]*@/i.test(text)
-    return isPath ? none('has an @ behind its host: an @ of a path is written %40', true) : none('has credentials in it', true)
+    return isPath
+      ? none('has an @ behind its host: an @ of a path is written %40', true)
+      : none('has credentials in it', true)
   }
   if (/[\s\p{Cc}\\]/u.test(text)) return none('has a blank or a backslash in it')
   const url = URL.parse(text)

@@ -1,13 +1,14 @@
 import { z } from 'zod'
 import { readServerUrl, withoutPassword } from './address.ts'
 import { durationSchema } from './duration.ts'
-import { textWithin, wholeWithin } from './number-schema.ts'
 import { headersSchema } from './headers-schema.ts'
+import { textWithin, wholeWithin } from './number-schema.ts'
 import { isRecord, oneOrMany, type Problem, parseWith, type Reading, type Source, toErrors } from './problems.ts'
 
 const HTTP_URL = 'an http or https URL, such as http://127.0.0.1:11434'
 const OPENAI_URL = 'an http or https URL, such as http://127.0.0.1:8080/v1'
-const NO_KEY = 'an http or https URL without credentials; name the variable that holds a key as apiKeyEnv, or give headers'
+const NO_KEY =
+  'an http or https URL without credentials; name the variable that holds a key as apiKeyEnv, or give headers'
 const REDIS_URL = 'a redis or rediss URL, such as redis://127.0.0.1:6379'
 
 const shared = {

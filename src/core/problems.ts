@@ -77,8 +77,7 @@ function json(value: unknown): string {
 
 /** A value for people: texts as they are, the rest as JSON, at most 80 characters, no credentials of a URL, nothing that a terminal obeys. */
 export function show(value: unknown): string {
-  if (typeof value === 'string')
-    return value.trim() === '' ? cut(`"${value}"`) : cut(withoutCredentials(value))
+  if (typeof value === 'string') return value.trim() === '' ? cut(`"${value}"`) : cut(withoutCredentials(value))
   return cut(typeof value === 'number' ? String(value) : withoutCredentials(json(value)))
 }
 

@@ -36,7 +36,11 @@ export interface HeaderFault {
 /** Undefined for a header that can be sent with each request of a node. Blanks around the value do not count. */
 export function headerFault(name: string, value: unknown): HeaderFault | undefined {
   if (!NAME.test(name))
-    return { message: 'has a name that no header can have', expected: "a header's name, such as x-api-key", showName: false }
+    return {
+      message: 'has a name that no header can have',
+      expected: "a header's name, such as x-api-key",
+      showName: false,
+    }
   const fault = (message: string, expected: string) => ({ message, expected, showName: true })
   if (OURS.has(name.toLowerCase())) return fault('is set by Caesura itself', 'another header')
   if (typeof value !== 'string') return fault('is no text', 'a text in quotes')

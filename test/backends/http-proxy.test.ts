@@ -64,7 +64,9 @@ describe('the proxy for a server', () => {
     'is refused as %s, without its password',
     (HTTP_PROXY) => {
       const make = () => proxyFor(new URL('http://gpu'), { HTTP_PROXY })
-      expect(make).toThrow(expect.objectContaining({ code: 'CAESURA_E_CONFIG', message: expect.stringContaining('HTTP_PROXY') }))
+      expect(make).toThrow(
+        expect.objectContaining({ code: 'CAESURA_E_CONFIG', message: expect.stringContaining('HTTP_PROXY') }),
+      )
       try {
         make()
       } catch (error) {

@@ -67,7 +67,8 @@ export async function startForwardProxy(options: ForwardProxyOptions): Promise<F
     seen(method, url, headers, socket)
     await new Promise((resolve) => setTimeout(resolve, tunnelMs))
     const port = hosts[url]
-    if (!isAdmitted(headers)) return socket.end('HTTP/1.1 407 No\r\nproxy-authenticate: Basic\r\ncontent-length: 0\r\n\r\n')
+    if (!isAdmitted(headers))
+      return socket.end('HTTP/1.1 407 No\r\nproxy-authenticate: Basic\r\ncontent-length: 0\r\n\r\n')
     if (port === undefined) return socket.end('HTTP/1.1 502 No\r\ncontent-length: 0\r\n\r\n')
     const upstream = connect(port, '127.0.0.1', () => {
       socket.write('HTTP/1.1 200 Connected\r\n\r\n')
