@@ -1,11 +1,11 @@
-import { ollamaUrl } from './backends/ollama-url.ts'
 import { CaesuraError } from './core/errors.ts'
 import type { Transport } from './experiments/overhead/design.ts'
 import { modelNameOf } from './model-names.ts'
 import { type ModelServerProcess, startModelServerProcess } from './model-server-process.ts'
+import { namesHost, ollamaAddress } from './ollama-address.ts'
 import { httpNodes, inProcessNodes, type SiteNodes } from './overhead-sites.ts'
 import { bundledModel } from './surroundings.ts'
-import { listedBy, namesHost } from './wishes.ts'
+import { listedBy } from './wishes.ts'
 
 /** The nodes of one transport, and what the model is called there. */
 export interface Ground {
@@ -105,9 +105,9 @@ const closeNodes = async ({ one, two }: SiteNodes): Promise<void> => {
 
 /** An Ollama, or a model of it, that was named must be there. */
 async function lookForOllama(wishes: GroundWishes, file: string): Promise<Ground | Skipped> {
-  const { url, ollamaModel, usualUrl } = wishes
+  const { url, ollamaModel } = wishes
   const isNamed = url !== undefined || namesHost(wishes)
-  const address = ollamaUrl(url ?? (isNamed ? wishes.ollamaHost : usualUrl))
+  const address = ollamaAddress(wishes)
   const names =
     ollamaModel !== undefined ? [ollamaModel] : file === bundledModel ? ['caesura-demo'] : [modelNameOf(file)]
   const nodes = httpNodes('ollama', address)

@@ -1,8 +1,9 @@
 import { CaesuraError } from './core/errors.ts'
 import type { Node } from './core/ports.ts'
 import { type Aliases, builtInAliases, candidates, resolveOn } from './model-names.ts'
+import { namesHost } from './ollama-address.ts'
 import { chooseSurroundings } from './surroundings.ts'
-import { ANSWER_MS, namesHost, noModel, type Wishes } from './wishes.ts'
+import { ANSWER_MS, noModel, type Wishes } from './wishes.ts'
 
 /** Part of the composition root: what `probe` measures, and with what. */
 export { type ProbeSettings, probeNode } from './probe/probe.ts'

@@ -1,5 +1,4 @@
 import { fileURLToPath } from 'node:url'
-import { ollamaUrl } from './backends/ollama-url.ts'
 import { onConfiguredNodes } from './configured-nodes.ts'
 import { CaesuraError } from './core/errors.ts'
 import type { Node } from './core/ports.ts'
@@ -13,16 +12,8 @@ import {
   type Wanted,
 } from './model-names.ts'
 import { llamaCpp, ollama } from './nodes.ts'
-import {
-  ANSWER_MS,
-  asWished,
-  listedBy,
-  namesHost,
-  noModel,
-  type Surroundings,
-  underWish,
-  type Wishes,
-} from './wishes.ts'
+import { namesHost, ollamaAddress } from './ollama-address.ts'
+import { ANSWER_MS, asWished, listedBy, noModel, type Surroundings, underWish, type Wishes } from './wishes.ts'
 
 /** The small model that comes with the package, whose folder is one up from `src` and from `dist`. */
 export const bundledModel = fileURLToPath(new URL('../models/caesura-demo-3m.q8_0.gguf', import.meta.url))
@@ -83,17 +74,6 @@ async function embedded(wanted: readonly Wanted[], model: string | undefined): P
   return { nodes: [node], models: Object.fromEntries(allNames(wanted).map((stage) => [stage, name])), notices: [] }
 }
 
-/** The address of the Ollama to use, and how the user may have said so. */
-const addressOf = ({ url, ollamaHost, usualUrl }: Wishes): string => {
-  try {
-    return ollamaUrl(url ?? (ollamaHost?.trim() ? ollamaHost : usualUrl))
-  } catch (cause) {
-    if (!(cause instanceof CaesuraError)) throw cause
-    const from = url === undefined ? 'OLLAMA_HOST' : '--url'
-    throw new CaesuraError('CAESURA_E_USAGE', `${from} is ${cause.message}`, cause.place)
-  }
-}
-
 const ollamaAt = (url: string, { environment }: Wishes): Node =>
   ollama({ name: 'ollama', url, ...(environment !== undefined && { environment }) })
 
@@ -119,7 +99,7 @@ async function onNamedHost(wanted: readonly Wanted[], wishes: Wishes): Promise<S
 }
 
 async function onOllama(wanted: readonly Wanted[], wishes: Wishes): Promise<Surroundings> {
-  const node = ollamaAt(addressOf(wishes), wishes)
+  const node = ollamaAt(ollamaAddress(wishes), wishes)
   try {
     const models = await listedBy(node, ANSWER_MS)
     const { found, missing, notices } = resolveStages(models, asWished(wanted, wishes), aliasesOf(wishes))
@@ -136,7 +116,7 @@ async function onOllama(wanted: readonly Wanted[], wishes: Wishes): Promise<Surr
  * name must be there, unless `--backend auto` asks for the bundled one.
  */
 async function automatic(wanted: readonly Wanted[], wishes: Wishes): Promise<Surroundings> {
-  const url = addressOf(wishes)
+  const url = ollamaAddress(wishes)
   const node = ollamaAt(url, wishes)
   const aliases = aliasesOf(wishes)
   let reason: string

@@ -43,9 +43,6 @@ export const underWish = (wanted: readonly Wanted[], { model }: Wishes, found: R
 /** How long a server that was asked for may take to answer, ms. */
 export const ANSWER_MS = 5_000
 
-/** Whether `OLLAMA_HOST` says where the Ollama is. */
-export const namesHost = ({ ollamaHost = '' }: Pick<Wishes, 'ollamaHost'>): boolean => ollamaHost.trim() !== ''
-
 /**
  * The models of a node whose server answers `withinMs`. Throws what `Backend.server` does: a server that does not tell its models is no
  * server to run on.
