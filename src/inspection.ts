@@ -5,7 +5,7 @@ import type { ModelInfo, Node, ServerInfo } from './core/ports.ts'
 import { llamaCpp, ollama } from './nodes.ts'
 import { bundledModel } from './surroundings.ts'
 
-const ANSWER_MS = 2_000
+const ANSWER_MS = 5_000
 
 /** What a model server says of itself, or why it does not. */
 export type Inspected =

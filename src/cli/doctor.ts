@@ -40,7 +40,9 @@ export function doctorCommand(): Command {
 
 async function examine(config: string | undefined): Promise<{ findings: Finding[]; usable: boolean; fleet: boolean }> {
   const settings = await readSettings(config === undefined ? {} : { config }).catch(asFault)
-  const [embedded, ollama] = await Promise.all([inspectEmbedded(), inspectOllama(process.env.OLLAMA_HOST)])
+  // One after the other: loading the engine holds this process up, and the server would seem late.
+  const ollama = await inspectOllama(process.env.OLLAMA_HOST)
+  const embedded = await inspectEmbedded()
   const known = settings instanceof CaesuraError ? undefined : settings
   const withNodes = (known?.config?.nodes.length ?? 0) > 0
   const embeddedRuns = 'models' in embedded && embedded.models.length > 0

@@ -77,7 +77,7 @@ function report(error: unknown): void {
   if (first === undefined) return
   process.exitCode = first.exitCode
   if (json) {
-    const shown = errors.map((each) => shownInJson(each))
+    const shown = errors.map(shownInJson)
     printJson(errors.length === 1 ? { error: shown[0] } : { error: shown[0], errors: shown })
   }
   if (fatal.log !== undefined) {
@@ -90,10 +90,8 @@ function report(error: unknown): void {
 }
 
 /** Each text by itself, so that the document stays JSON. */
-const shownInJson = (error: CaesuraError) =>
-  Object.fromEntries(
-    Object.entries(error.toJSON()).map(([name, text]) => [name, typeof text === 'string' ? fatal.redact(text) : text]),
-  )
+const shownInJson = (error: CaesuraError): unknown =>
+  JSON.parse(JSON.stringify(error, (_, value) => (typeof value === 'string' ? fatal.redact(value) : value)))
 
 function asCaesuraError(error: unknown): CaesuraError {
   if (error instanceof CaesuraError) return error

@@ -86,6 +86,7 @@ async function stages(flags: StagesFlags): Promise<void> {
   const place = { name: 'caesura-stages', config: settings.config, redis, secrets: secretsOfNode(config, process.env) }
   await workUntilStopped(flags, place, async ({ stop, service, telemetry, log }) => {
     try {
+      await modelFileOf(node, stop)
       for (const model of preload) await load(node, model, stop, log)
       const worker = await serveNode(node, {
         redis,
@@ -106,6 +107,15 @@ async function stages(flags: StagesFlags): Promise<void> {
       await node.backend.close()
       throw error
     }
+  })
+}
+
+/** A model file that was named must be there; a server may be on its way. Throws `CAESURA_E_NO_MODEL`, `CAESURA_E_NO_BACKEND`. */
+async function modelFileOf({ name, backend }: Node, stop: AbortSignal): Promise<void> {
+  if (backend.kind !== 'llama-cpp' || (await backend.models(stop)).length > 0) return
+  throw new CaesuraError('CAESURA_E_NO_MODEL', `the model file of the node ${name} is not there`, {
+    ...(backend.address !== undefined && { file: backend.address }),
+    expected: 'a GGUF file',
   })
 }
 
