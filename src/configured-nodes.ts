@@ -1,4 +1,5 @@
 import { isAbsolute, join } from 'node:path'
+import type { HttpAccess } from './backends/http-access.ts'
 import type { HttpLimits } from './backends/http-limits.ts'
 import type { NodeConfig } from './core/config-schema.ts'
 import { CaesuraError } from './core/errors.ts'
@@ -24,7 +25,7 @@ export async function onConfiguredNodes(wanted: readonly Wanted[], wishes: Wishe
       received: only ?? '',
       expected: all.map((node) => node.name).join(', '),
     })
-  const place: Place = { folder, keys: keysOf(chosen, environment) }
+  const place: Place = { folder, environment, keys: keysOf(chosen, environment) }
   const seen = await Promise.all(chosen.map((node) => look(node, place, chosen.length > 1)))
   const closeAll = () => Promise.all(seen.map(({ node }) => node.backend.close()))
   try {
@@ -42,6 +43,13 @@ export async function onConfiguredNodes(wanted: readonly Wanted[], wishes: Wishe
     // The node that does not answer may be the one that has it.
     if (first !== undefined && faults[0] !== undefined) throw faults[0]
     if (first !== undefined) {
+      // What the command line names is not an alias that was forgotten.
+      if (wishes.model !== undefined)
+        throw noWished(
+          first,
+          reached.map(({ node }) => node),
+          models,
+        )
       const server = reached.find(({ node }) => node.backend.pullCommand !== undefined)?.node ?? reached[0]?.node
       if (Object.hasOwn(aliases, first) && server !== undefined)
         throw noModel(missing, candidates(first, aliases), server, models)
@@ -68,13 +76,15 @@ export async function onConfiguredNodes(wanted: readonly Wanted[], wishes: Wishe
 interface Place {
   readonly folder: string
   readonly keys: ReadonlyMap<string, string>
+  /** Where the proxies are looked for. */
+  readonly environment: NonNullable<Wishes['environment']>
 }
 
 /** The API keys that the configuration names. Throws `CAESURA_E_CONFIG` for a variable that is not set. */
 function keysOf(nodes: readonly NodeConfig[], environment: NonNullable<Wishes['environment']>): Place['keys'] {
   const keys = new Map<string, string>()
   for (const node of nodes) {
-    if (node.backend !== 'openai' || node.apiKeyEnv === undefined) continue
+    if (!('apiKeyEnv' in node) || node.apiKeyEnv === undefined) continue
     const key = environment[node.apiKeyEnv]?.trim() ?? ''
     if (key === '')
       throw new CaesuraError('CAESURA_E_CONFIG', `the node ${node.name} needs an API key in ${node.apiKeyEnv}`, {
@@ -84,6 +94,15 @@ function keysOf(nodes: readonly NodeConfig[], environment: NonNullable<Wishes['e
     keys.set(node.name, key)
   }
   return keys
+}
+
+function noWished(model: string, nodes: readonly Node[], models: readonly ModelInfo[]): CaesuraError {
+  const pull = nodes.find(({ backend }) => backend.pullCommand !== undefined)?.backend.pullCommand?.(model)
+  return new CaesuraError('CAESURA_E_NO_MODEL', `no node of the configuration has a model ${model}`, {
+    received: model,
+    expected: models.length === 0 ? 'the nodes have no model yet' : models.map(({ name }) => name).join(', '),
+    ...(pull !== undefined && { hint: pull }),
+  })
 }
 
 function noAlias(model: string, aliases: readonly string[], server: Node | undefined): CaesuraError {
@@ -120,20 +139,13 @@ async function look(config: NodeConfig, place: Place, several: boolean): Promise
   }
 }
 
-function nodeOf(config: NodeConfig, { folder, keys }: Place): Node {
+function nodeOf(config: NodeConfig, place: Place): Node {
   const { name, slots, pool, models } = config
   const shared = { name, slots, pool, ...(models !== undefined && { models }) }
-  if (config.backend === 'ollama') return ollama({ ...shared, ...limitsOf(config), url: config.url })
+  if (config.backend === 'ollama') return ollama({ ...shared, ...httpOf(config, place) })
   if (config.backend === 'openai') {
-    const { url, witness } = config
-    const apiKey = keys.get(name)
-    return openai({
-      ...shared,
-      ...limitsOf(config),
-      url,
-      ...(apiKey !== undefined && { apiKey }),
-      ...(witness !== undefined && { witness }),
-    })
+    const { witness } = config
+    return openai({ ...shared, ...httpOf(config, place), ...(witness !== undefined && { witness }) })
   }
   if (config.backend === 'scripted')
     // It has no script in a file: it says the prompt back, a word a piece.
@@ -141,22 +153,30 @@ function nodeOf(config: NodeConfig, { folder, keys }: Place): Node {
       ...shared,
       script: ({ messages }) => ({ tokens: messages.at(-1)?.content.match(/\s*\S+/g) ?? [] }),
     })
-  const file = isAbsolute(config.model) ? config.model : join(folder, config.model)
+  const file = isAbsolute(config.model) ? config.model : join(place.folder, config.model)
   const { threads } = config
   return llamaCpp({ ...shared, model: file, names: [modelNameOf(file)], ...(threads !== undefined && { threads }) })
 }
 
-const limitsOf = ({
-  loadDeadline,
-  idleDeadline,
-}: Extract<NodeConfig, { backend: 'ollama' | 'openai' }>): HttpLimits => ({
-  ...(loadDeadline !== undefined && { loadDeadlineMs: loadDeadline }),
-  ...(idleDeadline !== undefined && { idleDeadlineMs: idleDeadline }),
-})
+/** What a server over HTTP is reached with. */
+function httpOf(
+  { name, url, headers, loadDeadline, idleDeadline }: Extract<NodeConfig, { backend: 'ollama' | 'openai' }>,
+  { keys, environment }: Place,
+): HttpLimits & HttpAccess & { url: string } {
+  const apiKey = keys.get(name)
+  return {
+    url,
+    environment,
+    ...(apiKey !== undefined && { apiKey }),
+    ...(headers !== undefined && { headers }),
+    ...(loadDeadline !== undefined && { loadDeadlineMs: loadDeadline }),
+    ...(idleDeadline !== undefined && { idleDeadlineMs: idleDeadline }),
+  }
+}
 
 /** One node of a configuration, whether its server answers or not. Throws `CAESURA_E_CONFIG` for a key that is not in the environment. */
 export const configuredNode = (
   config: NodeConfig,
   folder: string,
   environment: NonNullable<Wishes['environment']>,
-): Node => nodeOf(config, { folder, keys: keysOf([config], environment) })
+): Node => nodeOf(config, { folder, environment, keys: keysOf([config], environment) })

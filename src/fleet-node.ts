@@ -1,11 +1,11 @@
 import { basename } from 'node:path'
-import { ollamaUrl } from './backends/ollama-url.ts'
 import { configuredNode } from './configured-nodes.ts'
 import type { NodeConfig } from './core/config-schema.ts'
 import type { Node } from './core/ports.ts'
 import { modelNameOf } from './model-names.ts'
 import { type ScriptTimes, timedScript } from './model-serving.ts'
 import { scripted } from './nodes.ts'
+import { ollamaAddress } from './ollama-address.ts'
 
 export type { ScriptTimes }
 
@@ -29,5 +29,6 @@ export function fleetNode(config: NodeConfig, { folder, environment, times = {} 
   return { ...node, models: [...new Set([modelNameOf(config.model), basename(config.model).replace(/\.gguf$/i, '')])] }
 }
 
-/** The Ollama that is meant where none is named. `host`: what `OLLAMA_HOST` holds. Throws `CAESURA_E_CONFIG`. */
-export const defaultOllamaUrl = ollamaUrl
+/** The Ollama that is meant where none is named. `host`: what `OLLAMA_HOST` holds. Throws `CAESURA_E_USAGE`. */
+export const defaultOllamaUrl = (host: string | undefined): string =>
+  ollamaAddress(host === undefined ? {} : { ollamaHost: host })

@@ -1,10 +1,11 @@
 import { ollamaUrl } from './backends/ollama-url.ts'
+import { withoutPassword } from './core/address.ts'
 import { CaesuraError } from './core/errors.ts'
 import type { ModelInfo, Node, ServerInfo } from './core/ports.ts'
 import { llamaCpp, ollama } from './nodes.ts'
 import { bundledModel } from './surroundings.ts'
 
-const ANSWER_MS = 2_000
+const ANSWER_MS = 5_000
 
 /** What a model server says of itself, or why it does not. */
 export type Inspected =
@@ -17,7 +18,7 @@ export const inspectEmbedded = (): Promise<Inspected> =>
 
 /** The Ollama at `host`, in any form that `OLLAMA_HOST` takes. */
 export const inspectOllama = (host: string | undefined): Promise<Inspected> =>
-  inspect(() => ollama({ name: 'ollama', url: ollamaUrl(host) }), host ?? '')
+  inspect(() => ollama({ name: 'ollama', url: ollamaUrl(host) }), withoutPassword(host ?? ''))
 
 async function inspect(make: () => Node, address: string): Promise<Inspected> {
   let node: Node | undefined

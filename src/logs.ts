@@ -1,7 +1,10 @@
-import type { Config } from './core/config-schema.ts'
+import type { Config, NodeConfig } from './core/config-schema.ts'
 import { CaesuraError } from './core/errors.ts'
 import { type Log, type LogLevel, logLevels, silentLog } from './core/log.ts'
+import { secretsOfHeader } from './core/request-headers.ts'
 import { passwordsOf, redactor, valuesOfList } from './logging/redaction.ts'
+
+export { redactor }
 
 /** Part of the composition root: the log of a process, as its flags and its environment ask for it. */
 
@@ -63,15 +66,23 @@ export function readChoice<T extends string>(
   throw new CaesuraError('CAESURA_E_USAGE', `${from} cannot be read`, { received: asked, expected: choices.join(', ') })
 }
 
+/** Variables whose URLs may have a password. */
+const WITH_PASSWORD = ['REDIS_URL', 'HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy', 'OLLAMA_HOST']
+
+/** What a node of the configuration is reached with. */
+export function secretsOfNode(node: NodeConfig, environment: Environment): string[] {
+  if (!('url' in node)) return []
+  const key = node.apiKeyEnv === undefined ? undefined : environment[node.apiKeyEnv]?.trim()
+  return [...(key ? [key] : []), ...Object.values(node.headers ?? {}).flatMap(secretsOfHeader)]
+}
+
 /** The secrets that a process knows of. */
 function secretsOf(environment: Environment, config: Config | undefined): string[] {
-  const keys = (config?.nodes ?? []).flatMap((node) =>
-    node.backend === 'openai' && node.apiKeyEnv !== undefined ? [environment[node.apiKeyEnv] ?? ''] : [],
-  )
+  const ofNodes = (config?.nodes ?? []).flatMap((node) => secretsOfNode(node, environment))
   const headers = Object.entries(environment).filter(([name]) => /^OTEL_EXPORTER_OTLP_(.+_)?HEADERS$/.test(name))
   return [
-    ...keys,
-    ...passwordsOf(environment.REDIS_URL),
+    ...ofNodes,
+    ...WITH_PASSWORD.flatMap((name) => passwordsOf(environment[name])),
     ...passwordsOf(config?.redis),
     ...headers.flatMap(([, list]) => valuesOfList(list)),
   ]

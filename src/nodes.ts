@@ -24,10 +24,13 @@ const nodeOf = ({ name, slots = 1, pool = 'default', models }: NodeSettings, bac
   ...(models !== undefined && { models }),
 })
 
-/** A node that is an Ollama server. `url` such as `http://127.0.0.1:11434`. */
+/**
+ * A node that is an Ollama server. `url` such as `http://127.0.0.1:11434`. `apiKey` and the values of `headers` are in no record and no
+ * error. Throws `CAESURA_E_CONFIG` for an address with credentials in it, and for what can't be sent.
+ */
 export const ollama = (settings: NodeSettings & OllamaSettings): Node => nodeOf(settings, ollamaBackend(settings))
 
-/** A node that is a server with an OpenAI-compatible API. `url` such as `http://127.0.0.1:8080/v1`. Its key is in no record and no error. */
+/** A node that is a server with an OpenAI-compatible API. `url` such as `http://127.0.0.1:8080/v1`; else as `ollama`. */
 export const openai = (settings: NodeSettings & OpenAiSettings): Node => nodeOf(settings, openaiBackend(settings))
 
 /** A node that is llama.cpp in this process. `model` is the path of a GGUF file; needs the optional peer `node-llama-cpp`. */

@@ -1,10 +1,11 @@
-import { ollamaUrl } from './backends/ollama-url.ts'
 import { CaesuraError } from './core/errors.ts'
 import type { Transport } from './experiments/overhead/design.ts'
 import { modelNameOf } from './model-names.ts'
 import { type ModelServerProcess, startModelServerProcess } from './model-server-process.ts'
+import { namesHost, ollamaAddress } from './ollama-address.ts'
 import { httpNodes, inProcessNodes, type SiteNodes } from './overhead-sites.ts'
 import { bundledModel } from './surroundings.ts'
+import { listedBy } from './wishes.ts'
 
 /** The nodes of one transport, and what the model is called there. */
 export interface Ground {
@@ -23,9 +24,11 @@ export interface GroundWishes {
   readonly model?: string
   /** Of an Ollama that must be there. Without it one is looked for. */
   readonly url?: string
-  /** `OLLAMA_HOST`: where it is looked for. */
+  /** What `OLLAMA_HOST` holds: an Ollama that must be there, but may lack the model. */
   readonly ollamaHost?: string
-  /** What Ollama calls the same model; `caesura-demo` for the bundled one, else the file's name. */
+  /** Where one is looked for that nobody named; http://127.0.0.1:11434 by default. */
+  readonly usualUrl?: string
+  /** What Ollama calls the same model, which must be there then; `caesura-demo` for the bundled one, else the file's name. */
   readonly ollamaModel?: string
   /** `startModelServerProcess` by default. */
   readonly startServer?: typeof startModelServerProcess
@@ -63,6 +66,9 @@ export async function openGrounds(wishes: GroundWishes): Promise<Grounds> {
     for (const each of closers.splice(0).reverse()) await each().catch(() => {})
   }
   try {
+    // Before minutes are spent: what was named must be there.
+    const ollama = await lookForOllama(wishes, file)
+    if (!('skipped' in ollama)) closers.push(() => closeNodes(ollama.nodes))
     const native: Ground = { transport: 'in-process', nodes: inProcessNodes(file), model: modelNameOf(file) }
     closers.push(() => closeNodes(native.nodes))
     await native.nodes.one.backend.load?.(native.model, signal)
@@ -71,8 +77,6 @@ export async function openGrounds(wishes: GroundWishes): Promise<Grounds> {
     const [{ url, model }, { url: urlOfTwo }] = servers
     const overHttp: Ground = { transport: 'http', nodes: httpNodes('embedded-server', url, urlOfTwo), model }
     closers.push(() => closeNodes(overHttp.nodes))
-    const ollama = await lookForOllama(wishes, file)
-    if (!('skipped' in ollama)) closers.push(() => closeNodes(ollama.nodes))
     return { native, overHttp, ollama, lost: AbortSignal.any(servers.map(({ lost }) => lost)), close }
   } catch (error) {
     await close()
@@ -99,13 +103,16 @@ const closeNodes = async ({ one, two }: SiteNodes): Promise<void> => {
   await two?.backend.close()
 }
 
-async function lookForOllama({ url, ollamaHost, ollamaModel }: GroundWishes, file: string): Promise<Ground | Skipped> {
-  const address = ollamaUrl(url ?? ollamaHost)
+/** An Ollama, or a model of it, that was named must be there. */
+async function lookForOllama(wishes: GroundWishes, file: string): Promise<Ground | Skipped> {
+  const { url, ollamaModel } = wishes
+  const isNamed = url !== undefined || namesHost(wishes)
+  const address = ollamaAddress(wishes)
   const names =
     ollamaModel !== undefined ? [ollamaModel] : file === bundledModel ? ['caesura-demo'] : [modelNameOf(file)]
   const nodes = httpNodes('ollama', address)
   try {
-    const models = await nodes.one.backend.models(AbortSignal.timeout(url === undefined ? LOOK_MS : ANSWER_MS))
+    const models = await listedBy(nodes.one, isNamed ? ANSWER_MS : LOOK_MS)
     const found = models.find(({ name }) => names.some((wanted) => name === wanted || name === `${wanted}:latest`))
     if (found !== undefined) return { transport: 'ollama', nodes, model: found.name }
     throw new CaesuraError('CAESURA_E_NO_MODEL', `Ollama at ${address} has no model ${names[0]}`, {
@@ -114,7 +121,10 @@ async function lookForOllama({ url, ollamaHost, ollamaModel }: GroundWishes, fil
     })
   } catch (error) {
     await closeNodes(nodes)
-    if (url !== undefined || !(error instanceof CaesuraError)) throw error
-    return { skipped: error.code === 'CAESURA_E_NO_MODEL' ? error.message : `no Ollama answers at ${address}` }
+    if (!(error instanceof CaesuraError) || ollamaModel !== undefined) throw error
+    const isThere = error.code === 'CAESURA_E_NO_MODEL'
+    // `OLLAMA_HOST` is set for other uses too: its server need not have this model.
+    if (isThere ? url !== undefined : isNamed) throw error
+    return { skipped: isThere ? error.message : `no Ollama answers at ${address}` }
   }
 }

@@ -1,6 +1,7 @@
 import { CaesuraError } from './core/errors.ts'
 import type { Node } from './core/ports.ts'
 import { type Aliases, builtInAliases, candidates, resolveOn } from './model-names.ts'
+import { namesHost } from './ollama-address.ts'
 import { chooseSurroundings } from './surroundings.ts'
 import { ANSWER_MS, noModel, type Wishes } from './wishes.ts'
 
@@ -24,7 +25,8 @@ const USUAL = 'fast'
  * has. Throws as `chooseSurroundings` does, and `CAESURA_E_USAGE` where the configuration leaves several nodes.
  */
 export async function chooseProbed(wishes: Wishes): Promise<Probed> {
-  const named = wishes.node !== undefined || wishes.url !== undefined || wishes.backend === 'ollama'
+  const isHost = wishes.backend === undefined && namesHost(wishes)
+  const named = wishes.node !== undefined || wishes.url !== undefined || wishes.backend === 'ollama' || isHost
   const configured = wishes.backend === undefined && wishes.url === undefined && (wishes.config?.nodes.length ?? 0) > 0
   // Where a node is named, any model of it will do; elsewhere a server without the usual one is passed over.
   const wanted = wishes.model !== undefined || !(named || configured) ? [USUAL] : []

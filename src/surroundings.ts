@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
-import { ollamaUrl } from './backends/ollama-url.ts'
 import { onConfiguredNodes } from './configured-nodes.ts'
 import { CaesuraError } from './core/errors.ts'
+import type { Node } from './core/ports.ts'
 import {
   type Aliases,
   allNames,
@@ -12,6 +12,7 @@ import {
   type Wanted,
 } from './model-names.ts'
 import { llamaCpp, ollama } from './nodes.ts'
+import { namesHost, ollamaAddress } from './ollama-address.ts'
 import { ANSWER_MS, asWished, listedBy, noModel, type Surroundings, underWish, type Wishes } from './wishes.ts'
 
 /** The small model that comes with the package, whose folder is one up from `src` and from `dist`. */
@@ -41,11 +42,23 @@ export async function chooseSurroundings(wanted: readonly Wanted[], wishes: Wish
   if (configured) return onConfiguredNodes(wanted, wishes)
   if (backend === 'embedded') return embedded(wanted, model)
   if (backend === 'ollama') return onOllama(wanted, wishes)
+  // A model file runs in this process, wherever the Ollama is.
+  if (backend === undefined && namesHost(wishes) && !isFile(model)) return onNamedHost(wanted, wishes)
   return automatic(wanted, wishes)
 }
 
+const isFile = (model: string | undefined): boolean => model !== undefined && /\.gguf$/i.test(model)
+
+/** What the bundled model is called, in this process and by those who imported it into an Ollama. */
+const bundledNames: readonly string[] = [modelNameOf(bundledModel), 'caesura-demo']
+
 async function embedded(wanted: readonly Wanted[], model: string | undefined): Promise<Surroundings> {
-  const file = model !== undefined && /\.gguf$/i.test(model) ? model : bundledModel
+  const file = model !== undefined && isFile(model) ? model : bundledModel
+  if (model !== undefined && !isFile(model) && !bundledNames.includes(model))
+    throw new CaesuraError('CAESURA_E_NO_MODEL', `${model} is no model that can run in this process`, {
+      received: model,
+      expected: `the path of a GGUF file, or ${bundledNames[0]}, the bundled model`,
+    })
   const name = modelNameOf(file)
   const node = llamaCpp({ name: 'embedded', model: file, names: [name], models: [name] })
   try {
@@ -61,25 +74,32 @@ async function embedded(wanted: readonly Wanted[], model: string | undefined): P
   return { nodes: [node], models: Object.fromEntries(allNames(wanted).map((stage) => [stage, name])), notices: [] }
 }
 
-/** The address of the Ollama to use, and how the user may have said so. */
-const addressOf = ({ url, ollamaHost }: Wishes): string => {
-  try {
-    return ollamaUrl(url ?? ollamaHost)
-  } catch (cause) {
-    if (!(cause instanceof CaesuraError)) throw cause
-    const from = url === undefined ? 'OLLAMA_HOST' : '--url'
-    throw new CaesuraError('CAESURA_E_USAGE', `${from} is ${cause.message}`, cause.place)
-  }
-}
+const ollamaAt = (url: string, { environment }: Wishes): Node =>
+  ollama({ name: 'ollama', url, ...(environment !== undefined && { environment }) })
 
 const aliasesOf = ({ config }: Wishes): Aliases => ({
   ...builtInAliases,
   ...Object.fromEntries(Object.entries(config?.models ?? {}).map(([alias, name]) => [alias, [name]])),
 })
 
+/** Where `OLLAMA_HOST` names a server, nothing else takes its place unasked. */
+async function onNamedHost(wanted: readonly Wanted[], wishes: Wishes): Promise<Surroundings> {
+  try {
+    return await onOllama(wanted, wishes)
+  } catch (error) {
+    if (!(error instanceof CaesuraError) || error.exitCode !== 3) throw error
+    const { hint, ...place } = error.place
+    const other = '--backend embedded for the bundled model'
+    throw new CaesuraError(error.code, `${error.message} (OLLAMA_HOST names this server)`, {
+      ...place,
+      hint: hint === undefined ? other : `${hint}, or ${other}`,
+      cause: error.cause,
+    })
+  }
+}
+
 async function onOllama(wanted: readonly Wanted[], wishes: Wishes): Promise<Surroundings> {
-  const url = addressOf(wishes)
-  const node = ollama({ name: 'ollama', url })
+  const node = ollamaAt(ollamaAddress(wishes), wishes)
   try {
     const models = await listedBy(node, ANSWER_MS)
     const { found, missing, notices } = resolveStages(models, asWished(wanted, wishes), aliasesOf(wishes))
@@ -91,30 +111,36 @@ async function onOllama(wanted: readonly Wanted[], wishes: Wishes): Promise<Surr
   }
 }
 
-/** An Ollama that answers at once and has every model, else the bundled model, and says why. */
+/**
+ * An Ollama that answers at once and has every model, else the bundled model, and says why. Models that the flags or the configuration
+ * name must be there, unless `--backend auto` asks for the bundled one.
+ */
 async function automatic(wanted: readonly Wanted[], wishes: Wishes): Promise<Surroundings> {
-  const url = addressOf(wishes)
-  const node = ollama({ name: 'ollama', url })
+  const url = ollamaAddress(wishes)
+  const node = ollamaAt(url, wishes)
+  const aliases = aliasesOf(wishes)
   let reason: string
+  let named: string | undefined
   try {
     const models = await listedBy(node, LOOK_MS)
-    const { found, missing, notices } = resolveStages(models, asWished(wanted, wishes), aliasesOf(wishes))
+    const { found, missing, notices } = resolveStages(models, asWished(wanted, wishes), aliases)
     if (missing.length === 0) return { nodes: [node], models: underWish(wanted, wishes, found), notices }
-    reason = `Ollama at ${url} has no model ${missing.flatMap((model) => candidates(model, aliasesOf(wishes))[0] ?? model).join(', ')}`
+    named = namedOf(wanted, wishes, missing)
+    reason = `Ollama at ${url} has no model ${missing.flatMap((model) => candidates(model, aliases)[0] ?? model).join(', ')}`
   } catch (error) {
     if (!(error instanceof CaesuraError)) throw error
-    reason = `no Ollama answers at ${url}`
+    named = namedOf(wanted, wishes)
+    reason = error.code === 'CAESURA_E_AUTH' ? `the Ollama at ${url} asks for a key` : `no Ollama answers at ${url}`
   }
   await node.backend.close()
-  const wishedFile = wishes.model !== undefined && /\.gguf$/i.test(wishes.model)
-  if (wishes.model !== undefined && !wishedFile && modelNameOf(bundledModel) !== wishes.model)
-    throw new CaesuraError('CAESURA_E_NO_MODEL', `${wishes.model} is not there: ${reason}`, {
-      received: wishes.model,
-      hint: node.backend.pullCommand?.(wishes.model) ?? 'ollama serve',
+  if (named !== undefined)
+    throw new CaesuraError('CAESURA_E_NO_MODEL', `${named} is not there: ${reason}`, {
+      received: named,
+      hint: `${node.backend.pullCommand?.(named) ?? 'ollama serve'}, or --backend embedded for the bundled model`,
     })
   try {
     const chosen = await embedded(wanted, wishes.model)
-    return wishedFile ? chosen : { ...chosen, notices: [`Using the bundled model: ${reason}.`] }
+    return isFile(wishes.model) ? chosen : { ...chosen, notices: [`Using the bundled model: ${reason}.`] }
   } catch (error) {
     if (!(error instanceof CaesuraError) || error.code !== 'CAESURA_E_NO_BACKEND') throw error
     throw new CaesuraError('CAESURA_E_NO_BACKEND', `nothing can run a model: ${reason}, and ${error.message}`, {
@@ -122,4 +148,26 @@ async function automatic(wanted: readonly Wanted[], wishes: Wishes): Promise<Sur
       cause: error,
     })
   }
+}
+
+/**
+ * The first model that the flags or the configuration name and that the bundled one is not to stand for. `missing`: of the stages whose
+ * first model is one of these; all by default.
+ */
+function namedOf(
+  wanted: readonly Wanted[],
+  { model, backend, config }: Wishes,
+  missing?: readonly string[],
+): string | undefined {
+  if (model !== undefined) return isFile(model) || bundledNames.includes(model) ? undefined : model
+  if (backend !== undefined) return undefined
+  const aliases = config?.models ?? {}
+  for (const stage of wanted) {
+    const names = typeof stage === 'string' ? [stage] : stage
+    if (missing !== undefined && !missing.includes(names[0] ?? '')) continue
+    const meant = names.map((name) => (Object.hasOwn(aliases, name) ? aliases[name] : undefined))
+    const first = meant.find((name) => name !== undefined)
+    if (first !== undefined && !meant.some((name) => name !== undefined && bundledNames.includes(name))) return first
+  }
+  return undefined
 }

@@ -15,7 +15,9 @@ export interface Wishes {
   readonly node?: string
   /** What `OLLAMA_HOST` holds. */
   readonly ollamaHost?: string
-  /** Where the API keys are that a configuration names; nothing by default. */
+  /** Where an Ollama is looked for that nobody named; http://127.0.0.1:11434 by default. */
+  readonly usualUrl?: string
+  /** Where the API keys are that a configuration names, and the proxies; no keys by default. */
   readonly environment?: Readonly<Record<string, string | undefined>>
   /** A checked configuration, and the folder that its paths start from. */
   readonly config?: Config
@@ -41,10 +43,21 @@ export const underWish = (wanted: readonly Wanted[], { model }: Wishes, found: R
 /** How long a server that was asked for may take to answer, ms. */
 export const ANSWER_MS = 5_000
 
-/** The models of a node whose server answers `withinMs`. Throws what `Backend.server` does. */
-export async function listedBy(node: Node, withinMs: number): Promise<readonly ModelInfo[]> {
-  await node.backend.server(AbortSignal.timeout(withinMs))
-  return node.backend.models(AbortSignal.timeout(ANSWER_MS))
+/**
+ * The models of a node whose server answers `withinMs`. Throws what `Backend.server` does: a server that does not tell its models is no
+ * server to run on.
+ */
+export async function listedBy({ backend }: Node, withinMs: number): Promise<readonly ModelInfo[]> {
+  await backend.server(AbortSignal.timeout(withinMs))
+  try {
+    return await backend.models(AbortSignal.timeout(ANSWER_MS))
+  } catch (error) {
+    if (!(error instanceof CaesuraError) || error.exitCode !== 1 || error.code === 'CAESURA_E_AUTH') throw error
+    throw new CaesuraError('CAESURA_E_NO_SERVER', `no server that tells its models: ${error.message}`, {
+      ...error.place,
+      cause: error,
+    })
+  }
 }
 
 /** `CAESURA_E_NO_MODEL` with what to type to get it. `names`: what the first missing one may be called. */

@@ -4,6 +4,7 @@ import { defineConfig } from '../src/core/config-schema.ts'
 import { call } from './backends/ollama-call.ts'
 import { line } from './faults/cases/scene.ts'
 import { type Exchange, startFaultServer } from './servers/fault-server.ts'
+import { startOllamaLike } from './servers/ollama-like.ts'
 
 const cleanups: (() => Promise<unknown>)[] = []
 afterEach(async () => {
@@ -29,5 +30,30 @@ describe.each(['ollama', 'openai'] as const)('a node of the configuration with t
       await exchange.chunk(first[backend])
     }
     expect(await endOn({ backend, idleDeadline: 50 }, thenSilent)).toBe('CAESURA_E_TIMEOUT_STALL')
+  })
+
+  it('has the key and the headers that stand there, in each request', async () => {
+    const server = await startOllamaLike()
+    const headers = { 'x-team': 'a' }
+    const node = { name: 'n', backend, url: server.url, apiKeyEnv: 'THE_KEY', headers }
+    const [config] = defineConfig({ nodes: [node] }).nodes
+    const { backend: made } = configuredNode(config!, '.', { THE_KEY: ' key-1\n' })
+    cleanups.push(
+      () => server.close(),
+      () => made.close(),
+    )
+    await call(made)
+    expect(server.requests[0]?.headers).toMatchObject({ authorization: 'Bearer key-1', 'x-team': 'a' })
+    expect(() => configuredNode(config!, '.', {})).toThrow(
+      expect.objectContaining({ code: 'CAESURA_E_CONFIG', message: expect.stringContaining('THE_KEY') }),
+    )
+  })
+
+  it('goes through the proxy of its environment', async () => {
+    const HTTP_PROXY = 'http://127.0.0.1:9'
+    const [config] = defineConfig({ nodes: [{ name: 'n', backend, url: 'http://gpu.test' }] }).nodes
+    const { backend: made } = configuredNode(config!, '.', { HTTP_PROXY })
+    cleanups.push(() => made.close())
+    expect((await call(made)).end.error?.message).toContain(`the proxy ${HTTP_PROXY} refused the connection`)
   })
 })

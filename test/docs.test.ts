@@ -84,6 +84,8 @@ describe('the documentation', () => {
     for (const args of commands.filter(([verb]) => verb !== 'overhead')) {
       const { status, stdout } = await caesura(root, args[0] === 'ab' ? withFewSessions(args) : args, {
         CAESURA_RECORDS: join(folder, 'runs.sqlite'),
+        // As on a fresh machine: no server is named.
+        OLLAMA_HOST: '',
       })
       expect(status, args.join(' ')).toBe(0)
       expect(stdout).not.toBe('')

@@ -46,6 +46,25 @@ describe('the log of a process', () => {
   })
 })
 
+it('the log of a process knows the keys and headers of all nodes, and the passwords of proxies', async () => {
+  const access = { url: 'http://h', apiKeyEnv: 'KEY', headers: { 'x-key': 'head-1', authorization: 'Bearer tok-1' } }
+  const basic = Buffer.from('me:base-1').toString('base64')
+  const nodes = [
+    { name: 'a', backend: 'ollama' as const, ...access },
+    { name: 'b', backend: 'openai' as const, url: 'http://h', headers: { authorization: `Basic ${basic}` } },
+  ]
+  const { redact } = await opened({
+    environment: {
+      KEY: 'key-1',
+      HTTP_PROXY: 'http://me:pass-1@p',
+      https_proxy: 'me:pass-2@p',
+      OLLAMA_HOST: 'me:pass-3@h',
+    },
+    config: defineConfig({ nodes }),
+  })
+  expect(redact(`key-1 head-1 tok-1 ${basic} base-1 pass-1 pass-2 pass-3 rest`)).toBe(`${'*** '.repeat(8)}rest`)
+})
+
 describe('what is captured of content', () => {
   const config = defineConfig({ captureContent: { spans: true, logs: true } })
 

@@ -31,7 +31,7 @@ const few = new Set([
 const PATIENCE_MS = 60_000
 
 const settings = (more: Partial<OverheadSettings> = {}): OverheadSettings => ({
-  ...{ store, quick: true, seed: 3, budgetMs: 60_000, blocks: 1, ollamaHost: 'http://127.0.0.1:9' },
+  ...{ store, quick: true, seed: 3, budgetMs: 60_000, blocks: 1, usualUrl: 'http://127.0.0.1:9' },
   signal: new AbortController().signal,
   tell: () => {},
   notice: () => {},

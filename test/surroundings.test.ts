@@ -1,4 +1,5 @@
 import { mkdtempSync, rmSync } from 'node:fs'
+import type { ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -7,6 +8,7 @@ import { modelNameOf, nameOnServer, resolveOn } from '../src/model-names.ts'
 import { bundledModel, chooseSurroundings } from '../src/surroundings.ts'
 import type { Surroundings, Wishes } from '../src/wishes.ts'
 import { type FakeOllama, fakeOllama } from './servers/fake-ollama.ts'
+import { startOllamaLike } from './servers/ollama-like.ts'
 import { type OpenAiLike, startOpenAiLike } from './servers/openai-like.ts'
 
 /** Nothing listens here. */
@@ -31,7 +33,7 @@ afterEach(async () => {
   for (const { nodes } of chosen.splice(0)) for (const node of nodes) await node.backend.close()
 })
 async function choose(wanted: (string | string[])[], wishes: Wishes = {}) {
-  const surroundings = await chooseSurroundings(wanted, { ollamaHost: NOWHERE, ...wishes })
+  const surroundings = await chooseSurroundings(wanted, { usualUrl: NOWHERE, ...wishes })
   chosen.push(surroundings)
   const { nodes, models, notices } = surroundings
   return { nodes: nodes.map(({ name, backend, models }) => ({ name, kind: backend.kind, models })), models, notices }
@@ -61,7 +63,7 @@ describe('without a configuration', () => {
   })
 
   it('takes the bundled model where the Ollama lacks a model, and says which', async () => {
-    const { notices, nodes } = await choose(['fast', 'llama3:8b'], { ollamaHost: small.url })
+    const { notices, nodes } = await choose(['fast', 'llama3:8b'], { usualUrl: small.url })
     expect(nodes[0]?.kind).toBe('llama-cpp')
     expect(notices).toEqual([`Using the bundled model: Ollama at ${small.url} has no model llama3:8b.`])
   })
@@ -89,6 +91,8 @@ describe('without a configuration', () => {
     ['a URL for the embedded model', { backend: 'embedded', url: NOWHERE }, 'CAESURA_E_USAGE', '--url'],
     ['a URL that is none', { url: 'http://[' }, 'CAESURA_E_USAGE', '--url'],
     ['an OLLAMA_HOST that is none', { ollamaHost: 'ftp://x' }, 'CAESURA_E_USAGE', 'OLLAMA_HOST'],
+    ['a URL with a password', { url: 'http://me:s%40cr@t@gpu-1' }, 'CAESURA_E_USAGE', '--url'],
+    ['an OLLAMA_HOST with a password', { ollamaHost: 'me:s%40cr@t@gpu-1' }, 'CAESURA_E_USAGE', 'OLLAMA_HOST'],
   ] as const)('refuses %s', async (_name, wishes, code, text) => {
     await expect(choose(['fast'], wishes)).rejects.toMatchObject({ code, message: expect.stringContaining(text) })
   })
@@ -99,6 +103,79 @@ describe('without a configuration', () => {
       message: expect.stringContaining('gemma3:1b (or caesura-demo)'),
       place: { hint: 'ollama pull gemma3:1b', expected: 'gemma3:4b' },
     })
+  })
+})
+
+describe('what was named and is not there', () => {
+  const aliases = (fast: string) => config({ models: { fast } })
+
+  it.each([
+    ['the server of OLLAMA_HOST', { ollamaHost: NOWHERE }, 'CAESURA_E_NO_SERVER'],
+    ['the server of OLLAMA_HOST, quoted', { ollamaHost: ` "${NOWHERE}" ` }, 'CAESURA_E_NO_SERVER'],
+    ['the server of --url', { url: NOWHERE }, 'CAESURA_E_NO_SERVER'],
+    ['the server of --url, though OLLAMA_HOST is there', { url: NOWHERE, ollamaHost: 'small' }, 'CAESURA_E_NO_SERVER'],
+    ['a stage’s model on the server of OLLAMA_HOST', { ollamaHost: 'large' }, 'CAESURA_E_NO_MODEL'],
+    ['the model of --model', { model: 'phi4' }, 'CAESURA_E_NO_MODEL'],
+    ['the model of --model on a server', { model: 'phi4', ollamaHost: 'small' }, 'CAESURA_E_NO_MODEL'],
+    ['the model of --model, with auto', { model: 'phi4', backend: 'auto' }, 'CAESURA_E_NO_MODEL'],
+    ['the model of --model, with embedded', { model: 'phi4', backend: 'embedded' }, 'CAESURA_E_NO_MODEL'],
+    ['the file of --model', { model: 'gone.gguf' }, 'CAESURA_E_NO_MODEL'],
+    ['a model of the configuration', aliases('phi4'), 'CAESURA_E_NO_MODEL'],
+    ['a model of the configuration, on a server', { ...aliases('phi4'), usualUrl: 'small' }, 'CAESURA_E_NO_MODEL'],
+  ] as const)('%s ends with exit 3', async (_name, wishes: Wishes, code) => {
+    const at: Record<string, string> = { small: small.url, large: large.url }
+    const urls = Object.entries(wishes).map(([key, value]) => [key, at[String(value)] ?? value])
+    await expect(choose(['fast'], Object.fromEntries(urls))).rejects.toMatchObject({ code, exitCode: 3 })
+  })
+
+  it('is told with the way to the bundled model', async () => {
+    await expect(choose(['fast'], { ollamaHost: NOWHERE })).rejects.toMatchObject({
+      message: expect.stringContaining('OLLAMA_HOST'),
+      place: { hint: expect.stringContaining('--backend embedded') },
+    })
+    await expect(choose(['fast'], aliases('phi4'))).rejects.toMatchObject({
+      message: expect.stringMatching(/^phi4 is not there/),
+      place: { hint: expect.stringContaining('--backend embedded') },
+    })
+  })
+
+  it('is the model of --model on the nodes of a configuration too', async () => {
+    const nodes = [{ name: 'small', backend: 'ollama' as const, url: small.url }]
+    await expect(choose(['x'], { ...config({ nodes }), model: 'phi4' })).rejects.toMatchObject({
+      code: 'CAESURA_E_NO_MODEL',
+      place: { received: 'phi4', hint: 'ollama pull phi4' },
+    })
+  })
+
+  it('is no hindrance where --backend asks for the bundled model', async () => {
+    for (const wishes of [{ ollamaHost: NOWHERE }, aliases('phi4')] as const)
+      for (const backend of ['auto', 'embedded'] as const)
+        expect((await choose(['fast'], { ...wishes, backend })).nodes).toMatchObject([{ kind: 'llama-cpp' }])
+  })
+
+  it('is not missed where the bundled model is what was named', async () => {
+    for (const name of ['caesura-demo-3m', 'caesura-demo'])
+      for (const wishes of [aliases(name), { model: name }])
+        expect((await choose(['fast'], wishes)).models).toEqual({ fast: 'caesura-demo-3m' })
+    expect((await choose(['fast'], { model: bundledModel, ollamaHost: NOWHERE })).nodes).toMatchObject([
+      { kind: 'llama-cpp' },
+    ])
+  })
+
+  it('is a server that does not tell its models', async () => {
+    const server = await startOllamaLike({ routes: { '/api/tags': (response) => void response.writeHead(500).end() } })
+    await expect(choose(['fast'], { url: server.url })).rejects.toMatchObject({ code: 'CAESURA_E_NO_SERVER' })
+    await server.close()
+  })
+
+  it('is no server that asks for a key: that is told as it is', async () => {
+    const refuse = (response: ServerResponse) => void response.writeHead(401).end()
+    const server = await startOllamaLike({ routes: { '/api/version': refuse } })
+    await expect(choose(['fast'], { url: server.url })).rejects.toMatchObject({ code: 'CAESURA_E_AUTH' })
+    expect((await choose(['fast'], { usualUrl: server.url })).notices).toEqual([
+      `Using the bundled model: the Ollama at ${server.url} asks for a key.`,
+    ])
+    await server.close()
   })
 })
 
@@ -264,7 +341,7 @@ describe('a stage with a fallback', () => {
       models: { phi4: 'phi4', 'gemma3:1b': 'gemma3:1b' },
       notices: ['No node has the model phi4; gemma3:1b takes its place.'],
     })
-    expect(await choose([['phi4', 'phi3']], { ollamaHost: small.url })).toMatchObject({
+    expect(await choose([['phi4', 'phi3']], { usualUrl: small.url })).toMatchObject({
       nodes: [{ name: 'embedded' }],
       models: { phi4: 'caesura-demo-3m', phi3: 'caesura-demo-3m' },
       notices: [`Using the bundled model: Ollama at ${small.url} has no model phi4.`],

@@ -1,5 +1,8 @@
 import { Client, Dispatcher } from 'undici'
+import type { CaesuraError } from '../core/errors.ts'
+import { type Credentials, credentialsOf, type HttpAccess } from './http-access.ts'
 import type { HttpLimits } from './http-limits.ts'
+import { type HttpProxy, proxyFor, throughProxy, toProxy } from './http-proxy.ts'
 
 const CONNECT_TIMEOUT_MS = 10_000
 /** How long an idle connection is kept, ms, unless the server says less. Ollama itself never closes one. */
@@ -12,13 +15,36 @@ const SPARE_DEADLINE_MS = 2_000
 
 const isIdle = (client: Client): boolean => client.stats.size === 0
 
+/** Adds to each request what all of a node's have, before it goes out. */
+class NodeClient extends Client {
+  readonly #pathPrefix: string
+  readonly #headers: Readonly<Record<string, string>>
+
+  constructor(origin: string, options: Client.Options, pathPrefix: string, headers: Readonly<Record<string, string>>) {
+    super(origin, options)
+    this.#pathPrefix = pathPrefix
+    this.#headers = headers
+  }
+
+  override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
+    const headers = { ...(options.headers as Readonly<Record<string, string>> | undefined), ...this.#headers }
+    return super.dispatch({ ...options, path: this.#pathPrefix + options.path, headers }, handler)
+  }
+}
+
 /**
  * The connections of one server: kept, shared by its calls, without hidden time limits. undici's own pool takes the first client
  * that is idle, connected or not, so after an abort it would open the closed connection again beside an idle one; this one
  * takes what is connected first. A spare is kept ready, because the call that follows an abort at once has no other.
  */
 export class Connections extends Dispatcher {
-  readonly #origin: string
+  /** The URL that it was made with. */
+  readonly url: URL
+  /** On the way to the server, where there is one. */
+  readonly proxy: HttpProxy | undefined
+  /** The server for messages: its host, and the proxy on the way. */
+  readonly where: string
+  readonly #credentials: Credentials
   readonly #sparePath: string
   readonly #connectTimeoutMs: number
   readonly #keepsSpare: boolean
@@ -26,17 +52,25 @@ export class Connections extends Dispatcher {
   #opening = false
   #closed = false
 
-  /** @param sparePath a path that is cheap to answer: opening a spare connection asks for it. */
-  constructor(
-    url: string,
-    sparePath: string,
-    { connectTimeoutMs = CONNECT_TIMEOUT_MS, spareConnection = true }: HttpLimits,
-  ) {
+  /**
+   * `sparePath`: a path that is cheap to answer; opening a spare connection asks for it. Throws `CAESURA_E_CONFIG` for headers, a key
+   * or a proxy that can't be used.
+   */
+  constructor(url: string, sparePath: string, settings: HttpLimits & HttpAccess) {
     super()
-    this.#origin = new URL(url).origin
+    const { connectTimeoutMs = CONNECT_TIMEOUT_MS, spareConnection = true, environment = process.env } = settings
+    this.url = new URL(url)
+    this.proxy = proxyFor(this.url, environment)
+    this.where = this.url.host + (this.proxy === undefined ? '' : ` (through the proxy ${this.proxy.shown})`)
+    this.#credentials = credentialsOf(settings)
     this.#sparePath = sparePath
     this.#connectTimeoutMs = connectTimeoutMs
     this.#keepsSpare = spareConnection
+  }
+
+  /** The same fault, with nothing in it of what is secret about this server. */
+  hide<E>(error: E): E | CaesuraError {
+    return this.#credentials.hide(error)
   }
 
   override dispatch(options: Dispatcher.DispatchOptions, handler: Dispatcher.DispatchHandler): boolean {
@@ -81,13 +115,7 @@ export class Connections extends Dispatcher {
 
   /** A client without a connection yet; it is kept like the others. */
   openNew(): Client {
-    const client = new Client(this.#origin, {
-      headersTimeout: 0,
-      bodyTimeout: 0,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      keepAliveMaxTimeout: KEEP_ALIVE_MS,
-      connect: { timeout: this.#connectTimeoutMs },
-    })
+    const client = this.#client()
     // undici opens a closed connection again, unasked, for a request that was aborted. That is the spare, unless there is one.
     client.on('disconnect', () => {
       setImmediate(() => {
@@ -98,6 +126,29 @@ export class Connections extends Dispatcher {
     })
     this.#clients.add(client)
     return client
+  }
+
+  #client(): Client {
+    const { proxy, url } = this
+    const timeout = this.#connectTimeoutMs
+    const options = (connect: NonNullable<Client.Options['connect']>): Client.Options => ({
+      headersTimeout: 0,
+      bodyTimeout: 0,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+      keepAliveMaxTimeout: KEEP_ALIVE_MS,
+      connect,
+    })
+    const { headers } = this.#credentials
+    if (proxy === undefined) return new NodeClient(url.origin, options({ timeout }), '', headers)
+    // As curl and Go do: a tunnel for https only, for many proxies open none to other ports.
+    if (url.protocol === 'https:')
+      return new NodeClient(url.origin, options(throughProxy(proxy, url, timeout)), '', headers)
+    const { authorization } = proxy
+    return new NodeClient(proxy.origin.origin, options(toProxy(proxy, url, timeout)), url.origin, {
+      ...headers,
+      host: url.host,
+      ...(authorization !== undefined && { 'proxy-authorization': authorization }),
+    })
   }
 
   /** undici connects when a request comes, so a small one is sent. What becomes of it does not matter. */

@@ -22,7 +22,7 @@ export function failed(error: unknown): CallEnd {
 }
 
 /** A busy server that said how long to stay away. */
-class TryLater extends CaesuraError {
+export class TryLater extends CaesuraError {
   readonly retryAfterMs: number
 
   constructor({ code, message, place, cause }: CaesuraError, retryAfterMs: number) {
@@ -130,3 +130,17 @@ export function unreachable(error: unknown, { signal, address, noServer, any = f
 
 /** Why a server is not there, for a message. */
 export const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : String(cause))
+
+/** What to do about it, where the fault says so itself. */
+export const nextStep = (cause: unknown): string | undefined =>
+  cause instanceof CaesuraError ? cause.place.hint : undefined
+
+/** The server is there and wants a key, or another one. `answer`: which server, and what it said. */
+export const notAdmitted = (answer: string): CaesuraError =>
+  new CaesuraError(
+    'CAESURA_E_AUTH',
+    `${answer}; its node needs the right key (apiKeyEnv) or the right headers (headers)`,
+    {
+      hint: 'In the configuration of the node: apiKeyEnv names the variable that holds the key; headers are sent as they are. In the library: apiKey, headers.',
+    },
+  )

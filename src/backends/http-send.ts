@@ -5,6 +5,8 @@ import { CaesuraError } from '../core/errors.ts'
 import type { Connections } from './http-connections.ts'
 import { connectionError, streamError } from './http-errors.ts'
 import { dispatchTold, type Exchange } from './http-marks.ts'
+import { proxyWantsUser } from './http-proxy.ts'
+import { isRedirect, redirect } from './http-redirect.ts'
 
 /** How much of an error body or of an answer in one piece is read, in bytes. */
 const LONGEST_BODY_BYTES = 4 * 1_048_576
@@ -52,13 +54,36 @@ export type ReaderFor<T> = (status: number, headers: AnswerHeaders) => AnswerRea
 export async function send<T>(call: HttpCall, request: HttpRequest, readerFor: ReaderFor<T>): Promise<T> {
   call.signal.throwIfAborted()
   const exchange = call.openExchange()
+  const reader: ReaderFor<T> = (status, headers) =>
+    readerOfDetour(call, request, status, headers) ?? readerFor(status, headers)
   try {
-    return await attempt(call, request, exchange, call.agent, readerFor)
+    return await attempt(call, request, exchange, call.agent, reader)
   } catch (error) {
-    if (!exchange.wentStale || call.signal.aborted) throw error
+    if (!exchange.wentStale || call.signal.aborted) throw call.agent.hide(error)
     // The server had closed this idle connection; it never saw the request. Other idle ones may be as stale.
-    return attempt(call, request, call.openExchange(), call.agent.openNew(), readerFor)
+    return await attempt(call, request, call.openExchange(), call.agent.openNew(), reader).catch((again: unknown) => {
+      throw call.agent.hide(again)
+    })
   }
+}
+
+/** For an answer that is not the server's own, or leads elsewhere: throws what it says. */
+function readerOfDetour(
+  { agent, address }: HttpCall,
+  { path }: HttpRequest,
+  status: number,
+  { location }: AnswerHeaders,
+): AnswerReader<never> | undefined {
+  const { proxy, url } = agent
+  const fault = (): CaesuraError | undefined => {
+    if (status === 407 && proxy !== undefined) return proxyWantsUser(proxy, url)
+    return isRedirect(status) ? redirect(status, { address, path, url, location: String(location ?? '') }) : undefined
+  }
+  const found = fault()
+  if (found === undefined) return undefined
+  return wholeText(address, () => {
+    throw found
+  })
 }
 
 function attempt<T>(

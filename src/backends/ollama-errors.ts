@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { CaesuraError } from '../core/errors.ts'
-import { quote, reasonOf } from './http-errors.ts'
+import { nextStep, notAdmitted, quote, reasonOf } from './http-errors.ts'
 
 const errorBody = z.object({ error: z.string() })
 
@@ -22,9 +22,7 @@ const contextFull = /input length exceeds the context length|exceed_context_size
 export function statusError(status: number, body: string, address: string, model?: string): CaesuraError {
   const { text, json } = said(body)
   const answer = `${address} answered ${status}${text === '' ? '' : `: ${text}`}`
-  if (status >= 300 && status < 400) {
-    return new CaesuraError('CAESURA_E_PROTOCOL', `${answer} (a redirect, which is not followed)`)
-  }
+  if (status === 401 || status === 403) return notAdmitted(answer)
   if (status === 404 && model !== undefined && json && /not found/i.test(text)) {
     const command = pullCommand(model)
     return new CaesuraError('CAESURA_E_NO_MODEL', `${address} has no model "${model}"; get it with: ${command}`, {
@@ -45,12 +43,10 @@ export const pullCommand = (model: string): string => `ollama pull ${model}`
 
 /** No Ollama where one was looked for: which address, why, and the next step. */
 export function noServer(address: string, cause: unknown): CaesuraError {
-  return new CaesuraError(
-    'CAESURA_E_NO_SERVER',
-    `no Ollama server at ${address}: ${reasonOf(cause)}; start one with: ollama serve`,
-    {
-      hint: 'ollama serve',
-      cause,
-    },
-  )
+  const step = nextStep(cause)
+  const start = step === undefined ? '; start one with: ollama serve' : ''
+  return new CaesuraError('CAESURA_E_NO_SERVER', `no Ollama server at ${address}: ${reasonOf(cause)}${start}`, {
+    hint: step ?? 'ollama serve',
+    cause,
+  })
 }

@@ -4,6 +4,7 @@ import type { CallRequest, GenerationOptions } from '../core/call.ts'
 import { systemClock } from '../core/clock.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Backend, ModelInfo, ServerInfo } from '../core/ports.ts'
+import type { HttpAccess } from './http-access.ts'
 import { callOverHttp, follow, IDLE_DEADLINE_MS, LOAD_DEADLINE_MS, loadTimeout } from './http-call.ts'
 import { Connections } from './http-connections.ts'
 import { type Unreachable, unreachable } from './http-errors.ts'
@@ -16,7 +17,7 @@ import { fetchFor, type OllamaCall, refused } from './ollama-fetch.ts'
 import { unloadWith } from './ollama-unload.ts'
 import { ollamaUrl } from './ollama-url.ts'
 
-export interface OllamaSettings extends HttpLimits {
+export interface OllamaSettings extends HttpLimits, HttpAccess {
   /** Where the server is, in any form that `ollamaUrl` takes. */
   readonly url: string
 }
@@ -24,11 +25,10 @@ export interface OllamaSettings extends HttpLimits {
 /**
  * A server that speaks Ollama's HTTP interface. Answers are streamed without the `ollama` client, which cannot be aborted before
  * the headers, drops broken lines with a warning and knows no limit on a line's length. The connections are shared and kept. The
- * only time limits are those of the settings and the request's signal. Throws `CAESURA_E_CONFIG` for a URL that is none.
+ * only time limits are those of the settings and the request's signal. Throws `CAESURA_E_CONFIG` for a URL, a header or a key that is none.
  */
 export function ollamaBackend(settings: OllamaSettings): Backend {
   const url = ollamaUrl(settings.url)
-  const address = new URL(url).host
   const chat = {
     method: 'POST',
     path: new URL(`${url}/api/chat`).pathname,
@@ -36,13 +36,14 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
   }
   const { loadDeadlineMs = LOAD_DEADLINE_MS, idleDeadlineMs = IDLE_DEADLINE_MS } = settings
   const agent = new Connections(url, '/', settings)
+  /** For messages. */
+  const address = agent.where
   const clientFor = (call: Omit<OllamaCall, 'agent' | 'address'>) =>
     new Ollama({ host: url, fetch: fetchFor({ ...call, agent, address }) })
-  const notThere = (signal: AbortSignal, any = false): Unreachable => ({
+  const notThere = (signal: AbortSignal): Unreachable => ({
     signal,
     address: url,
     noServer: (why) => noServer(url, why),
-    any,
   })
 
   /** One request with an answer in one piece. Throws. */
@@ -64,7 +65,8 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
       throw new CaesuraError('CAESURA_E_PROTOCOL', `${address} does not answer like Ollama`, { cause: parsed.error })
     } catch (error) {
       if (error instanceof SyntaxError) {
-        throw new CaesuraError('CAESURA_E_PROTOCOL', `${address} does not answer in JSON`, { cause: error })
+        // It quotes what it could not read.
+        throw agent.hide(new CaesuraError('CAESURA_E_PROTOCOL', `${address} does not answer in JSON`, { cause: error }))
       }
       throw error
     } finally {
@@ -90,7 +92,7 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
 
   return {
     kind: 'ollama',
-    address,
+    address: agent.url.host,
     pullCommand,
 
     generate: (request, context) =>
@@ -109,7 +111,9 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
         )
         return { kind: 'ollama', version, address: url } satisfies ServerInfo
       } catch (error) {
-        throw unreachable(error, notThere(signal, true))
+        // What asks for a key is there; anything else that fails here is no Ollama.
+        const any = !(error instanceof CaesuraError && error.code === 'CAESURA_E_AUTH')
+        throw unreachable(error, { ...notThere(signal), any })
       }
     },
 

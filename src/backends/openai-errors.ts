@@ -1,6 +1,6 @@
 import { z } from 'zod'
 import { CaesuraError } from '../core/errors.ts'
-import { quote, reasonOf } from './http-errors.ts'
+import { nextStep, notAdmitted, quote, reasonOf } from './http-errors.ts'
 
 /** An error as these servers write it: OpenAI's form, a bare text (Ollama), vLLM's older form, FastAPI's. */
 const errorSchema = z.union([
@@ -44,12 +44,7 @@ export function statusError(status: number, body: string, address: string, model
   const error = errorInText(body)
   const text = quote(error?.message ?? body)
   const answer = `${address} answered ${status}${text === '' ? '' : `: ${text}`}`
-  if (status >= 300 && status < 400)
-    return new CaesuraError('CAESURA_E_PROTOCOL', `${answer} (a redirect, which is not followed)`)
-  if (status === 401 || status === 403)
-    return new CaesuraError('CAESURA_E_AUTH', answer, {
-      hint: 'Give the key of this server as apiKey (in a configuration: apiKeyEnv, the name of a variable that holds it).',
-    })
+  if (status === 401 || status === 403) return notAdmitted(answer)
   const names = error !== undefined && noSuchModel.test(`${error.kind} ${error.message}`)
   if (model !== undefined && names && (status === 404 || status === 400))
     return new CaesuraError('CAESURA_E_NO_MODEL', `${address} has no model "${model}"`, {
@@ -68,31 +63,6 @@ export function statusError(status: number, body: string, address: string, model
 /** No such server where one was looked for: which address, and why. */
 export const noServer = (address: string, cause: unknown): CaesuraError =>
   new CaesuraError('CAESURA_E_NO_SERVER', `no OpenAI-compatible server at ${address}: ${reasonOf(cause)}`, {
-    hint: 'Start it, or correct the URL of the node.',
+    hint: nextStep(cause) ?? 'Start it, or correct the URL of the node.',
     cause,
   })
-
-/** Shorter beginnings of a key give nothing away, in characters. */
-const TELLING = 6
-
-/** Keeps a key out of all that is told of a fault: a server may quote it. What has nothing of it stays as it is. */
-export function withoutKey<E>(error: E, key: string | undefined): E | CaesuraError {
-  if (key === undefined || !(error instanceof Error) || !mentions(error, key)) return error
-  const { code, place } = error instanceof CaesuraError ? error : { code: 'CAESURA_E_INTERNAL' as const, place: {} }
-  const texts = Object.entries(place).map(([name, text]) => [name, typeof text === 'string' ? hide(text, key) : text])
-  return new CaesuraError(code, hide(error.message, key), Object.fromEntries(texts))
-}
-
-/** A text without the key, and without the beginning of it that was left where the text was cut. */
-function hide(text: string, key: string): string {
-  let hidden = text.replaceAll(key, '…')
-  for (let length = key.length - 1; length >= TELLING; length -= 1)
-    hidden = hidden.replaceAll(`${key.slice(0, length)}…`, '…')
-  return hidden
-}
-
-/** Whether the error, or what caused it, has something of the key in what it says. */
-function mentions(error: Error, key: string): boolean {
-  const said = `${error.message} ${error instanceof CaesuraError ? JSON.stringify(error.place) : ''}`
-  return said !== hide(said, key) || (error.cause instanceof Error && mentions(error.cause, key))
-}

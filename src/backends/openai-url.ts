@@ -1,3 +1,4 @@
+import { readServerUrl, withoutPassword } from '../core/address.ts'
 import { CaesuraError } from '../core/errors.ts'
 import { show } from '../core/problems.ts'
 
@@ -7,20 +8,17 @@ import { show } from '../core/problems.ts'
  * would show up wherever an address does.
  */
 export function openaiUrl(text: string): string {
-  const url = URL.parse(text.trim())
-  const place = {
-    received: show(text),
-    expected: 'an http or https URL without credentials, such as http://127.0.0.1:8080/v1',
-  }
-  if (url === null || !/^https?:$/.test(url.protocol) || url.hostname === '')
-    throw new CaesuraError('CAESURA_E_CONFIG', `not an address of an OpenAI-compatible server: ${show(text)}`, place)
-  if (url.username !== '' || url.password !== '')
-    throw new CaesuraError('CAESURA_E_CONFIG', 'the URL of an OpenAI-compatible server has credentials in it', {
-      ...place,
-      hint: 'Give the key as apiKey (in a configuration: apiKeyEnv).',
+  const { url, fault, credentials } = readServerUrl(text.trim())
+  if (url === undefined) {
+    const shown = show(withoutPassword(text, '…@'))
+    throw new CaesuraError('CAESURA_E_CONFIG', `not an address of an OpenAI-compatible server: ${shown} ${fault}`, {
+      received: shown,
+      expected: 'an http or https URL without credentials, such as http://127.0.0.1:8080/v1',
+      ...(credentials && {
+        hint: 'Give the key as apiKey, or other credentials as headers (in a configuration: apiKeyEnv, headers).',
+      }),
     })
-  url.search = ''
-  url.hash = ''
+  }
   if (url.pathname === '/') url.pathname = '/v1'
   return url.href.replace(/\/+$/, '')
 }

@@ -3,6 +3,7 @@ import type { ChatMessage, GenerateContext, GenerationOptions } from '../core/ca
 import { systemClock } from '../core/clock.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Backend, ModelInfo, ServerInfo } from '../core/ports.ts'
+import type { HttpAccess } from './http-access.ts'
 import { callOverHttp, follow, IDLE_DEADLINE_MS, LOAD_DEADLINE_MS } from './http-call.ts'
 import { Connections } from './http-connections.ts'
 import { unreachable, withRetryAfter } from './http-errors.ts'
@@ -10,15 +11,13 @@ import type { HttpLimits } from './http-limits.ts'
 import { Exchange } from './http-marks.ts'
 import { type AnswerHeaders, type HttpCall, type HttpRequest, isGood, send, wholeText } from './http-send.ts'
 import { streamedAnswer } from './openai-answer.ts'
-import { noServer, statusError, withoutKey } from './openai-errors.ts'
+import { noServer, statusError } from './openai-errors.ts'
 import { busySlots, untilSlotFree } from './openai-slots.ts'
 import { openaiUrl, serverRoot } from './openai-url.ts'
 
-export interface OpenAiSettings extends HttpLimits {
+export interface OpenAiSettings extends HttpLimits, HttpAccess {
   /** The API's base, such as `https://api.example/v1`; without a path, `/v1` is meant. */
   readonly url: string
-  /** Sent as `Authorization: Bearer`; nothing by default. It is in no error and no record. */
-  readonly apiKey?: string
   /**
    * `slots`: after an abort, `generate` waits until `GET /slots` shows the slot free, and sets the mark `slot-free`. For a
    * llama.cpp server (`--slots`) that this backend alone uses: other clients' slots are not told apart from its own. Off by
@@ -34,27 +33,24 @@ const WITNESS_DEADLINE_MS = 10_000
 /**
  * A server with an OpenAI-compatible API: llama.cpp's, vLLM, LM Studio, Ollama's `/v1` and others. The only time limits are
  * those of the settings and the request's signal. `contextTokens` is the server's to set and is not sent; `topK` is sent as
- * `top_k`, which not every server knows. Throws `CAESURA_E_CONFIG` for a URL or a key that is none.
+ * `top_k`, which not every server knows. Throws `CAESURA_E_CONFIG` for a URL, a header or a key that is none.
  */
 export function openaiBackend(settings: OpenAiSettings): Backend {
   const url = openaiUrl(settings.url)
-  const address = new URL(url).host
   const pathOf = (base: string, route: string) => new URL(`${base}${route}`).pathname
   const { loadDeadlineMs = LOAD_DEADLINE_MS, idleDeadlineMs = IDLE_DEADLINE_MS } = settings
   const { witnessDeadlineMs = WITNESS_DEADLINE_MS } = settings
-  const apiKey = readKey(settings.apiKey)
   const agent = new Connections(url, '/health', settings)
-  const headersFor = (body: string | undefined) => ({
-    ...(apiKey !== undefined && { authorization: `Bearer ${apiKey}` }),
-    ...(body !== undefined && { 'content-type': 'application/json' }),
-  })
+  /** For messages. */
+  const address = agent.where
+  const headersFor = (body: string | undefined) => (body === undefined ? {} : { 'content-type': 'application/json' })
   const chat = { path: pathOf(url, '/chat/completions'), method: 'POST' }
   /** Calls that should hold a slot now: made, and neither ended nor aborted. */
   const wanted = new Set<GenerateContext>()
 
   const refused = (status: number, headers: AnswerHeaders, model?: string) =>
     wholeText(address, (text): never => {
-      throw withRetryAfter(withoutKey(statusError(status, text, address, model), apiKey), headers)
+      throw withRetryAfter(statusError(status, text, address, model), headers)
     })
 
   /** A request beside the calls, with an answer in one piece. Throws. */
@@ -96,12 +92,12 @@ export function openaiBackend(settings: OpenAiSettings): Backend {
   const toThrow = (error: unknown, signal: AbortSignal, any: (code: string) => boolean) => {
     const means = error instanceof CaesuraError && any(error.code)
     const missing = { signal, address: url, noServer: (why: unknown) => noServer(url, why), any: means }
-    return withoutKey(unreachable(error, missing), apiKey)
+    return unreachable(error, missing)
   }
 
   return {
     kind: 'openai',
-    address,
+    address: agent.url.host,
 
     async generate(request, context) {
       wanted.add(context)
@@ -115,23 +111,19 @@ export function openaiBackend(settings: OpenAiSettings): Backend {
         return await callOverHttp(
           context,
           { agent, address, loadDeadlineMs, idleDeadlineMs, left },
-          async ({ begun, ...wire }) => {
-            try {
-              const call: HttpCall = { ...wire, agent, address }
-              const body = JSON.stringify({
-                ...chatBody(request),
-                stream: true,
-                stream_options: { include_usage: true },
-              })
-              return await send(
-                call,
-                { ...chat, headers: { ...headersFor(body), ...request.trace }, body },
-                (status, headers) =>
-                  isGood(status) ? streamedAnswer(address, context, begun) : refused(status, headers, request.model),
-              )
-            } catch (error) {
-              throw withoutKey(error, apiKey)
-            }
+          ({ begun, ...wire }) => {
+            const call: HttpCall = { ...wire, agent, address }
+            const body = JSON.stringify({
+              ...chatBody(request),
+              stream: true,
+              stream_options: { include_usage: true },
+            })
+            return send(
+              call,
+              { ...chat, headers: { ...headersFor(body), ...request.trace }, body },
+              (status, headers) =>
+                isGood(status) ? streamedAnswer(address, context, begun) : refused(status, headers, request.model),
+            )
           },
         )
       } finally {
@@ -188,16 +180,6 @@ function noWitness(cause: unknown): never {
     'it has no GET /slots to witness a free slot; start llama-server with --slots, or leave `witness` out',
     { cause },
   )
-}
-
-/** A key as a header can carry it; undefined for none. Throws `CAESURA_E_CONFIG`, without the key. */
-function readKey(text: string | undefined): string | undefined {
-  const key = text?.trim() ?? ''
-  if (key === '') return undefined
-  if (/^[\x21-\x7e]+$/.test(key)) return key
-  throw new CaesuraError('CAESURA_E_CONFIG', 'the API key has a character that no header can carry', {
-    expected: 'printable ASCII without spaces',
-  })
 }
 
 interface Chat {

@@ -40,24 +40,27 @@ export function doctorCommand(): Command {
 
 async function examine(config: string | undefined): Promise<{ findings: Finding[]; usable: boolean; fleet: boolean }> {
   const settings = await readSettings(config === undefined ? {} : { config }).catch(asFault)
-  const [embedded, ollama] = await Promise.all([inspectEmbedded(), inspectOllama(process.env.OLLAMA_HOST)])
+  // One after the other: loading the engine holds this process up, and the server would seem late.
+  const ollama = await inspectOllama(process.env.OLLAMA_HOST)
+  const embedded = await inspectEmbedded()
   const known = settings instanceof CaesuraError ? undefined : settings
+  const withNodes = (known?.config?.nodes.length ?? 0) > 0
+  const embeddedRuns = 'models' in embedded && embedded.models.length > 0
+  const ollamaRuns = 'models' in ollama && ollama.models.length > 0
+  const isNamed = (process.env.OLLAMA_HOST ?? '').trim() !== ''
   const configured = await configurationFinding(settings)
   const redis = await redisFindings(known)
   const findings = [
     nodeFinding(process.versions.node),
     embeddedFinding(embedded),
     modelFinding(embedded),
-    ollamaFinding(ollama),
+    isNamed ? orEmbedded(ollamaFinding(ollama), embeddedRuns) : ollamaFinding(ollama),
     configured,
     recordsFinding(known?.recordsFile ?? (process.env.CAESURA_RECORDS || '.caesura/runs.sqlite')),
     ...redis,
   ]
-  const withNodes = (known?.config?.nodes.length ?? 0) > 0
-  const embeddedRuns = 'models' in embedded && embedded.models.length > 0
-  const ollamaRuns = 'models' in ollama && ollama.models.length > 0
-  // With nodes configured a run goes to them and nowhere else.
-  const usable = configured.ok && (withNodes || embeddedRuns || ollamaRuns)
+  // With nodes configured, or a server named, a run goes there and nowhere else.
+  const usable = configured.ok && (withNodes || ollamaRuns || (embeddedRuns && !isNamed))
   return { findings, usable, fleet: redis.every(({ ok }) => ok) }
 }
 
@@ -108,12 +111,20 @@ function ollamaFinding(found: Inspected): Finding {
   return { name, ok: true, detail: `${at}, models: ${found.models.map((model) => model.name).join(', ')}` }
 }
 
+/** What a server that `OLLAMA_HOST` names and that is of no use does not keep from running. */
+function orEmbedded(finding: Finding, embeddedRuns: boolean): Finding {
+  if (finding.ok || !embeddedRuns) return finding
+  const other = '--backend embedded runs the bundled model all the same.'
+  return { ...finding, next: finding.next === undefined ? other : `${finding.next} (${other})` }
+}
+
 async function configurationFinding(settings: Settings | CaesuraError): Promise<Finding> {
   const name = 'configuration'
   if (settings instanceof CaesuraError) return fromFault(name, settings)
   const { config, configFile } = settings
   if (config === undefined || configFile === undefined) return { name, ok: true, detail: 'none; the defaults hold' }
-  if (config.nodes.length === 0) return { name, ok: true, detail: `${configFile}, no nodes` }
+  if (config.nodes.length === 0 && Object.keys(config.models).length === 0)
+    return { name, ok: true, detail: `${configFile}, no nodes` }
   try {
     // Every alias must have a model on a node that answers.
     const { nodes, notices } = await chooseSurroundings(Object.keys(config.models), wishesOf({}, settings))
@@ -121,7 +132,12 @@ async function configurationFinding(settings: Settings | CaesuraError): Promise<
     return {
       name,
       ok: true,
-      detail: [`${configFile}, nodes: ${nodes.map((node) => node.name).join(', ')}.`, ...notices].join(' '),
+      detail: [
+        config.nodes.length === 0
+          ? `${configFile}, no nodes; its models are there.`
+          : `${configFile}, nodes: ${nodes.map((node) => node.name).join(', ')}.`,
+        ...notices,
+      ].join(' '),
     }
   } catch (error) {
     return fromFault(name, asFault(error))
@@ -182,7 +198,10 @@ export function findingLines(
       ...steps,
     ]
   })
-  const fleetIsUsable = findings.every(({ name, ok }) => ok || name !== REDIS)
-  const verdict = fleetIsUsable ? 'A pipeline can run here.' : 'A pipeline can run here, but not on the fleet.'
-  return [...lines, '', usable ? verdict : paint('bad', 'No pipeline can run here yet.')]
+  const isOk = (...names: readonly string[]) => findings.every(({ name, ok }) => ok || !names.includes(name))
+  const verdict = isOk(REDIS) ? 'A pipeline can run here.' : 'A pipeline can run here, but not on the fleet.'
+  const missing = isOk('node-llama-cpp', 'bundled model', 'configuration')
+    ? 'A pipeline can run here with --backend embedded only.'
+    : 'No pipeline can run here yet.'
+  return [...lines, '', usable ? verdict : paint('bad', missing)]
 }

@@ -76,7 +76,10 @@ function report(error: unknown): void {
   const [first] = errors
   if (first === undefined) return
   process.exitCode = first.exitCode
-  if (json) printJson(errors.length === 1 ? { error: first } : { error: first, errors })
+  if (json) {
+    const shown = errors.map(shownInJson)
+    printJson(errors.length === 1 ? { error: shown[0] } : { error: shown[0], errors: shown })
+  }
   if (fatal.log !== undefined) {
     for (const each of errors) fatal.log(each)
     return
@@ -85,6 +88,10 @@ function report(error: unknown): void {
   if (first.code === 'CAESURA_E_INTERNAL' && first.cause instanceof Error)
     process.stderr.write(fatal.redact(`${first.cause.stack}\n`))
 }
+
+/** Each text by itself, so that the document stays JSON. */
+const shownInJson = (error: CaesuraError): unknown =>
+  JSON.parse(JSON.stringify(error, (_, value) => (typeof value === 'string' ? fatal.redact(value) : value)))
 
 function asCaesuraError(error: unknown): CaesuraError {
   if (error instanceof CaesuraError) return error

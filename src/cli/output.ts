@@ -1,9 +1,13 @@
 import { once } from 'node:events'
 import type { CaesuraError } from '../core/errors.ts'
+import { redactor } from '../logs.ts'
 
-/** How an error that ends the process is told on stderr. A process with a log has it there instead, one line of JSON each. */
+/**
+ * How an error that ends the process is told on stderr. A process with a log has it there instead, one line of JSON each. `redact`
+ * takes out what looks like a secret, and what a process with a log knows to be one.
+ */
 export const fatal: { log?: (error: CaesuraError) => void; redact: (text: string) => string } = {
-  redact: (text) => text,
+  redact: redactor([]),
 }
 
 /** Aborted when the reader of stdout has gone (`| head -1`). */

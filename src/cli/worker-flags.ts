@@ -59,7 +59,9 @@ export function stageNode(flags: StageNodeFlags, settings: Settings): { config: 
   const base = backend === undefined || backend === configured?.backend ? configured : undefined
   const kind = backend ?? configured?.backend ?? 'ollama'
   const value = {
-    ...(base === undefined && kind === 'ollama' && { url: defaultOllamaUrl(process.env.OLLAMA_HOST) }),
+    ...(base === undefined &&
+      kind === 'ollama' &&
+      url === undefined && { url: defaultOllamaUrl(process.env.OLLAMA_HOST) }),
     ...(base === undefined && kind === 'llama-cpp' && { model: bundledModel }),
     ...base,
     name,

@@ -6,6 +6,7 @@ import type { Log } from '../core/log.ts'
 import type { Node } from '../core/ports.ts'
 import { type FleetAddress, type FleetWorker, hostRuns, serveNode } from '../fleet.ts'
 import { fleetNode } from '../fleet-node.ts'
+import { secretsOfNode } from '../logs.ts'
 import type { Observing } from '../observing.ts'
 import { counted } from '../pages/figures.ts'
 import { sqliteStore } from '../stores.ts'
@@ -54,7 +55,7 @@ function stagesCommand(): Command {
     .option('--node <name>', "its name: one of the configuration, or a new one; the host's by default")
     .addOption(new Option('--backend <name>', 'what the node is; ollama by default').choices(BACKENDS))
     .option('--url <url>', 'the model server')
-    .option('--api-key-env <name>', 'with --backend openai: the environment variable that holds the key')
+    .option('--api-key-env <name>', 'with --backend ollama or openai: the environment variable that holds the key')
     .option('--model <file>', 'with --backend llama-cpp: a GGUF file; the bundled model by default')
     .option('--slots <n>', 'calls at once; 1 by default', whole('--slots', 1, MOST_SLOTS))
     .option('--pool <name>', 'the group of nodes that it belongs to; `default` by default')
@@ -81,11 +82,11 @@ async function stages(flags: StagesFlags): Promise<void> {
   const times = scriptOf({ ...flags, backend: config.backend })
   const node = fleetNode(config, { folder, environment: process.env, ...(times !== undefined && { times }) })
   const { grace: graceMs, rate } = flags
-  const key = 'apiKeyEnv' in config && config.apiKeyEnv !== undefined ? process.env[config.apiKeyEnv] : undefined
   const preload = (flags.preload ?? []).map((model) => settings.config?.models[model] ?? model)
-  const place = { name: 'caesura-stages', config: settings.config, redis, secrets: [key ?? ''] }
+  const place = { name: 'caesura-stages', config: settings.config, redis, secrets: secretsOfNode(config, process.env) }
   await workUntilStopped(flags, place, async ({ stop, service, telemetry, log }) => {
     try {
+      await modelFileOf(node, stop)
       for (const model of preload) await load(node, model, stop, log)
       const worker = await serveNode(node, {
         redis,
@@ -106,6 +107,15 @@ async function stages(flags: StagesFlags): Promise<void> {
       await node.backend.close()
       throw error
     }
+  })
+}
+
+/** A model file that was named must be there; a server may be on its way. Throws `CAESURA_E_NO_MODEL`, `CAESURA_E_NO_BACKEND`. */
+async function modelFileOf({ name, backend }: Node, stop: AbortSignal): Promise<void> {
+  if (backend.kind !== 'llama-cpp' || (await backend.models(stop)).length > 0) return
+  throw new CaesuraError('CAESURA_E_NO_MODEL', `the model file of the node ${name} is not there`, {
+    ...(backend.address !== undefined && { file: backend.address }),
+    expected: 'a GGUF file',
   })
 }
 

@@ -1,11 +1,14 @@
 import { z } from 'zod'
+import { readServerUrl, withoutPassword } from './address.ts'
 import { durationSchema } from './duration.ts'
+import { headersSchema } from './headers-schema.ts'
 import { textWithin, wholeWithin } from './number-schema.ts'
 import { isRecord, oneOrMany, type Problem, parseWith, type Reading, type Source, toErrors } from './problems.ts'
 
 const HTTP_URL = 'an http or https URL, such as http://127.0.0.1:11434'
 const OPENAI_URL = 'an http or https URL, such as http://127.0.0.1:8080/v1'
-const NO_KEY = 'a URL without a key; name the variable that holds it as apiKeyEnv'
+const NO_KEY =
+  'an http or https URL without credentials; name the variable that holds a key as apiKeyEnv, or give headers'
 const REDIS_URL = 'a redis or rediss URL, such as redis://127.0.0.1:6379'
 
 const shared = {
@@ -32,34 +35,54 @@ const limits = {
     .describe('The longest silence in an answer, after its first line; 300s by default.'),
 }
 
+/** The address of a server to talk to. Credentials in it are in no message. */
+const urlSchema = (expected: string) =>
+  z
+    .string({ error: expected })
+    .meta({ format: 'uri' })
+    .check(({ value, issues }) => {
+      const { fault, credentials } = readServerUrl(value)
+      if (fault === undefined) return
+      const params = { expected: credentials ? NO_KEY : expected }
+      issues.push({ code: 'custom', input: withoutPassword(value, '…@'), message: fault, params })
+    })
+
+/** What a server over HTTP may ask for. */
+const access = {
+  apiKeyEnv: z
+    .string()
+    .check((context) => {
+      if (/^[A-Za-z_]\w*$/.test(context.value)) return
+      // Who writes the key itself here must not find it in a message.
+      const params = { expected: 'the name of an environment variable, such as LLM_API_KEY' }
+      context.issues.push({ code: 'custom', input: '…', message: 'is no name of a variable', params })
+    })
+    .optional()
+    .describe('The environment variable that holds the API key; it is sent as Authorization: Bearer.'),
+  headers: headersSchema
+    .optional()
+    .describe('Headers of every request to this node. Their values are in no record, log or error.'),
+}
+
 const nodeSchema = z.discriminatedUnion('backend', [
   z
     .strictObject({
       ...shared,
       ...limits,
+      ...access,
       backend: z.literal('ollama'),
-      url: z.url({ protocol: /^https?$/, error: HTTP_URL }).describe('Where the server listens.'),
+      url: urlSchema(HTTP_URL).describe('Where the server listens.'),
     })
     .describe('A server that speaks the Ollama API.'),
   z
     .strictObject({
       ...shared,
       ...limits,
+      ...access,
       backend: z.literal('openai'),
-      url: z
-        .url({ protocol: /^https?$/, error: OPENAI_URL })
-        .refine((url) => !/\/\/[^/]*@/.test(url), { error: 'has credentials in it', params: { expected: NO_KEY } })
-        .describe("The API's base, such as http://127.0.0.1:8080/v1; without a path, /v1 is meant."),
-      apiKeyEnv: z
-        .string()
-        .check((context) => {
-          if (/^[A-Za-z_]\w*$/.test(context.value)) return
-          // Who writes the key itself here must not find it in a message.
-          const params = { expected: 'the name of an environment variable, such as LLM_API_KEY' }
-          context.issues.push({ code: 'custom', input: '…', message: 'is no name of a variable', params })
-        })
-        .optional()
-        .describe('The environment variable that holds the API key.'),
+      url: urlSchema(OPENAI_URL).describe(
+        "The API's base, such as http://127.0.0.1:8080/v1; without a path, /v1 is meant.",
+      ),
       witness: z
         .literal('slots')
         .optional()
@@ -91,14 +114,20 @@ const aliasSchema: z.ZodType<string, string> = z
 
 const file = textWithin(4096)
 
+const redisUrl = z
+  .string({ error: REDIS_URL })
+  .meta({ format: 'uri' })
+  .check(({ value, issues }) => {
+    if (/^rediss?:\/\//i.test(value) && URL.canParse(value)) return
+    const params = { expected: REDIS_URL }
+    issues.push({ code: 'custom', input: withoutPassword(value, '…@'), message: 'is no URL of a Redis', params })
+  })
+
 /** What `caesura.config.yaml` holds. */
 export const configSchema = z.strictObject({
   nodes: z.array(nodeSchema).max(1000, 'at most 1000 nodes').default([]).describe('The model servers.'),
   models: z.record(z.string(), aliasSchema).default({}).describe('Aliases: a short name to the name on the server.'),
-  redis: z
-    .url({ protocol: /^rediss?$/, error: REDIS_URL })
-    .optional()
-    .describe('For the distributed side.'),
+  redis: redisUrl.optional().describe('For the distributed side.'),
   records: z
     .union(
       [

@@ -49,7 +49,13 @@ const MOST_PROBLEMS = 100
 const MOST_CHARACTERS = 80
 // Control characters, lone surrogates and what turns the direction of text: a terminal must not obey a file.
 const UNSAFE = /[\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu
-const CREDENTIALS = /\/\/[^\s/@]{1,500}@/
+/** Up to the last `@`: a password may hold one, and a slash. */
+const CREDENTIALS = /\/\/\S*@/g
+/** What a text may have to be looked at for credentials, in UTF-16 units: much more than is shown. */
+const MOST_LOOKED_AT = 4096
+/** Keys whose values are secrets, or hold some. */
+const SECRET_KEYS = /^(headers|(proxy-)?authorization|apiKey|password)$/i
+const withoutCredentials = (text: string): string => text.slice(0, MOST_LOOKED_AT).replace(CREDENTIALS, '//…@')
 const escaped: Record<string, string> = { '\n': '\\n', '\t': '\\t', '\r': '\\r' }
 const visible = (text: string): string =>
   text.replace(UNSAFE, (unit) => escaped[unit] ?? `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
@@ -63,17 +69,16 @@ function cut(text: string): string {
 
 function json(value: unknown): string {
   try {
-    return JSON.stringify(value) ?? typeof value
+    return JSON.stringify(value, (key, inner: unknown) => (SECRET_KEYS.test(key) ? '…' : inner)) ?? typeof value
   } catch {
     return Array.isArray(value) ? 'a list' : 'a mapping' // it contains itself, or a BigInt
   }
 }
 
-/** A value for people: texts as they are, the rest as JSON, at most 80 characters, nothing that a terminal obeys. */
+/** A value for people: texts as they are, the rest as JSON, at most 80 characters, no credentials of a URL, nothing that a terminal obeys. */
 export function show(value: unknown): string {
-  if (typeof value === 'string')
-    return value.trim() === '' ? cut(`"${value}"`) : cut(value.replace(CREDENTIALS, '//…@'))
-  return cut(typeof value === 'number' ? String(value) : json(value))
+  if (typeof value === 'string') return value.trim() === '' ? cut(`"${value}"`) : cut(withoutCredentials(value))
+  return cut(typeof value === 'number' ? String(value) : withoutCredentials(json(value)))
 }
 
 /** `stages[0].policy.response`; keys that are no names are quoted. */

@@ -38,9 +38,10 @@ function waysToWrite(secret: string): string[] {
   return ways
 }
 
-/** The passwords of a URL: as it stands there, and as it is meant. */
+/** The passwords of a URL, which may lack its scheme: as it stands there, and as it is meant. */
 export function passwordsOf(url: string | undefined): string[] {
-  const { password = '', searchParams } = (url && URL.parse(url)) || {}
+  const text = url?.trim() ?? ''
+  const { password = '', searchParams } = URL.parse(text.includes('://') ? text : `http://${text}`) ?? {}
   const found = [password, ...(searchParams?.getAll('password') ?? [])].filter((each) => each !== '')
   return found.flatMap((each) => [each, decoded(each)])
 }

@@ -23,7 +23,7 @@ export async function sendRecords(
 ): Promise<{ readonly sent: number; readonly dropped: number }> {
   if (!isWeb(place.url))
     throw new CaesuraError('CAESURA_E_USAGE', 'this is no address of a collector', {
-      received: place.url,
+      received: withoutPassword(place.url),
       expected: 'an http or https URL, such as http://127.0.0.1:4318',
     })
   const settings = telemetrySettings(place.environment)

@@ -1,5 +1,6 @@
 import { parseKeyPairsIntoRecord } from '@opentelemetry/core'
 import type { Sampler } from '@opentelemetry/sdk-trace'
+import { withoutPassword } from '../core/address.ts'
 import { samplerOf } from './sampling.ts'
 
 /** Variables of the environment. */
@@ -81,7 +82,7 @@ export function telemetrySettings(environment: Environment): TelemetrySettings {
     batch: whole('OTEL_BSP_MAX_EXPORT_BATCH_SIZE', 1, 128),
     delayMs: whole('OTEL_BSP_SCHEDULE_DELAY', 0, 1000),
     captureContent: contentOf(read('CAESURA_CAPTURE_CONTENT'), warnings),
-    ...(jaegerUrl !== undefined && { jaegerUrl: jaegerUrl.replace(/\/+$/, '') }),
+    ...(jaegerUrl !== undefined && { jaegerUrl: withoutPassword(jaegerUrl).replace(/\/+$/, '') }),
     // Of both signals the same is said once.
     warnings: [...new Set(warnings)],
   }

@@ -113,7 +113,7 @@ describe('a fault', () => {
     [302, '', 'CAESURA_E_PROTOCOL', false],
     [400, '{"error":"invalid model name"}', 'CAESURA_E_REQUEST', false],
     [400, '{"error":"the input length exceeds the context length"}', 'CAESURA_E_CONTEXT_FULL', false],
-    [401, '{"error":"unauthorized"}', 'CAESURA_E_REQUEST', false],
+    [401, '{"error":"unauthorized"}', 'CAESURA_E_AUTH', false],
     [404, '404 page not found', 'CAESURA_E_PROTOCOL', false],
     [405, '405 method not allowed', 'CAESURA_E_PROTOCOL', false],
     [429, '{"error":"slow down"}', 'CAESURA_E_SERVER_BUSY', true],

@@ -26,7 +26,7 @@ registerHooks({ resolve(name, context, next) {
 
 describe('caesura overhead', () => {
   it('ends on Ctrl-C with exit 130, its records, and a result that says it was stopped', async () => {
-    const { child, ended } = startCaesura(folder, ['overhead', '--quick', '--json'])
+    const { child, ended } = startCaesura(folder, ['overhead', '--quick', '--json'], { OLLAMA_HOST: '' })
     const store = sqliteStore(join(folder, 'runs.sqlite'))
     while (store.list().length < 2) await sleep(20)
     child.kill('SIGINT')
@@ -42,10 +42,20 @@ describe('caesura overhead', () => {
   }, 60_000)
 
   it('exits 3 where node-llama-cpp is not installed', async () => {
-    const env = { NODE_OPTIONS: `--import=${withoutPackage}` }
+    const env = { NODE_OPTIONS: `--import=${withoutPackage}`, OLLAMA_HOST: '' }
     const { status, stdout } = await caesura(folder, ['overhead', '--quick', '--json'], env)
     expect(status).toBe(3)
     expect(JSON.parse(stdout)).toMatchObject({ error: { code: 'CAESURA_E_NO_BACKEND' } })
+  })
+
+  it.each([
+    ['the server of OLLAMA_HOST', [], 'CAESURA_E_NO_SERVER'],
+    ['the server of --url', ['--url', 'http://127.0.0.1:9'], 'CAESURA_E_NO_SERVER'],
+    ['the file of --model', ['--model', 'gone.gguf'], 'CAESURA_E_NO_MODEL', ''],
+  ])('exits 3 where %s is not there', async (_, flags, code, OLLAMA_HOST = 'http://127.0.0.1:9') => {
+    const { status, stdout } = await caesura(folder, ['overhead', '--quick', '--json', ...flags], { OLLAMA_HOST })
+    expect(status).toBe(3)
+    expect(JSON.parse(stdout)).toMatchObject({ error: { code } })
   })
 
   it('prints the answer, every contrast and what to know within 80 columns', () => {

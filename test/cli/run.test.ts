@@ -28,6 +28,7 @@ describe('caesura run on the bundled model', () => {
     const { status, stdout, stderr } = await caesura(folder, [
       'run',
       examplePipeline,
+      ...['--backend', 'auto'],
       ...question,
       '--interrupt',
       'tokens=12:I have no vinegar.',
@@ -234,6 +235,13 @@ describe('caesura with bad input', () => {
       3,
       'CAESURA_E_NO_SERVER',
       'http://127.0.0.1:9',
+    ],
+    [
+      'no server that OLLAMA_HOST names',
+      ['run', examplePipeline, ...question],
+      3,
+      'CAESURA_E_NO_SERVER',
+      'or --backend embedded for the bundled model',
     ],
     [
       'records in a file that is none',

@@ -135,7 +135,7 @@ describe('worker pipelines', () => {
 describe('a worker refuses', () => {
   it.each([
     [['stages', '--slots', '0'], '--slots cannot be read'],
-    [['stages', '--url', 'nowhere'], '--url must be an http or https URL'],
+    [['stages', '--url', 'nowhere'], '--url is no http or https URL'],
     [['stages', '--backend', 'openai'], '--url'],
     [['stages', '--grace', 'soon'], '--grace cannot be read'],
     [['stages', '--rate', '10'], '--rate cannot be read'],
@@ -164,6 +164,16 @@ describe('a worker refuses', () => {
     expect(status).toBe(3)
     expect(JSON.parse(stdout).error).toMatchObject({ code: 'CAESURA_E_REDIS' })
     expect(stdout + stderr).not.toContain('secret')
+  })
+
+  it('a model file that is not there', async () => {
+    const flags = ['--backend', 'llama-cpp', '--model', 'gone.gguf', '--node', 'gone', '--json']
+    const { status, stdout } = await fleet.run('worker', 'stages', ...flags)
+    expect(status).toBe(3)
+    expect(JSON.parse(stdout).error).toMatchObject({
+      code: 'CAESURA_E_NO_MODEL',
+      file: expect.stringContaining('gone'),
+    })
   })
 
   it('a Redis that may drop keys', async () => {

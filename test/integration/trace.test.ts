@@ -22,7 +22,8 @@ afterAll(async () => {
   rmSync(folder, { recursive: true, force: true })
 })
 
-const run = (env: NodeJS.ProcessEnv, ...flags: string[]) =>
+const run = (env: NodeJS.ProcessEnv, ...flags: string[]) => runOn(env, '--backend', 'embedded', ...flags)
+const runOn = (env: NodeJS.ProcessEnv, ...flags: string[]) =>
   caesura(
     folder,
     [
@@ -73,6 +74,8 @@ describe('caesura run with a collector', () => {
     expect(ended.stderr.match(/spans can't be sent/g)).toHaveLength(1)
     expect(ended.stderr).toMatch(/ECONNREFUSED/)
     expect(ended.stderr).not.toContain('pass')
+    const jaeger = await run({ ...toSink(), CAESURA_JAEGER_URL: 'http://user:pass@jaeger:16686' })
+    expect(jaeger.stderr).toContain('Trace: http://jaeger:16686/trace/')
     const wrong = await run({ OTEL_EXPORTER_OTLP_ENDPOINT: 'nonsense' })
     expect(wrong.status).toBe(0)
     expect(wrong.stderr.match(/OTEL_EXPORTER_OTLP_ENDPOINT is no http or https URL/g)).toHaveLength(1)
@@ -107,7 +110,7 @@ describe('a model server that traces', () => {
     const env = toSink()
     const server = startCaesura(folder, ['model-server', '--port', '0', '--json'], env)
     const { url } = JSON.parse(await server.printed('}')) as { url: string }
-    const ended = await run(env, '--backend', 'ollama', '--url', url, '--model', 'caesura-demo')
+    const ended = await runOn(env, '--backend', 'ollama', '--url', url, '--model', 'caesura-demo')
     expect(ended).toMatchObject({ status: 0 })
     server.child.kill('SIGTERM')
     await server.ended

@@ -24,6 +24,7 @@ async function run(policy: string): Promise<{ record: RunRecord; stderr: string 
     folder,
     [
       ...['run', examplePipeline, '--input', 'How do I descale a kettle?', '--json', '--policy', policy],
+      ...['--backend', 'embedded'],
       ...['--interrupt', 'tokens=12:I have no vinegar.'],
     ],
     env,
