@@ -3,6 +3,7 @@ import type { ChatMessage, GenerateContext, GenerationOptions } from '../core/ca
 import { systemClock } from '../core/clock.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Backend, ModelInfo, ServerInfo } from '../core/ports.ts'
+import { mostOf } from './answer-state.ts'
 import { callOverHttp, follow, IDLE_DEADLINE_MS, LOAD_DEADLINE_MS } from './http-call.ts'
 import { Connections } from './http-connections.ts'
 import { unreachable, withRetryAfter } from './http-errors.ts'
@@ -115,7 +116,7 @@ export function openaiBackend(settings: OpenAiSettings): Backend {
         return await callOverHttp(
           context,
           { agent, address, loadDeadlineMs, idleDeadlineMs, left },
-          async ({ begun, ...wire }) => {
+          async ({ begun, heartbeat, ...wire }) => {
             try {
               const call: HttpCall = { ...wire, agent, address }
               const body = JSON.stringify({
@@ -127,7 +128,9 @@ export function openaiBackend(settings: OpenAiSettings): Backend {
                 call,
                 { ...chat, headers: { ...headersFor(body), ...request.trace }, body },
                 (status, headers) =>
-                  isGood(status) ? streamedAnswer(address, context, begun) : refused(status, headers, request.model),
+                  isGood(status)
+                    ? streamedAnswer({ address, context, begun, heartbeat, ...mostOf(request) })
+                    : refused(status, headers, request.model),
               )
             } catch (error) {
               throw withoutKey(error, apiKey)

@@ -106,10 +106,15 @@ export class CaesuraErrors extends AggregateError {
 export interface ErrorSummary {
   readonly code: ErrorCode
   readonly message: string
+  /** What was received. May be text of a prompt or an answer, so it is kept only where text is. */
+  readonly received?: string
 }
 
 export function summarize(error: unknown): ErrorSummary {
-  if (error instanceof CaesuraError) return { code: error.code, message: error.message }
+  if (error instanceof CaesuraError) {
+    const { code, message, place } = error
+    return { code, message, ...(place.received !== undefined && { received: place.received }) }
+  }
   return { code: 'CAESURA_E_INTERNAL', message: error instanceof Error ? error.message : String(error) }
 }
 

@@ -78,6 +78,13 @@ const faults: Readonly<Record<string, ErrorCode | Partial<Record<Generation, Err
   'image-bad-base64': 'CAESURA_E_REQUEST',
   'image-chat-to-text-model': { 'ollama-0.24.0': 'completed', 'ollama-0.32.15': 'CAESURA_E_REQUEST' },
   'image-to-text-model': { 'ollama-0.24.0': 'completed', 'ollama-0.32.15': 'CAESURA_E_REQUEST' },
+  // Requests without a prompt: as the answer to a call they say that nothing was generated.
+  'load-chat': 'CAESURA_E_MODEL_ERROR',
+  'load-no-prompt-field': 'CAESURA_E_MODEL_ERROR',
+  'load-only': 'CAESURA_E_MODEL_ERROR',
+  'load-only-warm': 'CAESURA_E_MODEL_ERROR',
+  unload: 'CAESURA_E_MODEL_ERROR',
+  'unload-not-loaded': 'CAESURA_E_MODEL_ERROR',
   'json-array': 'CAESURA_E_REQUEST',
   'json-bad': 'CAESURA_E_REQUEST',
   'keep-alive-wrong': 'CAESURA_E_REQUEST',
@@ -157,7 +164,7 @@ describe.each(generations)('%s, recorded', (generation) => {
       const told = await call(backend, signal)
       expect(told.end.end).toBe('failed')
       expect(told.end.error?.code).toBe(code)
-      expect(told.end.retryable ?? false).toBe(/_(SERVER|SERVER_BUSY|STREAM_CUT)$/.test(code))
+      expect(told.end.retryable ?? false).toBe(/_(SERVER|SERVER_BUSY|STREAM_CUT|MODEL_ERROR)$/.test(code))
       expect(told.text).toBe(textOf(from))
       expect(told.end.server).toBeUndefined()
       expect(told.names).not.toContain('done')
