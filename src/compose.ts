@@ -166,11 +166,13 @@ function inThisProcess(settings: EngineSettings): Engine {
 /** Of most runs; one for all, for an empty set takes 0.2 kB of each. Nothing is ever added to the planned signals of a run. */
 const noSignals: Set<PlannedSignal> = new Set()
 
-/** A record without what people wrote and models answered. */
+/** A record without what people wrote and models answered. What a fault received may be either. */
 export function withoutText({ output: _, ...record }: RunRecord): RunRecord {
+  const told = <T extends { readonly error?: RunRecord['error'] }>(of: T): T =>
+    of.error?.received === undefined ? of : { ...of, error: { code: of.error.code, message: of.error.message } }
   return {
-    ...record,
-    stages: record.stages.map(({ text: _, ...stage }) => stage),
+    ...told(record),
+    stages: record.stages.map(({ text: _, ...stage }) => told(stage)),
     interrupts: record.interrupts.map(({ input: _, ...interrupt }) => interrupt),
   }
 }

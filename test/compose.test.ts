@@ -26,6 +26,23 @@ describe('an engine', () => {
     expect(() => createEngine({ nodes: [node('n', 0)] })).toThrow('node n needs a whole number of slots')
   })
 
+  it('keeps what a fault received only where it keeps text', async () => {
+    const scripted = node('n')
+    const error = { code: 'CAESURA_E_PROTOCOL' as const, message: 'odd', received: 'the text of an answer' }
+    const backend = { ...scripted.backend, generate: async () => ({ end: 'failed' as const, error }) }
+    for (const keepText of [false, true]) {
+      const store = sqliteStore(join(folder, `received-${keepText}.sqlite`))
+      const clock = new VirtualClock()
+      const engine = createEngine({ nodes: [{ ...scripted, backend }], clock, store, keepText })
+      const record = await clock.until(engine.start(twoStages(), { input: 'x' }).result)
+      expect(record.error).toEqual(error)
+      const kept = store.read('last')
+      const { received: _, ...without } = error
+      for (const fault of [kept.error, kept.stages[0]!.error]) expect(fault).toEqual(keepText ? error : without)
+      await engine.close()
+    }
+  })
+
   it('refuses placement: other on a single node, unless any node will do', async () => {
     const engine = createEngine({ nodes: [node('n')], clock: new VirtualClock() })
     expect(() => engine.start(twoStages({ placement: 'other' }), { input: 'i' })).toThrow(

@@ -33,8 +33,15 @@ export function follow(
   return { controller, signal: controller.signal, dispose: () => signal.removeEventListener('abort', abort) }
 }
 
-export const loadTimeout = (address: string, loadDeadlineMs: number): CaesuraError =>
-  new CaesuraError('CAESURA_E_TIMEOUT_LOAD', `${address} sent nothing within ${loadDeadlineMs} ms (loading the model?)`)
+/** `heartbeats`: lines that came and said nothing. */
+export function loadTimeout(address: string, loadDeadlineMs: number, heartbeats = 0): CaesuraError {
+  const came =
+    heartbeats === 0
+      ? 'nothing'
+      : `${heartbeats} heartbeat${heartbeats === 1 ? '' : 's'} (comments or empty lines) and no answer`
+  const message = `${address} sent ${came} within ${loadDeadlineMs} ms (loading the model?)`
+  return new CaesuraError('CAESURA_E_TIMEOUT_LOAD', message)
+}
 
 const silent = (address: string, idleDeadlineMs: number): CaesuraError =>
   new CaesuraError('CAESURA_E_TIMEOUT_STALL', `${address} went silent in its answer for ${idleDeadlineMs} ms`)
@@ -51,20 +58,24 @@ export interface CallLife {
 
 /**
  * The life of one call on the wire, as `Backend.generate` promises it. `answer` reads the answer to its last line, throws what
- * goes wrong, and says when the first line came (`begun`).
+ * goes wrong, and says when the first line came (`begun`) and when one came that says nothing (`heartbeat`): the server lives, and
+ * whether it will answer is not known, so the deadline of the first line stays, and names them.
  */
 export async function callOverHttp(
   context: GenerateContext,
   { agent, address, loadDeadlineMs, idleDeadlineMs, left }: CallLife,
-  answer: (wire: Pick<HttpCall, 'signal' | 'openExchange'> & { begun: () => void }) => Promise<CallEnd>,
+  answer: (
+    wire: Pick<HttpCall, 'signal' | 'openExchange'> & { begun: () => void; heartbeat: () => void },
+  ) => Promise<CallEnd>,
 ): Promise<CallEnd> {
   if (context.signal.aborted) return { end: 'cancelled' }
   const { controller, signal, dispose } = follow(context.signal, agent)
   const { clock } = context
   let exchange: Exchange | undefined
   let isBegun = false
+  let heartbeats = 0
   let stopWaiting = clock.schedule(clock.now() + msToNs(loadDeadlineMs), () =>
-    controller.abort(loadTimeout(address, loadDeadlineMs)),
+    controller.abort(loadTimeout(address, loadDeadlineMs, heartbeats)),
   )
   /** One timer for all of the answer: when it fires, it looks when the last byte came. */
   const awaitSilence = () => {
@@ -77,6 +88,9 @@ export async function callOverHttp(
     isBegun = true
     stopWaiting()
     awaitSilence()
+  }
+  const heartbeat = () => {
+    heartbeats += 1
   }
   const openExchange = () => (exchange = new Exchange(clock, (name, at) => context.mark(name, at)))
   /** Ends what is left of the call on the wire. */
@@ -93,7 +107,7 @@ export async function callOverHttp(
   }
   const withdrawSpare = agent.planSpare()
   try {
-    const end = await answer({ signal, openExchange, begun })
+    const end = await answer({ signal, openExchange, begun, heartbeat })
     if (agent.hasSpare) void readRest()
     else {
       // undici gives the connection to another call one turn of the event loop later: a stage that follows at once would open

@@ -8,6 +8,7 @@ const retryable: ReadonlySet<ErrorCode> = new Set([
   'CAESURA_E_SERVER',
   'CAESURA_E_SERVER_BUSY',
   'CAESURA_E_STREAM_CUT',
+  'CAESURA_E_MODEL_ERROR',
   'CAESURA_E_TIMEOUT_STALL',
 ] satisfies ErrorCode[])
 
@@ -18,6 +19,17 @@ export function failed(error: unknown): CallEnd {
     error: summary,
     ...(retryable.has(summary.code) && { retryable: true }),
     ...(error instanceof TryLater && { retryAfterMs: error.retryAfterMs }),
+    ...(error instanceof AnswerFault && { ofAnswer: true as const }),
+  }
+}
+
+/** A fault of one answer that says nothing of its server: the server did answer. */
+export class AnswerFault extends CaesuraError {
+  /** The same fault as one of its answer; what is no fault of the protocol stays as it is. */
+  static of(error: unknown): unknown {
+    if (!(error instanceof CaesuraError) || error.code !== 'CAESURA_E_PROTOCOL') return error
+    const { code, message, place, cause } = error
+    return new AnswerFault(code, message, { ...place, cause })
   }
 }
 

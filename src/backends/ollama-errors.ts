@@ -1,14 +1,15 @@
 import { z } from 'zod'
 import { CaesuraError } from '../core/errors.ts'
 import { nextStep, notAdmitted, quote, reasonOf } from './http-errors.ts'
+import { isError, wordsOf } from './server-words.ts'
 
-const errorBody = z.object({ error: z.string() })
+const errorBody = z.object({ error: z.unknown() }).refine(({ error }) => isError(error))
 
 /** What the server says in an error body: not always JSON (405 and unknown paths are plain text; a proxy sends HTML). */
 function said(body: string): { text: string; json: boolean } {
   try {
     const parsed = errorBody.safeParse(JSON.parse(body))
-    if (parsed.success) return { text: quote(parsed.data.error), json: true }
+    if (parsed.success) return { text: quote(wordsOf(parsed.data.error).message), json: true }
   } catch {
     // plain text
   }

@@ -1,61 +1,100 @@
 import { z } from 'zod'
-import { CaesuraError } from '../core/errors.ts'
+import type { ServerDurations } from '../core/call.ts'
+import { type Said, saidBy } from './answer-parts.ts'
+import { oddPiece } from './answer-state.ts'
+import { countOf, nsOf } from './reported.ts'
+import { isError, type ServerWords, wordsOf } from './server-words.ts'
 import { cutBehindBreaks, LONGEST_LINE_BYTES, lineTooLong, Utf8Stream } from './utf8-stream.ts'
 
-const count = z.int().min(0).optional()
+/**
+ * One line of a streamed `/api/chat` answer, as far as it carries the answer. What it reports beside that (counts, durations, dates) is
+ * read leniently: see `reported.ts`.
+ */
+const lineSchema = z.object({
+  done: z.boolean().nullish(),
+  message: z.record(z.string(), z.unknown()).nullish(),
+})
 
-/** One line of a streamed `/api/chat` answer. Counts and durations (ns) stand in the last one; Go leaves zeros out. */
-const lineSchema = z.union([
-  z.object({ error: z.string() }),
-  z.object({
-    done: z.boolean(),
-    message: z.object({ content: z.string().optional(), thinking: z.string().optional() }),
-    done_reason: z.string().optional(),
-    total_duration: count,
-    load_duration: count,
-    prompt_eval_count: count,
-    prompt_eval_duration: count,
-    eval_count: count,
-    eval_duration: count,
-  }),
-])
-export type AnswerLine = Exclude<z.infer<typeof lineSchema>, { error: string }>
+export interface AnswerLine {
+  readonly isLast: boolean
+  readonly said: Said
+  /** The whole message: tool calls stand in it. */
+  readonly message: Readonly<Record<string, unknown>>
+  /** As the server sent it. */
+  readonly reason: unknown
+  /** The fault that the line tells of, beside or instead of text. */
+  readonly error?: ServerWords
+  readonly promptTokens: number | undefined
+  readonly generatedTokens: unknown
+  readonly server: ServerDurations
+}
 
-const QUOTED = 120
-
-/** Reads one line. Throws `CAESURA_E_PROTOCOL`, and `CAESURA_E_MODEL_ERROR` for an error line. */
+/** Reads one line. Throws `CAESURA_E_PROTOCOL` for what carries no answer, with the line as `received`. */
 export function parseLine(line: string): AnswerLine {
   let json: unknown
   try {
     json = JSON.parse(line)
   } catch (cause) {
-    const quoted = line.length > QUOTED ? `${line.slice(0, QUOTED)}…` : line
-    throw new CaesuraError('CAESURA_E_PROTOCOL', `a line of the answer is not JSON: ${quoted}`, { cause })
+    throw oddPiece('a line of the answer is not JSON', line, cause)
   }
-  const parsed = lineSchema.safeParse(json)
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0]
-    const where = issue?.path.join('.') ?? ''
-    throw new CaesuraError('CAESURA_E_PROTOCOL', `a line of the answer has the wrong shape${where && ` at ${where}`}`, {
-      cause: parsed.error,
-    })
+  if (typeof json !== 'object' || json === null || Array.isArray(json))
+    throw oddPiece('a line of the answer is no JSON object', line)
+  const fields = json as Readonly<Record<string, unknown>>
+  const parsed = lineSchema.safeParse(fields)
+  const { done, message } = parsed.data ?? {}
+  const said = saidBy(message ?? {})
+  const isWhole = parsed.success && said !== undefined
+  const carriesAnswer = isWhole && (typeof done === 'boolean' || isObject(message))
+  // An `error` that is empty beside an answer is none; alone it is one without words.
+  const hasFailed = isError(fields.error) || (!carriesAnswer && 'error' in fields)
+  if (!carriesAnswer && !hasFailed) {
+    const where = parsed.success ? (said === undefined ? ' at message.content' : '') : placeOf(parsed.error)
+    throw oddPiece(`a line of the answer has the wrong shape${where}`, line, parsed.error)
   }
-  if ('error' in parsed.data) {
-    throw new CaesuraError(
-      'CAESURA_E_MODEL_ERROR',
-      `the server failed in the middle of the answer: ${parsed.data.error}`,
-    )
+  return {
+    isLast: done === true,
+    said: said ?? { text: '', thinking: '' },
+    message: message ?? {},
+    reason: fields.done_reason,
+    ...(hasFailed && { error: wordsOf(fields.error) }),
+    promptTokens: countOf(fields.prompt_eval_count),
+    generatedTokens: fields.eval_count,
+    server: durationsOf(fields),
   }
-  return parsed.data
 }
 
+const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null
+const placeOf = ({ issues }: z.ZodError): string => ` at ${issues[0]?.path.join('.') ?? ''}`
+
+/** Go leaves zeros out and 0.24 reports no decode time for a single token: what is absent stays absent. */
+function durationsOf(fields: Readonly<Record<string, unknown>>): ServerDurations {
+  const [totalNs, loadNs] = [nsOf(fields.total_duration), nsOf(fields.load_duration)]
+  const [prefillNs, decodeNs] = [nsOf(fields.prompt_eval_duration), nsOf(fields.eval_duration)]
+  return {
+    ...(totalNs !== undefined && { totalNs }),
+    ...(loadNs !== undefined && { loadNs }),
+    ...(prefillNs !== undefined && { prefillNs }),
+    ...(decodeNs !== undefined && { decodeNs }),
+  }
+}
+
+/** A field of an event stream: some gateways wrap the lines in one. */
+const eventField = /^(?:data|event|id|retry):|^:/
+
 /**
- * Cuts a stream of bytes into lines, however they were cut on the way. Empty lines are skipped. A last line without a line
- * break counts. Throws `CAESURA_E_LINE_TOO_LONG` and, for what is not UTF-8, `CAESURA_E_PROTOCOL`.
+ * Cuts a stream of bytes into lines, however they were cut on the way. Lines that say nothing are counted: empty ones, and what an event
+ * stream has around its data. A last line without a line break counts. Throws `CAESURA_E_LINE_TOO_LONG` and, for what is not UTF-8,
+ * `CAESURA_E_PROTOCOL`.
  */
 export class LineSplitter {
   readonly #decoder = new Utf8Stream()
-  #begun = '';
+  readonly #heartbeat: () => void
+  #begun = ''
+
+  /** `heartbeat` is called at each line that says nothing. */
+  constructor(heartbeat: () => void = () => {}) {
+    this.#heartbeat = heartbeat
+  }
 
   /** The lines that end with these bytes, one by one: those before a bad one are handed out before it throws. Take them all. */
   *push(bytes: Uint8Array): Generator<string, void, undefined> {
@@ -64,15 +103,24 @@ export class LineSplitter {
       // UTF-16 units, never more than the bytes they stand for.
       if (this.#begun.length > LONGEST_LINE_BYTES) throw lineTooLong()
       if (!this.#begun.endsWith('\n')) return
-      const line = this.#begun.slice(0, -1)
+      const line = unwrapped(this.#begun.slice(0, -1))
       this.#begun = ''
-      if (line.trim() !== '') yield line
+      if (line === '') this.#heartbeat()
+      else yield line
     }
   }
 
   end(): string[] {
-    const last = this.#begun + this.#decoder.end()
+    const last = unwrapped(this.#begun + this.#decoder.end())
     this.#begun = ''
-    return last.trim() === '' ? [] : [last]
+    return last === '' ? [] : [last]
   }
+}
+
+/** The JSON of a line; empty where it has none. */
+function unwrapped(line: string): string {
+  const text = line.trim()
+  if (!eventField.test(text)) return text
+  const data = text.startsWith('data:') ? text.slice('data:'.length).trim() : ''
+  return data === '[DONE]' ? '' : data
 }

@@ -4,6 +4,7 @@ import type { CallRequest, GenerationOptions } from '../core/call.ts'
 import { systemClock } from '../core/clock.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Backend, ModelInfo, ServerInfo } from '../core/ports.ts'
+import { mostOf } from './answer-state.ts'
 import type { HttpAccess } from './http-access.ts'
 import { callOverHttp, follow, IDLE_DEADLINE_MS, LOAD_DEADLINE_MS, loadTimeout } from './http-call.ts'
 import { Connections } from './http-connections.ts'
@@ -96,13 +97,19 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
     pullCommand,
 
     generate: (request, context) =>
-      callOverHttp(context, { agent, address, loadDeadlineMs, idleDeadlineMs }, ({ begun, signal, openExchange }) => {
-        const call: OllamaCall = { agent, address, signal, openExchange, model: request.model }
-        const body = JSON.stringify(chatRequest(request))
-        return send(call, { ...chat, headers: { ...chat.headers, ...request.trace }, body }, (status, headers) =>
-          isGood(status) ? streamedAnswer(address, context, begun) : refused(call, status, headers),
-        )
-      }),
+      callOverHttp(
+        context,
+        { agent, address, loadDeadlineMs, idleDeadlineMs },
+        ({ begun, heartbeat, signal, openExchange }) => {
+          const call: OllamaCall = { agent, address, signal, openExchange, model: request.model }
+          const body = JSON.stringify(chatRequest(request))
+          return send(call, { ...chat, headers: { ...chat.headers, ...request.trace }, body }, (status, headers) =>
+            isGood(status)
+              ? streamedAnswer({ address, context, begun, heartbeat, ...mostOf(request) })
+              : refused(call, status, headers),
+          )
+        },
+      ),
 
     async server(signal) {
       try {
@@ -148,11 +155,14 @@ function chatRequest({
   model,
   messages,
   options,
-}: Pick<CallRequest, 'model' | 'messages' | 'options'>): ChatRequest & { stream: true } {
+}: Pick<CallRequest, 'model' | 'messages' | 'options'>): ChatRequest & { stream: true; truncate: false; shift: false } {
   return {
     model,
     messages: messages.map(({ role, content }) => ({ role, content })),
     options: ollamaOptions(options),
+    // Without these a prompt beyond the context loses its oldest part in silence, and so does an answer that outgrows it.
+    truncate: false,
+    shift: false,
     stream: true,
   }
 }

@@ -1,8 +1,12 @@
-import type { CallEnd, GenerateContext, ServerDurations } from '../core/call.ts'
-import { msToNs } from '../core/clock.ts'
+import type { CallEnd } from '../core/call.ts'
 import { CaesuraError } from '../core/errors.ts'
+import { type AnswerCall, AnswerState } from './answer-state.ts'
+import type { Finish } from './finish-reasons.ts'
+import { AnswerFault } from './http-errors.ts'
 import type { AnswerReader } from './http-send.ts'
-import { type AnswerChunk, type Arrival, ChunkReader } from './openai-chunks.ts'
+import type { AnswerChunk, Usage } from './openai-chunks.ts'
+import { type Arrival, ChunkReader } from './openai-events.ts'
+import { faultInAnswer } from './server-words.ts'
 
 /**
  * How long after the finish reason the rest of an answer may take (its counts, `[DONE]`), ms. The text is whole by then, so
@@ -10,10 +14,10 @@ import { type AnswerChunk, type Arrival, ChunkReader } from './openai-chunks.ts'
  */
 const FINISH_MS = 2_000
 
-/** Reads a streamed answer to its end. `begun` is told at each event. */
-export function streamedAnswer(address: string, context: GenerateContext, begun: () => void): AnswerReader<CallEnd> {
+/** Reads a streamed answer to its end; one that ends without a finish reason is `CAESURA_E_STREAM_CUT`. */
+export function streamedAnswer(call: AnswerCall): AnswerReader<CallEnd> {
   const chunks = new ChunkReader()
-  const answer = new Answer(context)
+  const answer = new Answer(call)
   const late = Promise.withResolvers<void>()
   let rest: NodeJS.Timeout | undefined
   const over = (): CallEnd => {
@@ -22,9 +26,12 @@ export function streamedAnswer(address: string, context: GenerateContext, begun:
   }
   const take = (arrivals: readonly Arrival[]): CallEnd | undefined => {
     for (const arrival of arrivals) {
-      context.signal.throwIfAborted()
-      begun()
-      if (answer.take(arrival)) return over()
+      call.context.signal.throwIfAborted()
+      if (arrival === 'heartbeat') call.heartbeat()
+      else {
+        call.begun()
+        if (answer.take(arrival)) return over()
+      }
     }
     return undefined
   }
@@ -39,61 +46,69 @@ export function streamedAnswer(address: string, context: GenerateContext, begun:
       const end = fault === undefined ? take(chunks.end()) : undefined
       if (end !== undefined) return end
       if (answer.finished) return over()
-      throw fault ?? new CaesuraError('CAESURA_E_STREAM_CUT', `the answer of ${address} ended without its last event`)
+      throw fault ?? answer.cut()
     },
   }
 }
 
 /** What was said of an answer so far. */
 class Answer {
-  readonly #context: GenerateContext
-  #reason: string | undefined
-  #usage: AnswerChunk['usage']
-  #timings: AnswerChunk['timings']
+  readonly #address: string
+  readonly #state: AnswerState
+  #finish: Finish | undefined
+  #isWhole = false
+  #usage: Usage = {}
+  #chunks = 0
+  #choices = 0
 
-  constructor(context: GenerateContext) {
-    this.#context = context
+  constructor(call: AnswerCall) {
+    this.#address = call.address
+    this.#state = new AnswerState(call)
   }
 
-  /** Whether the text is whole: a finish reason came. Text behind it is none of the answer. */
+  /** Whether the text is whole: a finish reason came, or the answer in one piece. Text behind it is none of the answer. */
   get finished(): boolean {
-    return this.#reason !== undefined
+    return this.#finish !== undefined || this.#isWhole
   }
 
   /** Takes in what came. True at the end of the answer. Throws the fault that came. */
-  take(arrival: Arrival): boolean {
-    if (arrival === 'done') return true
+  take(arrival: AnswerChunk | 'done' | CaesuraError): boolean {
+    if (arrival === 'done') {
+      if (!this.finished) throw this.cut()
+      return true
+    }
     if (arrival instanceof CaesuraError) {
       if (this.finished) return true
-      throw arrival
+      throw this.#chunks > 0 ? AnswerFault.of(arrival) : arrival
     }
-    this.#usage = arrival.usage ?? this.#usage
-    this.#timings = arrival.timings ?? this.#timings
-    const choice = arrival.choices.find(({ index = 0 }) => index === 0)
-    if (choice === undefined || this.finished) return false
-    if (choice.delta?.content) this.#context.token(choice.delta.content)
-    this.#reason = choice.finish_reason ?? undefined
+    this.#chunks += 1
+    this.#usage = { ...this.#usage, ...arrival.usage }
+    if (!this.finished) this.#takeChoice(arrival)
     return false
+  }
+
+  #takeChoice({ choice, error, isWhole }: AnswerChunk): void {
+    if (choice !== undefined) {
+      this.#choices += 1
+      this.#state.noteTools(choice.message)
+      this.#state.say(choice.said)
+    }
+    // What came of the text is told before the fault that ends it.
+    if (error !== undefined) throw faultInAnswer(error, this.#state.hasBegun)
+    if (choice === undefined) return
+    this.#finish = this.#state.finish(choice.reason)
+    this.#isWhole = isWhole
+  }
+
+  /** The fault of an answer that ended before it was whole. */
+  cut(): CaesuraError {
+    const message = `the answer of ${this.#address} ended without a finish reason`
+    if (this.#chunks === 0 || this.#choices > 0) return new CaesuraError('CAESURA_E_STREAM_CUT', message)
+    return faultInAnswer({ message: `${message}, and without a choice in any event`, kind: '' }, false)
   }
 
   /** Marks the end. What was not reported is absent. */
   end(): CallEnd {
-    this.#context.signal.throwIfAborted()
-    this.#context.mark('done')
-    const [reason, usage, timings] = [this.#reason, this.#usage, this.#timings]
-    const promptTokens = usage?.prompt_tokens ?? (timings && timings.prompt_n + (timings.cache_n ?? 0))
-    const generatedTokens = usage?.completion_tokens ?? timings?.predicted_n
-    return {
-      end: 'completed',
-      ...((reason === 'stop' || reason === 'length') && { finishReason: reason }),
-      ...(promptTokens !== undefined && { promptTokens }),
-      ...(generatedTokens !== undefined && { generatedTokens }),
-      ...(timings !== undefined && { server: durations(timings) }),
-    }
+    return this.#state.end(this.#finish, this.#usage)
   }
 }
-
-const durations = ({ prompt_ms, predicted_ms }: NonNullable<AnswerChunk['timings']>): ServerDurations => ({
-  prefillNs: msToNs(prompt_ms),
-  decodeNs: msToNs(predicted_ms),
-})

@@ -1,155 +1,125 @@
-import { createParser, type EventSourceParser } from 'eventsource-parser'
 import { z } from 'zod'
-import { CaesuraError } from '../core/errors.ts'
-import { quote } from './http-errors.ts'
-import { errorIn, errorInText, modelError } from './openai-errors.ts'
-import { cutBehindBreaks, LONGEST_LINE_BYTES, lineTooLong, Utf8Stream } from './utf8-stream.ts'
+import type { ServerDurations } from '../core/call.ts'
+import type { CaesuraError } from '../core/errors.ts'
+import { type Said, saidBy, saidIn } from './answer-parts.ts'
+import { oddPiece } from './answer-state.ts'
+import { errorIn } from './openai-errors.ts'
+import { countOf, nsOfMs } from './reported.ts'
+import { isError, type ServerWords, wordsOf } from './server-words.ts'
 
-const count = z.int().min(0)
-const ms = z.number().min(0)
+type Fields = Readonly<Record<string, unknown>>
 
-/** What llama.cpp's server adds to the last chunk. `prompt_n` leaves out the `cache_n` tokens that it knew already. */
-const timingsSchema = z.object({
-  cache_n: count.optional(),
-  prompt_n: count,
-  prompt_ms: ms,
-  predicted_n: count,
-  predicted_ms: ms,
-})
+/**
+ * One event of a streamed `/chat/completions` answer, as far as it carries the answer. What it reports beside that (usage, timings,
+ * names, dates) is read leniently: see `reported.ts`.
+ */
+const chunkSchema = z.object({ choices: z.array(z.record(z.string(), z.unknown())).nullish() })
 
-const chunkSchema = z.object({
-  choices: z.array(
-    z.object({
-      index: z.int().optional(),
-      // `reasoning_content` and its like are no text of the answer.
-      delta: z.object({ content: z.string().nullish() }).nullish(),
-      finish_reason: z.string().nullish(),
-    }),
-  ),
-  usage: z.object({ prompt_tokens: count, completion_tokens: count }).nullish(),
-  /** No part of the protocol: another server's field of this name is not ours to judge. */
-  timings: timingsSchema.optional().catch(undefined),
-})
-/** One event of a streamed `/chat/completions` answer. */
-export type AnswerChunk = z.infer<typeof chunkSchema>
+/** What a chunk says of the one choice that was asked for. */
+export interface Choice {
+  readonly said: Said
+  /** The delta or the message: tool calls stand in it. */
+  readonly message: Fields
+  /** As the server sent it. */
+  readonly reason: unknown
+}
 
-/** What a piece of the stream brought: chunks, the end of the answer, a fault at which reading stops. */
-export type Arrival = AnswerChunk | 'done' | CaesuraError
+/** What a server reported so far. */
+export interface Usage {
+  readonly promptTokens?: number
+  /** Not judged yet: see `generatedCount`. */
+  readonly generatedTokens?: number
+  readonly thinkingTokens?: number
+  readonly server?: ServerDurations
+}
 
-const QUOTED = 120
-/** How much is kept of an answer without events, in characters. */
-const HEAD = 4_096
-const DONE = '[DONE]'
+export interface AnswerChunk {
+  /** Absent in a chunk of bookkeeping alone. */
+  readonly choice?: Choice
+  /** The fault that the chunk tells of, beside or instead of text. */
+  readonly error?: ServerWords
+  readonly usage: Usage
+  /** It is the whole answer, not a piece of a stream. */
+  readonly isWhole: boolean
+}
 
-function parseChunk(data: string): Arrival {
-  if (data.trim() === DONE) return 'done'
+/** Fields of an event that carries no choice and is still one of an answer. */
+const bookkeeping = ['usage', 'timings', 'prompt_progress', 'prompt_filter_results']
+
+/** Reads a chunk, or a whole answer where the server did not stream. A `CaesuraError` of `CAESURA_E_PROTOCOL` for what carries no answer. */
+export function readChunk(data: string, isWhole = false): AnswerChunk | CaesuraError {
   let json: unknown
   try {
     json = JSON.parse(data)
   } catch (cause) {
-    const message = `an event of the answer is not JSON: ${quote(data, QUOTED)}`
-    return new CaesuraError('CAESURA_E_PROTOCOL', message, { cause })
+    return oddPiece('an event of the answer is not JSON', data, cause)
   }
   const parsed = chunkSchema.safeParse(json)
-  if (parsed.success) return parsed.data
-  const error = errorIn(json)
-  if (error !== undefined) return modelError(error.message)
-  const where = parsed.error.issues[0]?.path.join('.') ?? ''
-  return new CaesuraError(
-    'CAESURA_E_PROTOCOL',
-    `an event of the answer has the wrong shape${where && ` at ${where}`}`,
-    {
-      cause: parsed.error,
-    },
-  )
-}
-
-/**
- * Reads the chunks of an answer from its bytes, however they were cut on the way. Comments are skipped. A fault is handed out
- * behind the chunks that came before it: `CAESURA_E_PROTOCOL`, `CAESURA_E_MODEL_ERROR`, `CAESURA_E_LINE_TOO_LONG`.
- */
-export class ChunkReader {
-  readonly #text = new Utf8Stream()
-  readonly #parser: EventSourceParser
-  #arrived: Arrival[] = []
-  /** Of the line that has not ended, UTF-16 units: never more than the bytes they stand for. */
-  #lineLength = 0
-  /** The beginning of what came, until the first event. */
-  #head: string | undefined = ''
-
-  constructor() {
-    this.#parser = createParser({
-      maxBufferSize: LONGEST_LINE_BYTES,
-      onEvent: ({ data }) => {
-        this.#head = undefined
-        this.#arrived.push(parseChunk(data))
-      },
-      onError: ({ type, field, value, line }) => {
-        if (type === 'invalid-retry') return
-        if (type === 'max-buffer-size-exceeded') return void this.#arrived.push(lineTooLong())
-        // Older llama.cpp servers send `error: {…}`, and some send the bare object.
-        const error = errorInText(line ?? '') ?? (field === 'error' ? errorInText(`{"error":${value}}`) : undefined)
-        this.#arrived.push(error === undefined ? noEvents(line ?? '') : modelError(error.message))
-      },
-    })
+  const choices = parsed.data?.choices
+  const fields = (typeof json === 'object' && json !== null ? json : {}) as Fields
+  // Of several choices the first is ours; some servers number none, or number them by texts.
+  const mine = choices?.find(({ index }) => Number(index ?? 0) === 0 || Number.isNaN(Number(index)))
+  // A document in one piece has a message; one with a delta is a line of a stream of another kind.
+  if (isWhole && mine !== undefined && mine.message === undefined)
+    return oddPiece('the answer is no stream of events', data)
+  const choice = mine && readChoice(mine)
+  const error = errorIn(json) ?? errorInChoice(mine)
+  const carriesAnswer =
+    parsed.success && choice !== 'odd' && (Array.isArray(choices) || bookkeeping.some((name) => name in fields))
+  if (!carriesAnswer && error === undefined) {
+    const where = choice === 'odd' ? ' at choices.0.delta.content' : placeOf(parsed.error)
+    return oddPiece(`an event of the answer has the wrong shape${where}`, data, parsed.error)
   }
-
-  push(bytes: Uint8Array): readonly Arrival[] {
-    return this.#take(() => {
-      for (const part of cutBehindBreaks(bytes)) {
-        this.#feed(this.#text.push(part))
-        // Reading stops at a fault; the parser takes nothing more after some.
-        if (this.#arrived.at(-1) instanceof CaesuraError) return
-      }
-    })
-  }
-
-  /** The stream has ended: a last event needs no empty line behind it, unless it was cut in the middle. */
-  end(): readonly Arrival[] {
-    const head = this.#head
-    const last = this.#take(() => {
-      this.#feed(this.#text.end())
-      const whole = this.#arrived.length
-      this.#parser.feed('\n\n')
-      this.#arrived = this.#arrived.filter((arrival, i) => i < whole || !(arrival instanceof CaesuraError))
-    })
-    const strange = head === undefined || last.length > 0 ? '' : notOfEvents(head)
-    if (strange === '') return last
-    const error = errorInText(strange)
-    return [error === undefined ? noEvents(strange) : modelError(error.message)]
-  }
-
-  #take(feed: () => void): readonly Arrival[] {
-    try {
-      feed()
-    } catch (error) {
-      if (!(error instanceof CaesuraError)) throw error
-      this.#arrived.push(error)
-    }
-    const arrived = this.#arrived
-    this.#arrived = []
-    return arrived
-  }
-
-  #feed(text: string): void {
-    if (this.#head !== undefined && this.#head.length < HEAD) this.#head += text
-    this.#parser.feed(text)
-    // The parser drops a line that is no field while it comes, and so bounds its own memory, but not the wait for its end.
-    const lastBreak = Math.max(text.lastIndexOf('\n'), text.lastIndexOf('\r'))
-    this.#lineLength = lastBreak === -1 ? this.#lineLength + text.length : text.length - lastBreak - 1
-    if (this.#lineLength > LONGEST_LINE_BYTES) throw lineTooLong()
+  return {
+    ...(choice !== undefined && choice !== 'odd' && { choice }),
+    ...(error !== undefined && { error }),
+    usage: usageIn(fields),
+    isWhole,
   }
 }
 
-const fields = ['data', 'event', 'id', 'retry'].map((name) => `${name}:`)
+const placeOf = (error: z.ZodError | undefined): string => {
+  const where = error?.issues[0]?.path.join('.') ?? ''
+  return where === '' ? '' : ` at ${where}`
+}
 
-/** The lines that no stream of events has: neither comments nor fields, nor a field's cut-off beginning. */
-const notOfEvents = (text: string): string =>
-  text
-    .split(/[\r\n]+/)
-    .filter((line) => !line.startsWith(':') && !fields.some((name) => line.startsWith(name) || name.startsWith(line)))
-    .join('\n')
-    .trim()
+const fieldsOf = (value: unknown): Fields | undefined =>
+  typeof value === 'object' && value !== null && !Array.isArray(value) ? (value as Fields) : undefined
 
-const noEvents = (text: string): CaesuraError =>
-  new CaesuraError('CAESURA_E_PROTOCOL', `the answer is no stream of events: ${quote(text, QUOTED)}`)
+/** `odd` for content that can be none. */
+function readChoice({ delta, message, text, finish_reason: reason }: Fields): Choice | 'odd' {
+  const said = fieldsOf(delta) ?? fieldsOf(message) ?? {}
+  // The older completions route has `text` in the place of a delta.
+  const read = delta === undefined && message === undefined ? saidIn(text) : saidBy(said)
+  return read === undefined ? 'odd' : { said: read, message: said, reason }
+}
+
+/** Some put the fault into the choice, or into its delta. */
+function errorInChoice(choice: Fields | undefined): ServerWords | undefined {
+  const told = [choice?.error, fieldsOf(choice?.delta)?.error, fieldsOf(choice?.message)?.error].find(isError)
+  return told === undefined ? undefined : wordsOf(told)
+}
+
+/** What is reported, by its parts: what is missing in one chunk does not take away what another had. */
+function usageIn(fields: Fields): Usage {
+  const usage = fieldsOf(fields.usage)
+  const details = fieldsOf(usage?.completion_tokens_details) ?? fieldsOf(usage?.output_tokens_details)
+  const timings = fieldsOf(fields.timings)
+  const read = countOf(timings?.prompt_n)
+  // llama.cpp's `prompt_n` leaves out what it knew already.
+  const promptTokens =
+    countOf(usage?.prompt_tokens) ?? (read === undefined ? undefined : read + (countOf(timings?.cache_n) ?? 0))
+  const generatedTokens = countOf(usage?.completion_tokens) ?? countOf(timings?.predicted_n)
+  const thinkingTokens = countOf(details?.reasoning_tokens) ?? countOf(usage?.reasoning_tokens)
+  const [prefillNs, decodeNs] = [nsOfMs(timings?.prompt_ms), nsOfMs(timings?.predicted_ms)]
+  const server: ServerDurations = {
+    ...(prefillNs !== undefined && { prefillNs }),
+    ...(decodeNs !== undefined && { decodeNs }),
+  }
+  return {
+    ...(promptTokens !== undefined && { promptTokens }),
+    ...(generatedTokens !== undefined && { generatedTokens }),
+    ...(thinkingTokens !== undefined && { thinkingTokens }),
+    ...(Object.keys(server).length > 0 && { server }),
+  }
+}

@@ -1,26 +1,19 @@
 import { z } from 'zod'
 import { CaesuraError } from '../core/errors.ts'
 import { nextStep, notAdmitted, quote, reasonOf } from './http-errors.ts'
+import { isError, type ServerWords, wordsOf } from './server-words.ts'
 
-/** An error as these servers write it: OpenAI's form, a bare text (Ollama), vLLM's older form, FastAPI's. */
-const errorSchema = z.union([
-  z.object({ error: z.string() }).transform(({ error }) => ({ message: error, kind: '' })),
-  z
-    .object({
-      error: z.object({
-        message: z.string(),
-        code: z.union([z.string(), z.number()]).nullish(),
-        type: z.string().nullish(),
-      }),
-    })
-    .transform(({ error }) => ({ message: error.message, kind: `${error.code ?? ''} ${error.type ?? ''}` })),
-  z.object({ object: z.literal('error'), message: z.string() }).transform(({ message }) => ({ message, kind: '' })),
-  z.object({ detail: z.string() }).transform(({ detail }) => ({ message: detail, kind: '' })),
+/** Beside `error`: vLLM's older form, FastAPI's. */
+const otherForms = z.union([
+  z.object({ object: z.literal('error') }),
+  z.object({ detail: z.union([z.string(), z.array(z.unknown())]) }),
 ])
 
 /** What an error object says; undefined where it is none. */
-export function errorIn(value: unknown): { readonly message: string; readonly kind: string } | undefined {
-  return errorSchema.safeParse(value).data
+export function errorIn(value: unknown): ServerWords | undefined {
+  if (typeof value !== 'object' || value === null) return undefined
+  if ('error' in value && isError(value.error)) return wordsOf(value.error)
+  return otherForms.safeParse(value).success ? wordsOf(value) : undefined
 }
 
 /** `errorIn` for a text that may be JSON. */
@@ -31,9 +24,6 @@ export function errorInText(text: string): ReturnType<typeof errorIn> {
     return undefined
   }
 }
-
-export const modelError = (message: string): CaesuraError =>
-  new CaesuraError('CAESURA_E_MODEL_ERROR', `the server failed in the middle of the answer: ${quote(message)}`)
 
 const contextFull =
   /exceed_context_size|context_length_exceeded|maximum context length|exceeds? the (available )?context/i

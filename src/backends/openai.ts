@@ -3,6 +3,7 @@ import type { ChatMessage, GenerateContext, GenerationOptions } from '../core/ca
 import { systemClock } from '../core/clock.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Backend, ModelInfo, ServerInfo } from '../core/ports.ts'
+import { mostOf } from './answer-state.ts'
 import type { HttpAccess } from './http-access.ts'
 import { callOverHttp, follow, IDLE_DEADLINE_MS, LOAD_DEADLINE_MS } from './http-call.ts'
 import { Connections } from './http-connections.ts'
@@ -111,7 +112,7 @@ export function openaiBackend(settings: OpenAiSettings): Backend {
         return await callOverHttp(
           context,
           { agent, address, loadDeadlineMs, idleDeadlineMs, left },
-          ({ begun, ...wire }) => {
+          ({ begun, heartbeat, ...wire }) => {
             const call: HttpCall = { ...wire, agent, address }
             const body = JSON.stringify({
               ...chatBody(request),
@@ -122,7 +123,9 @@ export function openaiBackend(settings: OpenAiSettings): Backend {
               call,
               { ...chat, headers: { ...headersFor(body), ...request.trace }, body },
               (status, headers) =>
-                isGood(status) ? streamedAnswer(address, context, begun) : refused(status, headers, request.model),
+                isGood(status)
+                  ? streamedAnswer({ address, context, begun, heartbeat, ...mostOf(request) })
+                  : refused(status, headers, request.model),
             )
           },
         )

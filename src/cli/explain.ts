@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { type ExplainedInterrupt, type Explanation, explain } from '../explaining/explanation.ts'
 import { milliseconds } from '../pages/figures.ts'
 import { alternativeInWords, claimsOf, sentenceOf, unknownInWords } from './alternative-words.ts'
+import { answersInWords } from './answer-words.ts'
 import { besideRecord } from './beside.ts'
 import { decisionLines } from './decision.ts'
 import { explanationPage } from './explain-page/page.ts'
@@ -55,6 +56,7 @@ export function explanation({ record, interrupts, clockErrors }: Explanation) {
       inWords: interruptInWords(explained.interrupt),
     })),
     cost,
+    answers: answersInWords(record),
     ...(clockErrors.length > 0 && { clockErrors }),
     inWords: costInWords(record),
   }

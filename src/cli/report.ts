@@ -1,8 +1,9 @@
 import type { InterruptRecord, RunRecord } from '../core/record.ts'
 import { milliseconds } from '../pages/figures.ts'
+import { answersInWords } from './answer-words.ts'
 import { oneLine, paragraph, type Screen } from './screen.ts'
 import { interruptWaterfall } from './waterfall.ts'
-import { costInWords } from './words.ts'
+import { costInWords, faultInWords } from './words.ts'
 
 type Canvas = Pick<Screen, 'width' | 'paint'>
 
@@ -45,6 +46,7 @@ export function endReport(record: RunRecord, canvas: Canvas): string[] {
     '',
     painted,
     ...lines.slice(1),
-    ...(error === undefined ? [] : paragraph(`${error.code}: ${error.message}`, canvas.width)),
+    ...answersInWords(record).flatMap((sentence) => paragraph(sentence, canvas.width)),
+    ...(error === undefined ? [] : paragraph(faultInWords(error), canvas.width)),
   ]
 }

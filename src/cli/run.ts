@@ -22,6 +22,7 @@ import { endReport, interruptReport, shortId } from './report.ts'
 import { type FleetRunFlags, fleetOf, submitRun } from './run-on-fleet.ts'
 import { screenOn } from './screen.ts'
 import { type NodeFlags, readSettings, wishesOf, withNodeFlags } from './settings.ts'
+import { faultInWords } from './words.ts'
 
 interface RunFlags extends NodeFlags, FleetRunFlags {
   readonly input?: string
@@ -119,7 +120,7 @@ async function run(file: string, flags: RunFlags): Promise<void> {
   else if (record.outcome === 'failed') {
     // With --json and --events the record and the events say it on stdout.
     if (flags.json || flags.events)
-      remark(`${record.error?.code ?? 'CAESURA_E_INTERNAL'}: ${record.error?.message ?? 'failed'}`)
+      remark(faultInWords(record.error ?? { code: 'CAESURA_E_INTERNAL', message: 'failed' }))
     process.exitCode = 1
   }
 }

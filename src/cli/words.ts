@@ -54,13 +54,19 @@ export function interruptInWords(interrupt: InterruptRecord): string {
 }
 
 /** What a run cost, and what of it was for nothing. */
-export function costInWords({ cost }: RunRecord): string {
+export function costInWords({ cost, stages }: RunRecord): string {
   const { generatedTokens, wastedTokens, slotMs, wastedSlotMs } = cost
   if (generatedTokens === 0 && slotMs === 0) return 'No slot was used and no token generated.'
-  const used = `${counted(generatedTokens, 'token')} in ${milliseconds(slotMs)} of slot time`
+  const thought = stages.reduce((sum, { tokens }) => sum + (tokens.thinking ?? 0), 0)
+  const ofThem = thought === 0 ? '' : ` (${thought} of thinking)`
+  const used = `${counted(generatedTokens, 'token')}${ofThem} in ${milliseconds(slotMs)} of slot time`
   if (wastedTokens === 0 && wastedSlotMs === 0) return `${used}; nothing was wasted.`
   return `${used}; wasted: ${counted(wastedTokens, 'token')} and ${milliseconds(wastedSlotMs)} of slot time (${share(wastedSlotMs, slotMs)}).`
 }
+
+/** A fault of a run, with what was received where that is kept. */
+export const faultInWords = ({ code, message, received }: NonNullable<RunRecord['error']>): string =>
+  `${code}: ${message}${received === undefined ? '' : ` (received: ${received})`}`
 
 /** How far off the instants of one process may be. */
 export const clockInWords = ({ stage, process, errorMs }: ClockError): string =>

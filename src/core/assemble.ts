@@ -4,6 +4,7 @@ import type { InterruptEntry, Journal } from './journal.ts'
 import { interruptPhases } from './phases.ts'
 import { policyName } from './policy.ts'
 import type { CallRecord, InterruptRecord, RunRecord } from './record.ts'
+import { hasStood, tokensOf } from './token-counts.ts'
 import type { Transcript } from './transcript.ts'
 
 /** The record of a run that has ended, derived from its journal alone. */
@@ -67,11 +68,9 @@ function callRecord(call: Transcript, journal: Journal): CallRecord {
   const settledAt = ledger.at('settled') ?? journal.end!.at
   const slotAt = ledger.at('slot-acquired')
   const slotFreeAt = ledger.at('slot-released') ?? settledAt
-  const used = call.used
-  const stood = (call.settlement === 'completed' || call.settlement === 'drained') && used.pieces === call.pieces
-  // A server counts tokens, we count pieces: what stands wholly counts as the server counted it.
-  const generated = Math.max(end?.generatedTokens ?? call.pieces, used.pieces)
-  const wastedSince = stood ? slotFreeAt : (used.lastAt ?? slotAt)
+  const stood = hasStood(call)
+  const wastedSince = stood ? slotFreeAt : (call.used.lastAt ?? slotAt)
+  const firstPieceMs = at(ledger.at('first-piece'))
   const firstTokenMs = at(ledger.at('first-token'))
   const lastTokenMs = at(ledger.at('last-token'))
   const { totalNs, loadNs, prefillNs, decodeNs } = end?.server ?? {}
@@ -95,14 +94,12 @@ function callRecord(call: Transcript, journal: Journal): CallRecord {
     settlement: call.settlement ?? 'aborted',
     ...(end?.error !== undefined && { error: end.error }),
     ...(end?.finishReason !== undefined && { finishReason: end.finishReason }),
+    ...(end?.finishSaid !== undefined && { finishSaid: end.finishSaid }),
+    ...(end?.toolCalls !== undefined && { toolCalls: [...end.toolCalls] }),
     text: call.text,
-    tokens: {
-      ...(end?.promptTokens !== undefined && { prompt: end.promptTokens }),
-      generated,
-      delivered: Math.min(call.usedUpTo(journal.log.deliveredText(request.callId).text.length).pieces, generated),
-      wasted: stood ? 0 : generated - used.pieces,
-    },
+    tokens: tokensOf(call, call.usedUpTo(journal.log.deliveredText(request.callId).text.length).pieces),
     startMs: nsToMs(ledger.at('call-start') ?? 0),
+    ...(firstPieceMs !== undefined && { firstPieceMs }),
     ...(firstTokenMs !== undefined && { firstTokenMs }),
     ...(lastTokenMs !== undefined && { lastTokenMs }),
     settledMs: nsToMs(settledAt),

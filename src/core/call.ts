@@ -99,7 +99,11 @@ export interface CallEnd {
   readonly retryable?: boolean
   /** How long the server asked to wait before the next try, ms (`Retry-After`). With `retryable` only. */
   readonly retryAfterMs?: number
+  /** The fault is one of this answer, and says nothing of the server. With `failed` only. */
+  readonly ofAnswer?: true
   readonly finishReason?: FinishReason
+  /** The server's own word for the end, where it is none that is known. */
+  readonly finishSaid?: string
   /** The tools that the model asked for, in order; absent where it asked for none. */
   readonly toolCalls?: readonly ToolCallSeen[]
   /** Counts the server reported; absent when it did not. */

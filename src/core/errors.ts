@@ -106,12 +106,16 @@ export class CaesuraErrors extends AggregateError {
 export interface ErrorSummary {
   readonly code: ErrorCode
   readonly message: string
+  /** What was received. May be text of a prompt or an answer, so it is kept only where text is. */
+  readonly received?: string
 }
 
 /** The message is well-formed Unicode: an error may quote what was cut in the middle of a character. */
 export function summarize(error: unknown): ErrorSummary {
-  const code = error instanceof CaesuraError ? error.code : 'CAESURA_E_INTERNAL'
-  return { code, message: (error instanceof Error ? error.message : String(error)).toWellFormed() }
+  const message = (error instanceof Error ? error.message : String(error)).toWellFormed()
+  if (!(error instanceof CaesuraError)) return { code: 'CAESURA_E_INTERNAL', message }
+  const { code, place } = error
+  return { code, message, ...(place.received !== undefined && { received: place.received.toWellFormed() }) }
 }
 
 /**

@@ -42,6 +42,9 @@ class Observations {
   msPerToken: number | undefined
   firstTokenMs: number | undefined
   abortLagMs: number | undefined
+  /** Of answers that the server counted. */
+  countedTokens = 0
+  countedPieces = 0
 
   average(name: 'msPerToken' | 'firstTokenMs' | 'abortLagMs', ms: number): void {
     const before = this[name]
@@ -62,14 +65,22 @@ export class Estimates {
   }
 
   /** Learns from a call that has settled. */
-  observe({ request, node, ledger, pieces, end, settlement, lastTokenAt }: Transcript): void {
+  observe(transcript: Transcript): void {
+    const { request, node, ledger, pieces, thoughts, end, settlement, lastPieceAt } = transcript
     const slotAt = ledger.at('slot-acquired')
     if (node === undefined || slotAt === undefined || settlement === 'failed') return
     const seen = this.#observations(request.model, node)
     const firstTokenAt = ledger.at('first-token')
     if (firstTokenAt !== undefined) seen.average('firstTokenMs', nsToMs(firstTokenAt - slotAt))
-    if (firstTokenAt !== undefined && lastTokenAt !== undefined && pieces > 1) {
-      seen.average('msPerToken', nsToMs(lastTokenAt - firstTokenAt) / (pieces - 1))
+    // Thinking takes its time like text, before it and between.
+    const firstPieceAt = ledger.at('first-piece') ?? firstTokenAt
+    if (firstPieceAt !== undefined && lastPieceAt !== undefined && pieces + thoughts > 1) {
+      seen.average('msPerToken', nsToMs(lastPieceAt - firstPieceAt) / (pieces + thoughts - 1))
+    }
+    const tokens = tokensOfPieces(transcript)
+    if (tokens !== undefined) {
+      seen.countedTokens += tokens
+      seen.countedPieces += pieces + thoughts
     }
     const [abortAt, settledAt] = [ledger.at('abort-requested'), ledger.at('settled')]
     if (abortAt !== undefined && settledAt !== undefined && end?.end === 'cancelled') {
@@ -81,13 +92,21 @@ export class Estimates {
     }
   }
 
+  /** Tokens a piece of this call's model on its node; undefined where no answer was seen there that its server counted. */
+  tokensPerPiece({ request, node }: Transcript): number | undefined {
+    const seen = node === undefined ? undefined : this.#known.get(key(request.model, node))
+    return seen === undefined || seen.countedPieces === 0 ? undefined : seen.countedTokens / seen.countedPieces
+  }
+
   /** What is to be expected of a call at `now`, an instant of its run. */
-  expect({ request, node, ledger, pieces }: Transcript, now: Nanoseconds): Expectation {
+  expect({ request, node, ledger, pieces, thoughts }: Transcript, now: Nanoseconds): Expectation {
     const where = node ?? 'any'
     const seen = this.#known.get(key(request.model, where))
     const priors = this.#priors(request.model, where)
     const longer = seen?.lengths.filter((length) => length > pieces) ?? []
-    const limit = request.options.maxTokens ?? Number.POSITIVE_INFINITY
+    // The limit is of tokens, and of thinking too.
+    const perPiece = seen === undefined || seen.countedPieces === 0 ? 1 : seen.countedTokens / seen.countedPieces
+    const limit = (request.options.maxTokens ?? Number.POSITIVE_INFINITY) / perPiece - thoughts
     const whole =
       longer.length > 0
         ? longer.reduce((sum, length) => sum + length, 0) / longer.length
@@ -113,6 +132,18 @@ export class Estimates {
     if (this.#known.size > MOST_KEYS && oldest !== undefined) this.#known.delete(oldest)
     return seen
   }
+}
+
+/** The tokens that a call's pieces were; undefined where they are not known, or where some of them came in no piece. */
+function tokensOfPieces({ end, pieces, thoughts }: Transcript): number | undefined {
+  const all = pieces + thoughts
+  const { generatedTokens: told = 0, finishReason, thinkingTokens, toolCalls } = end ?? {}
+  if (end?.end !== 'completed' || pieces === 0 || told < all) return undefined
+  // What was thought in silence, and what a tool call was made of, are tokens without pieces.
+  if (toolCalls !== undefined || (thinkingTokens !== undefined && thinkingTokens > 0 && thoughts === 0))
+    return undefined
+  // The token that ends an answer is counted by some servers, and has no piece.
+  return finishReason === 'length' || told === all ? told : told - 1
 }
 
 const key = (model: string, node: string): string => `${model}\n${node}`

@@ -54,7 +54,7 @@ export const runEventSchema = z.discriminatedUnion('type', [
     type: z.literal('stage-settle'),
     ...call,
     settlement: z.string(),
-    error: z.strictObject({ code: z.string(), message: z.string() }).optional(),
+    error: z.strictObject({ code: z.string(), message: z.string(), received: z.string().optional() }).optional(),
   }),
   /** The first `characters` UTF-16 units of the call's text stand: they go on to the next stage, or are the answer. */
   z.strictObject({ ...head, type: z.literal('output-commit'), ...call, characters: z.int().min(0) }),

@@ -4,7 +4,12 @@ import { finishReasons } from './call.ts'
 /** A length of time or an instant from the run's start, in ms with up to six decimals (whole nanoseconds). */
 const ms = z.number()
 const count = z.int().min(0)
-const errorSummary = z.strictObject({ code: z.string(), message: z.string() })
+const errorSummary = z.strictObject({
+  code: z.string(),
+  message: z.string(),
+  /** What was received, such as a line that is no answer. Absent where text is not kept. */
+  received: z.string().optional(),
+})
 
 /** A process of a fleet that had a part in the run. */
 export const processSchema = z.strictObject({
@@ -104,6 +109,8 @@ export const callRecordSchema = z.strictObject({
   error: errorSummary.optional(),
   /** Why the model stopped, where the server said it. `content-filter`: its answer was cut by a filter. */
   finishReason: z.enum(finishReasons).optional(),
+  /** The server's own word for the end, where it is none of those. */
+  finishSaid: z.string().optional(),
   /** The tools that the model asked for, in order. Absent where it asked for none. */
   toolCalls: z.array(z.strictObject({ id: z.string().optional(), name: z.string() })).optional(),
   /** What was generated. Absent where text is not kept. */
@@ -121,6 +128,8 @@ export const callRecordSchema = z.strictObject({
     wasted: count,
     /** `server`: the server reported its count of tokens. `pieces`: the pieces that came were counted here. Absent in older records. */
     counted: z.enum(['server', 'pieces']).optional(),
+    /** With `counted: pieces`: `generated` is the pieces times this, which was learnt from answers that the same server counted. */
+    perPiece: z.number().min(1).optional(),
   }),
   startMs: ms,
   /** The first piece of any kind, thinking too. */

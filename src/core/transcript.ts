@@ -31,6 +31,7 @@ export interface TranscriptState {
   readonly retryOf?: string
   readonly end?: CallEnd
   readonly settlement?: Settlement
+  readonly perPiece?: number
   readonly warmed?: Transcript['warmed']
   readonly scope?: Transcript['scope']
 }
@@ -45,6 +46,8 @@ export class Transcript {
   retryOf?: string
   end?: CallEnd
   settlement?: Settlement
+  /** Tokens a piece, as learnt from other answers of its model there; where its server did not count, and it was known when it settled. */
+  perPiece?: number
   /** What was done ahead for the next stage while this call ran. */
   warmed?: { readonly model: string } & WarmOutcome
   /** What its prompt was filled in with: what is known of the next stage's prompt while it runs. */
@@ -93,7 +96,7 @@ export class Transcript {
 
   get state(): TranscriptState {
     const { request, ledger, interrupted, listening, triggered, held } = this
-    const { passed, place, retryOf, end, settlement, warmed, scope } = this
+    const { passed, place, retryOf, end, settlement, perPiece, warmed, scope } = this
     return {
       request,
       marks: ledger.toArray(),
@@ -107,6 +110,7 @@ export class Transcript {
       ...(retryOf !== undefined && { retryOf }),
       ...(end !== undefined && { end }),
       ...(settlement !== undefined && { settlement }),
+      ...(perPiece !== undefined && { perPiece }),
       ...(warmed !== undefined && { warmed }),
       ...(scope !== undefined && { scope }),
     }

@@ -138,10 +138,19 @@ export class CallWatch {
       this.#listener.timeout(
         new CaesuraError(
           code,
-          `stage ${this.#stage.id}: no ${what} within ${ms} ms (${Math.round(waited)} ms after the call's start)`,
+          `stage ${this.#stage.id}: no ${what} within ${ms} ms (${Math.round(waited)} ms after the call's start${this.#came()})`,
         ),
       )
     })
+  }
+
+  /** What had come of the answer, for a message; empty where nothing had. */
+  #came(): string {
+    const { pieces, thoughts } = this.#transcript
+    if (pieces + thoughts === 0) return ''
+    const thinking = `${thoughts} piece${thoughts === 1 ? '' : 's'} of thinking and `
+    const text = pieces === 0 ? 'no text' : `${pieces} piece${pieces === 1 ? '' : 's'} of text`
+    return `; ${thoughts === 0 ? '' : thinking}${text} had come`
   }
 
   /** One timer a name, which always does the same: a newer instant replaces the older. */

@@ -1,6 +1,8 @@
+import { whyNoText } from '../core/answer-end.ts'
 import type { ChatMessage } from '../core/call.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Stage } from '../core/pipeline.ts'
+import { tokensOf } from '../core/token-counts.ts'
 import type { RunEnvironment } from './environment.ts'
 
 /** What templates see: see `TemplateScope`. */
@@ -21,14 +23,29 @@ export const scopeOf = ({ pipeline, input, vars }: RunEnvironment, { lastInterru
 })
 
 /** A stage's messages, filled in. Throws `CAESURA_E_TEMPLATE`, `CAESURA_E_PROMPT_EMPTY`. */
-export function messagesOf({ render }: RunEnvironment, stage: Stage, scope: Scope): ChatMessage[] {
+export function messagesOf(environment: RunEnvironment, stage: Stage, scope: Scope): ChatMessage[] {
+  const { render } = environment
   const system = stage.system === undefined ? '' : render(stage.system, scope)
   const prompt = render(stage.prompt, scope)
   if (prompt.trim() === '') {
     const message = `the prompt of stage ${stage.id} is empty after its template was filled in`
-    throw new CaesuraError('CAESURA_E_PROMPT_EMPTY', message)
+    const why = emptyOutputs(environment, stage, scope).join('; ')
+    throw new CaesuraError('CAESURA_E_PROMPT_EMPTY', why === '' ? message : `${message}: ${why}`)
   }
   return [...(system === '' ? [] : [{ role: 'system' as const, content: system }]), { role: 'user', content: prompt }]
+}
+
+/** Of the stages whose output a prompt asks for, those whose answer was empty, each with the reason. */
+function emptyOutputs({ pipeline, journal }: RunEnvironment, { prompt }: Stage, scope: Scope): string[] {
+  return pipeline.stages.flatMap(({ id }) => {
+    const { output } = (scope[id] ?? {}) as { readonly output?: string }
+    if (output !== '' || !new RegExp(`\\b${id}\\.output\\b`).test(prompt)) return []
+    const call = [...journal.calls.values()].findLast(({ request }) => request.stage === id)
+    if (call === undefined) return []
+    if (call.text !== '') return [`${id}.output is empty, because its policy carried nothing on`]
+    if (call.end?.end !== 'completed') return [`${id}.output is empty, because its call ended before its first text`]
+    return [`${id}.output is empty, because ${whyNoText({ ...call.end, thinking: tokensOf(call, 0).thinking })}`]
+  })
 }
 
 /**

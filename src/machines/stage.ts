@@ -61,6 +61,10 @@ function settle(
             ? 'drained'
             : 'completed'
   transcript.settlement = settlement
+  if (end.generatedTokens === undefined) {
+    const perPiece = environment.estimates.tokensPerPiece(transcript)
+    if (perPiece !== undefined) transcript.perPiece = perPiece
+  }
   environment.estimates.observe(transcript)
   journal.tell({
     type: 'stage-settle',

@@ -1,5 +1,6 @@
 import { type Attributes, type SpanContext, SpanKind } from '@opentelemetry/api'
 import type { ReadableSpan, TimedEvent } from '@opentelemetry/sdk-trace'
+import type { FinishReason } from '../core/call.ts'
 import type { CallRecord } from '../core/record.ts'
 import { callPart } from '../core/trace.ts'
 import { beginningOf } from '../core/well-formed.ts'
@@ -35,6 +36,14 @@ export function callSpan(trace: TraceOfRun, call: CallRecord, stage: SpanContext
   })
 }
 
+/** As the conventions name them. */
+const finishReasons: Readonly<Record<FinishReason, string>> = {
+  stop: 'stop',
+  length: 'length',
+  'tool-calls': 'tool_call',
+  'content-filter': 'content_filter',
+}
+
 const slotAt = ({ marks }: CallRecord): number | undefined => marks.find(({ name }) => name === 'slot-acquired')?.ms
 
 function requestAttributes(call: CallRecord): Attributes {
@@ -65,11 +74,14 @@ function resultAttributes({ longest, captureContent }: TraceOfRun, call: CallRec
   return {
     [key.settlement]: call.settlement,
     ...(firstTokenMs !== undefined && { [key.responseModel]: call.model }),
-    ...(call.finishReason !== undefined && { [key.finishReasons]: [call.finishReason] }),
+    ...(call.finishReason !== undefined && { [key.finishReasons]: [finishReasons[call.finishReason]] }),
     ...(firstTokenMs !== undefined &&
       slotMs !== undefined && { [key.timeToFirstChunk]: Math.max(0, firstTokenMs - slotMs) / 1000 }),
     ...(tokens.prompt !== undefined && { [key.inputTokens]: tokens.prompt }),
     [key.outputTokens]: tokens.generated,
+    ...(tokens.thinking !== undefined && { [key.thinkingTokens]: tokens.thinking }),
+    ...(tokens.counted !== undefined && { [key.tokensCounted]: tokens.counted }),
+    ...(call.toolCalls !== undefined && { [key.toolNames]: call.toolCalls.map(({ name }) => name) }),
     [key.wastedTokens]: tokens.wasted,
     [key.deliveredTokens]: tokens.delivered,
     [key.slotMs]: call.slotMs,
@@ -94,9 +106,9 @@ function serverOf(address: string | undefined): Attributes {
   return { [key.serverAddress]: host, ...(port !== undefined && { [key.serverPort]: Number(port) }) }
 }
 
-function eventsOf({ timeline }: TraceOfRun, { marks, sentenceEnds = [] }: CallRecord): TimedEvent[] {
+function eventsOf({ timeline }: TraceOfRun, { marks, sentenceEnds = [], firstTokenMs }: CallRecord): TimedEvent[] {
   const told = [
-    ...marks.filter(({ name }) => !silentMarks.has(name)),
+    ...marks.filter(({ name, ms }) => !silentMarks.has(name) && !(name === 'first-piece' && ms === firstTokenMs)),
     ...sentenceEnds.map((ms) => ({ name: event.sentenceEnd, ms })),
   ].sort((a, b) => a.ms - b.ms)
   return told.map(({ name, ms }) => ({ name, time: timeline.at(ms) }))

@@ -28,7 +28,11 @@ const attributeTable = {
   requestTopK: ['gen_ai.request.top_k', 'double', 'where the stage sets it'],
   requestTopP: ['gen_ai.request.top_p', 'double', 'where the stage sets it'],
   responseModel: ['gen_ai.response.model', 'string', 'the model that answered'],
-  finishReasons: ['gen_ai.response.finish_reasons', 'string[]', '`stop` or `length`, where the answer ended by itself'],
+  finishReasons: [
+    'gen_ai.response.finish_reasons',
+    'string[]',
+    '`stop`, `length`, `tool_call` or `content_filter`, where the server said why the answer ended',
+  ],
   timeToFirstChunk: [
     'gen_ai.response.time_to_first_chunk',
     'double',
@@ -85,6 +89,17 @@ const attributeTable = {
   resumed: ['caesura.resumed', 'boolean', 'true where the run has gone on in another process'],
   cancelReason: ['caesura.cancel.reason', 'string', 'why the run was cancelled'],
   generatedTokens: ['caesura.tokens.generated', 'int', 'of all calls'],
+  thinkingTokens: [
+    'caesura.tokens.thinking',
+    'int',
+    'the part of the generated tokens that was thinking; absent where the model did not think',
+  ],
+  tokensCounted: [
+    'caesura.tokens.counted',
+    'string',
+    '`server`: the server counted them; `pieces`: the pieces that came were counted, or reckoned from',
+  ],
+  toolNames: ['caesura.tool_calls', 'string[]', 'the names of the tools that the model asked for'],
   wastedTokens: ['caesura.tokens.wasted', 'int', 'generated, but neither carried on nor part of an answer that stood'],
   deliveredTokens: ['caesura.tokens.delivered', 'int', 'handed to a reader'],
   slotMs: ['caesura.slot_ms', 'double', 'ms for which a slot was held'],

@@ -1,7 +1,10 @@
 import type { CallEnd } from '../core/call.ts'
 import type { ErrorCode } from '../core/errors.ts'
 
-/** Faults of a node, and not of the call: another call would meet them too. */
+/**
+ * Faults of a node, and not of the call: another call would meet them too. A backend says so where such a fault is of one answer alone
+ * (`ofAnswer`): a line of another shape behind good ones, a model that repeats itself. That a server reports odd figures is no fault.
+ */
 const nodeFaults: ReadonlySet<ErrorCode> = new Set([
   'CAESURA_E_REFUSED',
   'CAESURA_E_CONNECTION',
@@ -44,7 +47,7 @@ export class NodeHealth {
   /** A call has ended. One that was cancelled says nothing. */
   noteEnd(end: CallEnd, now: number): void {
     const { error } = end
-    if (end.end === 'failed' && error !== undefined && nodeFaults.has(error.code)) {
+    if (end.end === 'failed' && error !== undefined && nodeFaults.has(error.code) && !end.ofAnswer) {
       this.#failures += 1
       this.#isTrying = false
       if (this.#failures < MOST_FAILURES && this.#openUntil === undefined) return

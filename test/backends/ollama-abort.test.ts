@@ -11,6 +11,7 @@ describe('an aborted call', () => {
       end: { end: 'cancelled' },
       text: '',
       pieces: [],
+      thoughts: [],
       marks: [],
       names: [],
     })

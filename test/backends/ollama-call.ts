@@ -34,6 +34,8 @@ export interface Told {
   readonly end: CallEnd
   readonly text: string
   readonly pieces: readonly string[]
+  /** Pieces of thinking. */
+  readonly thoughts: readonly string[]
   readonly marks: readonly Mark[]
   readonly names: readonly MarkName[]
 }
@@ -45,6 +47,7 @@ export async function call(
   watch: { signal?: AbortSignal; mark?: (name: MarkName) => void; token?: (count: number) => void } = {},
 ): Promise<Told> {
   const pieces: string[] = []
+  const thoughts: string[] = []
   const marks: Mark[] = []
   const end = await backend.generate(
     {
@@ -65,14 +68,16 @@ export async function call(
         marks.push({ name, at })
         watch.mark?.(name)
       },
-      thinking() {},
+      thinking(text) {
+        thoughts.push(text)
+      },
       token(text) {
         pieces.push(text)
         watch.token?.(pieces.length)
       },
     },
   )
-  return { end, pieces, text: pieces.join(''), marks, names: marks.map(({ name }) => name) }
+  return { end, pieces, thoughts, text: pieces.join(''), marks, names: marks.map(({ name }) => name) }
 }
 
 /** A line of an answer. */

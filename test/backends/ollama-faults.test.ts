@@ -88,9 +88,33 @@ describe('a fault', () => {
     ['HTML', '<html><body>It works!</body></html>', 'CAESURA_E_PROTOCOL', []],
     ['a line that is no object', `${line('a')}[1]\n${lastLine}`, 'CAESURA_E_PROTOCOL', ['a']],
     ['text that is no string', line('a').replace('"a"', '7'), 'CAESURA_E_PROTOCOL', []],
-    ['a negative count', line('', { done: true, eval_count: -1 }), 'CAESURA_E_PROTOCOL', []],
+    ['a line that says nothing of an answer', `${line('a')}{"status":"success"}\n`, 'CAESURA_E_PROTOCOL', ['a']],
+    ['a message that is none', `${line('a')}{"message":"b","done":false}\n`, 'CAESURA_E_PROTOCOL', ['a']],
     ['bytes that are no UTF-8', Buffer.from([0x7b, 0xff, 0xfe, 0x0a]), 'CAESURA_E_PROTOCOL', []],
     ['an error line', `${line('a')}{"error":"unexpected EOF"}\n`, 'CAESURA_E_MODEL_ERROR', ['a']],
+    [
+      'an error beside text',
+      `${line('a')}${line('b', { error: { code: 502, message: 'oh' } })}${lastLine}`,
+      'CAESURA_E_MODEL_ERROR',
+      ['a', 'b'],
+    ],
+    [
+      'an error in the last line',
+      `${line('a')}${line('', { done: true, error: 'oh' })}`,
+      'CAESURA_E_MODEL_ERROR',
+      ['a'],
+    ],
+    ['an error without words', '{"error":""}\n', 'CAESURA_E_MODEL_ERROR', []],
+    ['an error that says it is busy', '{"error":{"message":"wait","status":503}}\n', 'CAESURA_E_SERVER_BUSY', []],
+    ['a model that was only loaded', line('', { done: true, done_reason: 'load' }), 'CAESURA_E_MODEL_ERROR', []],
+    [
+      'the end by an error',
+      `${line('a')}${line('', { done: true, done_reason: 'error' })}`,
+      'CAESURA_E_MODEL_ERROR',
+      ['a'],
+    ],
+    ['an event stream that breaks off', `data: ${line('a')}\n\ndata: {"mess`, 'CAESURA_E_STREAM_CUT', ['a']],
+    ['an event stream that breaks off in a field', `data: ${line('a')}\n\nda`, 'CAESURA_E_STREAM_CUT', ['a']],
     ['an end without the last line', line('a') + line('b'), 'CAESURA_E_STREAM_CUT', ['a', 'b']],
     ['an end in the middle of a line', line('a') + line('b').slice(0, 20), 'CAESURA_E_STREAM_CUT', ['a']],
     ['no line at all', '', 'CAESURA_E_STREAM_CUT', []],
@@ -99,7 +123,7 @@ describe('a fault', () => {
     const told = await call(backend)
     expect(code(told)).toBe(expected)
     expect(told.pieces).toEqual(pieces)
-    expect(told.end.retryable ?? false).toBe(expected === 'CAESURA_E_STREAM_CUT')
+    expect(told.end.retryable ?? false).toBe(/_(STREAM_CUT|MODEL_ERROR|SERVER_BUSY)$/.test(expected))
   })
 
   it('of a connection that breaks in the stream', async () => {

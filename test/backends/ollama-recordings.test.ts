@@ -34,12 +34,14 @@ async function replaying(from: Recording, settings: Partial<OllamaSettings> = {}
 interface Told {
   readonly end: CallEnd
   readonly text: string
+  readonly thoughts: string
   readonly names: readonly MarkName[]
 }
 
 async function call(backend: Backend, signal: AbortSignal, token: (count: number) => void = () => {}): Promise<Told> {
   const pieces: string[] = []
   const names: MarkName[] = []
+  let thoughts = ''
   const end = await backend.generate(
     {
       callId: 'c',
@@ -55,14 +57,16 @@ async function call(backend: Backend, signal: AbortSignal, token: (count: number
       clock: systemClock,
       signal,
       mark: (name) => void names.push(name),
-      thinking() {},
+      thinking(text) {
+        thoughts += text
+      },
       token(text) {
         pieces.push(text)
         token(pieces.length)
       },
     },
   )
-  return { end, text: pieces.join(''), names }
+  return { end, text: pieces.join(''), thoughts, names }
 }
 
 /** Every recorded case that does not end in a complete answer, by what its README says of it. */
@@ -78,6 +82,13 @@ const faults: Readonly<Record<string, ErrorCode | Partial<Record<Generation, Err
   'image-bad-base64': 'CAESURA_E_REQUEST',
   'image-chat-to-text-model': { 'ollama-0.24.0': 'completed', 'ollama-0.32.15': 'CAESURA_E_REQUEST' },
   'image-to-text-model': { 'ollama-0.24.0': 'completed', 'ollama-0.32.15': 'CAESURA_E_REQUEST' },
+  // Requests without a prompt: as the answer to a call they say that nothing was generated.
+  'load-chat': 'CAESURA_E_MODEL_ERROR',
+  'load-no-prompt-field': 'CAESURA_E_MODEL_ERROR',
+  'load-only': 'CAESURA_E_MODEL_ERROR',
+  'load-only-warm': 'CAESURA_E_MODEL_ERROR',
+  unload: 'CAESURA_E_MODEL_ERROR',
+  'unload-not-loaded': 'CAESURA_E_MODEL_ERROR',
   'json-array': 'CAESURA_E_REQUEST',
   'json-bad': 'CAESURA_E_REQUEST',
   'keep-alive-wrong': 'CAESURA_E_REQUEST',
@@ -100,6 +111,7 @@ const faults: Readonly<Record<string, ErrorCode | Partial<Record<Generation, Err
   'server-sigterm-decode': 'CAESURA_E_STREAM_CUT',
   'stream-wrong-type': 'CAESURA_E_REQUEST',
   'think-unsupported': 'CAESURA_E_REQUEST',
+  'truncate-false': 'CAESURA_E_CONTEXT_FULL',
   'tools-unsupported': 'CAESURA_E_REQUEST',
   'wrong-method': 'CAESURA_E_PROTOCOL',
 }
@@ -113,6 +125,15 @@ const abandoned: Readonly<Record<string, number>> = {
 const contentOf = (line: Record<string, unknown>): string => {
   const { message } = line
   return typeof message === 'object' && message !== null && 'content' in message ? String(message.content) : ''
+}
+const thoughtsOf = (from: Recording): string =>
+  linesOf(from)
+    .map(({ message, thinking }) => String((message as { thinking?: string } | undefined)?.thinking ?? thinking ?? ''))
+    .join('')
+/** Tool calls without their arguments. */
+const toolsOf = ({ message }: Record<string, unknown>): { id: string; name: string }[] => {
+  const { tool_calls = [] } = (message ?? {}) as { tool_calls?: { id: string; function: { name: string } }[] }
+  return tool_calls.map(({ id, function: { name } }) => ({ id, name }))
 }
 const textOf = (from: Recording): string => linesOf(from).map(contentOf).join('')
 
@@ -131,9 +152,12 @@ describe.each(generations)('%s, recorded', (generation) => {
     const told = await call(backend, signal)
     const last = linesOf(from).at(-1)!
     expect(told.text).toBe(textOf(from))
+    expect(told.thoughts).toBe(thoughtsOf(from))
+    const toolCalls = linesOf(from).flatMap(toolsOf)
     // Undefined stands for absent here and must be absent there.
     const reported = {
-      finishReason: /^(stop|length)$/.test(String(last.done_reason)) ? last.done_reason : undefined,
+      finishReason: toolCalls.length > 0 && last.done_reason === 'stop' ? 'tool-calls' : last.done_reason,
+      toolCalls: toolCalls.length > 0 ? toolCalls : undefined,
       promptTokens: last.prompt_eval_count,
       generatedTokens: last.eval_count,
       totalNs: last.total_duration,
@@ -157,7 +181,7 @@ describe.each(generations)('%s, recorded', (generation) => {
       const told = await call(backend, signal)
       expect(told.end.end).toBe('failed')
       expect(told.end.error?.code).toBe(code)
-      expect(told.end.retryable ?? false).toBe(/_(SERVER|SERVER_BUSY|STREAM_CUT)$/.test(code))
+      expect(told.end.retryable ?? false).toBe(/_(SERVER|SERVER_BUSY|STREAM_CUT|MODEL_ERROR)$/.test(code))
       expect(told.text).toBe(textOf(from))
       expect(told.end.server).toBeUndefined()
       expect(told.names).not.toContain('done')
@@ -216,7 +240,7 @@ describe.each(generations)('%s, recorded', (generation) => {
 
   it('covers every case that it names', () => {
     const names = new Set(recordingsOf(generation).map((from) => from.case))
-    const onlyHere = ['repeat-tokens-raw']
+    const onlyHere = ['repeat-tokens-raw', 'truncate-false']
     for (const name of [...Object.keys(faults), ...Object.keys(abandoned)])
       if (!onlyHere.includes(name)) expect(names).toContain(name)
   })

@@ -23,6 +23,8 @@ describe('the request', () => {
         body: {
           model: 'demo',
           stream: true,
+          truncate: false,
+          shift: false,
           messages: [
             { role: 'system', content: 'Be short.' },
             { role: 'user', content: 'Hi' },
@@ -32,7 +34,14 @@ describe('the request', () => {
       },
       {
         path: '/api/chat',
-        body: { model: 'demo', stream: true, messages: [{ role: 'user', content: 'hello there' }], options: {} },
+        body: {
+          model: 'demo',
+          stream: true,
+          truncate: false,
+          shift: false,
+          messages: [{ role: 'user', content: 'hello there' }],
+          options: {},
+        },
       },
     ])
   })
@@ -188,7 +197,14 @@ describe('the server', () => {
     expect(server.requests.map(({ path, body }) => ({ path, body }))).toEqual([
       {
         path: '/api/chat',
-        body: { model: 'demo', stream: false, messages, options: { num_predict: 1, num_ctx: 512, seed: 1 } },
+        body: {
+          model: 'demo',
+          stream: false,
+          truncate: false,
+          shift: false,
+          messages,
+          options: { num_predict: 1, num_ctx: 512, seed: 1 },
+        },
       },
     ])
     server.setScript({ respond: () => {} })

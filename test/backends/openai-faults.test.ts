@@ -4,7 +4,7 @@ import type { OpenAiSettings } from '../../src/backends/openai.ts'
 import { openaiBackend } from '../../src/backends/openai.ts'
 import { openaiUrl } from '../../src/backends/openai-url.ts'
 import { CaesuraError } from '../../src/core/errors.ts'
-import { chunk, event, eventStream, said } from '../servers/openai-like.ts'
+import { chunk, done, event, eventStream, said, usageOf } from '../servers/openai-like.ts'
 import { backendFor, call, code, serve, serveRaw } from './openai-call.ts'
 
 describe('a fault', () => {
@@ -81,16 +81,16 @@ describe('a fault', () => {
     ['broken JSON', `${said('a')}data: {"choices":[{\n\n${said('b')}`, 'CAESURA_E_PROTOCOL', ['a']],
     ['HTML', '<html><body>It works!</body></html>', 'CAESURA_E_PROTOCOL', []],
     ['HTML in lines', '<!doctype html>\n<html>\n</html>\n', 'CAESURA_E_PROTOCOL', []],
-    ['an answer in one piece', '{"object":"chat.completion","choices":[]}', 'CAESURA_E_PROTOCOL', []],
+    [
+      'an answer in one piece without a choice',
+      '{"object":"chat.completion","choices":[]}',
+      'CAESURA_E_MODEL_ERROR',
+      [],
+    ],
+    ['JSON of another kind', '{"answer":"a"}', 'CAESURA_E_PROTOCOL', []],
     ['lines of JSON', `${JSON.stringify(chunk({ content: 'a' }))}\n`, 'CAESURA_E_PROTOCOL', []],
     ['an event that is no object', `${said('a')}data: [1]\n\n`, 'CAESURA_E_PROTOCOL', ['a']],
     ['text that is no string', event(chunk({ content: 7 })), 'CAESURA_E_PROTOCOL', []],
-    [
-      'a negative count',
-      event({ ...chunk({}), usage: { prompt_tokens: -1, completion_tokens: 1 } }),
-      'CAESURA_E_PROTOCOL',
-      [],
-    ],
     ['bytes that are no UTF-8', Buffer.from([0x64, 0xff, 0xfe, 0x0a]), 'CAESURA_E_PROTOCOL', []],
     [
       'bytes that are no UTF-8 behind a good event',
@@ -119,6 +119,42 @@ describe('a fault', () => {
     ],
     ['an error in the place of a stream', '{"error":{"message":"oh"}}', 'CAESURA_E_MODEL_ERROR', []],
     ['an end without a finish reason', said('a', 'b'), 'CAESURA_E_STREAM_CUT', ['a', 'b']],
+    ['[DONE] without a finish reason', `${said('a', 'b')}${done}`, 'CAESURA_E_STREAM_CUT', ['a', 'b']],
+    [
+      '[DONE] behind empty finish reasons',
+      `${event(chunk({ content: 'a' }, ''))}${event(chunk({}, ' '))}${done}`,
+      'CAESURA_E_STREAM_CUT',
+      ['a'],
+    ],
+    ['events without a choice, and nothing else', `${usageOf(1, 0)}${done}`, 'CAESURA_E_MODEL_ERROR', []],
+    [
+      'an error beside a choice',
+      `${said('a')}${event({ ...chunk({ content: 'b' }), error: { code: 502, message: 'oh' } })}${done}`,
+      'CAESURA_E_MODEL_ERROR',
+      ['a', 'b'],
+    ],
+    [
+      'an error in a choice',
+      `${said('a')}${event({ choices: [{ index: 0, delta: {}, error: { message: 'oh' }, finish_reason: 'stop' }] })}${done}`,
+      'CAESURA_E_MODEL_ERROR',
+      ['a'],
+    ],
+    ['an error beside no choice', `${event({ choices: [], error: 'oh' })}${done}`, 'CAESURA_E_MODEL_ERROR', []],
+    ['the finish reason error', `${said('a')}${event(chunk({}, 'error'))}${done}`, 'CAESURA_E_MODEL_ERROR', ['a']],
+    ['the finish reason abort', `${said('a')}${event(chunk({}, 'abort'))}${done}`, 'CAESURA_E_MODEL_ERROR', ['a']],
+    ['an event of the name error', `${said('a')}event: error\ndata: it broke\n\n`, 'CAESURA_E_MODEL_ERROR', ['a']],
+    [
+      'an error that says it is busy',
+      event({ error: { message: 'slow down', code: 429 } }),
+      'CAESURA_E_SERVER_BUSY',
+      [],
+    ],
+    [
+      'an error that says the context is full',
+      event({ error: { message: 'request exceeds the available context size', code: 400 } }),
+      'CAESURA_E_CONTEXT_FULL',
+      [],
+    ],
     ['an end in the middle of an event', said('a') + said('b').slice(0, 20), 'CAESURA_E_STREAM_CUT', ['a']],
     ['an end in the middle of the first event', said('a').slice(0, 20), 'CAESURA_E_STREAM_CUT', []],
     ['an end in the middle of a field', 'da', 'CAESURA_E_STREAM_CUT', []],
@@ -130,7 +166,7 @@ describe('a fault', () => {
     expect(code(told)).toBe(expected)
     expect(told.pieces).toEqual(pieces)
     expect(told.names).not.toContain('done')
-    expect(told.end.retryable ?? false).toBe(expected === 'CAESURA_E_STREAM_CUT')
+    expect(told.end.retryable ?? false).toBe(/_(STREAM_CUT|MODEL_ERROR|SERVER_BUSY)$/.test(expected))
   })
 
   it('of a connection that breaks in the stream', async () => {
@@ -247,7 +283,7 @@ describe('an API key', () => {
       const { backend } = await serve({ script: { respond } }, { apiKey })
       const { end } = await call(backend)
       expect(end.end).toBe('failed')
-      expect(end.error?.message).toContain('…')
+      expect(JSON.stringify(end.error)).toContain('…')
       expect(JSON.stringify(end)).not.toContain(apiKey)
       const { signal } = new AbortController()
       const request = { model: 'demo', messages: [], isCut: false, options: {} }

@@ -39,13 +39,30 @@ describe.each(generations)("Ollama's OpenAI route, recorded from %s", (generatio
   it.each([
     ['v1-chat-unknown-model', 'CAESURA_E_NO_MODEL'],
     ['v1-chat-bad-json', 'CAESURA_E_REQUEST'],
-    ['v1-chat-nonstream', 'CAESURA_E_PROTOCOL'],
-    // Its pieces are called `text`, and it has no `delta`.
-    ['v1-completions-stream', 'completed'],
   ])('%s: %s', async (name, expected) => {
     const { end, text } = await call((await replaying(name)).backend)
     expect(end.error?.code ?? end.end).toBe(expected)
     expect(text).toBe('')
+  })
+
+  it('v1-chat-nonstream: an answer in one piece is one', async () => {
+    const from = recording(generation, 'v1-chat-nonstream')
+    const { choices, usage } = JSON.parse(from.chunks.map(({ text }) => text).join(''))
+    const told = await call((await replaying('v1-chat-nonstream')).backend)
+    expect(told.pieces).toEqual([choices[0].message.content])
+    expect(told.end).toEqual({
+      end: 'completed',
+      finishReason: choices[0].finish_reason,
+      promptTokens: usage.prompt_tokens,
+      generatedTokens: usage.completion_tokens,
+    })
+  })
+
+  it('v1-completions-stream: its pieces are called text, and are no less', async () => {
+    const { events, backend } = await replaying('v1-completions-stream')
+    const told = await call(backend)
+    expect(told.end.end).toBe('completed')
+    expect(told.text).toBe(events.map(({ choices }) => choices[0]?.text ?? '').join(''))
   })
 
   it('v1-models: the models', async () => {

@@ -123,7 +123,6 @@ describe('a stream with oddities', () => {
     ['the finish reason in the last piece', `${said('a')}${event(chunk({ content: 'b' }, 'stop'))}${done}`],
     ['no [DONE]', `${said('a', 'b')}${finish()}`],
     ['no empty line behind the last event', `${said('a', 'b')}${finish()}`.trimEnd()],
-    ['no finish reason', `${said('a', 'b')}${done}`],
     [
       'no delta in the last chunk',
       `${said('a', 'b')}${event({ choices: [{ index: 0, finish_reason: 'stop' }] })}${done}`,
@@ -146,15 +145,21 @@ describe('a stream with oddities', () => {
     const { end, pieces } = await call(backend)
     expect(end).toMatchObject({ end: 'completed' })
     expect(pieces).toEqual(['a', 'b'])
-    if (body.includes('"stop"')) expect(end.finishReason).toBe('stop')
-    else expect(end).not.toHaveProperty('finishReason')
+    expect(end.finishReason).toBe('stop')
   })
 
-  it('of another finish reason: it is not told as one of ours', async () => {
-    const { backend } = await serveRaw(
-      (response) => void eventStream(response).end(said('a') + finish('content_filter') + done),
-    )
-    expect((await call(backend)).end).toEqual({ end: 'completed' })
+  it.each([
+    ['length', { finishReason: 'length' }],
+    ['MAX_TOKENS', { finishReason: 'length' }],
+    ['content_filter', { finishReason: 'content-filter' }],
+    ['tool_calls', { finishReason: 'tool-calls' }],
+    ['function_call', { finishReason: 'tool-calls' }],
+    ['eos_token', { finishReason: 'stop' }],
+    ['whim', { finishSaid: 'whim' }],
+    ['w'.repeat(99), { finishSaid: 'w'.repeat(64) }],
+  ])('of the finish reason %s', async (reason, told) => {
+    const { backend } = await serveRaw((response) => void eventStream(response).end(said('a') + finish(reason) + done))
+    expect((await call(backend)).end).toEqual({ end: 'completed', ...told })
   })
 
   it('of two calls that fail and end: the connection of the good one is used again', async () => {

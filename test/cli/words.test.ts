@@ -1,10 +1,12 @@
 import { describe, expect, it } from 'vitest'
+import { answersInWords } from '../../src/cli/answer-words.ts'
 import { findingLines } from '../../src/cli/doctor.ts'
 import { explanation, explanationLines } from '../../src/cli/explain.ts'
 import { endReport, interruptReport } from '../../src/cli/report.ts'
 import { runsTable } from '../../src/cli/runs.ts'
 import { harmless, oneLine, paragraph, plain } from '../../src/cli/screen.ts'
 import { costInWords, interruptInWords } from '../../src/cli/words.ts'
+import type { CallRecord } from '../../src/core/record.ts'
 import { explain } from '../../src/explaining/explanation.ts'
 import { counted, listed, milliseconds, share } from '../../src/pages/figures.ts'
 import { abortInterrupt, interruptedRun, plainRun } from '../records.ts'
@@ -35,6 +37,52 @@ it('tells what a run cost', () => {
   expect(costInWords(plainRun)).toBe('60 tokens in 329 ms of slot time; nothing was wasted.')
   const cost = { generatedTokens: 0, wastedTokens: 0, slotMs: 0, wastedSlotMs: 0 }
   expect(costInWords({ ...plainRun, cost })).toBe('No slot was used and no token generated.')
+})
+
+describe('answers that are not whole', () => {
+  const told = (more: Partial<CallRecord>, tokens: Partial<CallRecord['tokens']> = {}) => {
+    const [call] = plainRun.stages
+    return answersInWords({ ...plainRun, stages: [{ ...call!, ...more, tokens: { ...call!.tokens, ...tokens } }] })
+  }
+  const none = { firstTokenMs: undefined } as unknown as Partial<CallRecord>
+
+  it.each([
+    [{ finishReason: 'stop' }, {}, []],
+    [{ finishReason: 'length', options: { maxTokens: 4 } }, {}, []],
+    [{ finishReason: 'length', options: {} }, {}, [/was cut at a limit that the stage does not set/]],
+    [{ finishReason: 'content-filter' }, {}, [/^A content filter of the server cut the answer of only\.$/]],
+    [
+      { finishReason: 'tool-calls', toolCalls: [{ name: 'f' }, { name: 'g' }] },
+      {},
+      [/asked for the tools f, g, which no stage/],
+    ],
+    [{ finishSaid: 'whim' }, {}, [/ended the answer of only with "whim"/]],
+    [
+      { ...none, finishReason: 'length' },
+      { thinking: 8 },
+      [/has no text: its limit .* \(8 tokens\)\. A larger options\.maxTokens/],
+    ],
+    [{ ...none, toolCalls: [{ name: 'f' }] }, {}, [/has no text: the model asked for the tool f instead\.$/]],
+    [{ ...none, settlement: 'aborted' }, { thinking: 8 }, []],
+    [{ ...none, settlement: 'failed' }, {}, []],
+  ] as const)('%j %j', (more, tokens, words) => {
+    const sentences = told(more as Partial<CallRecord>, tokens)
+    expect(sentences).toHaveLength(words.length)
+    for (const [index, word] of words.entries()) expect(sentences[index]).toMatch(word)
+  })
+
+  it('are told at the end of a run, with what it thought and what was received', () => {
+    const [call, ...rest] = plainRun.stages
+    const stages = [
+      { ...call!, finishReason: 'content-filter' as const, tokens: { ...call!.tokens, thinking: 7 } },
+      ...rest,
+    ]
+    const error = { code: 'CAESURA_E_PROTOCOL', message: 'odd', received: '{"x":1}' }
+    const text = endReport({ ...plainRun, stages, outcome: 'failed', error }, { ...canvas, width: 200 }).join('\n')
+    expect(text).toContain('60 tokens (7 of thinking) in')
+    expect(text).toContain('A content filter of the server cut the answer of only.')
+    expect(text).toContain('CAESURA_E_PROTOCOL: odd (received: {"x":1})')
+  })
 })
 
 it('heads each interrupt with its place and what was decided', () => {

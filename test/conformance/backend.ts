@@ -126,7 +126,11 @@ export function describeBackend(name: string, settings: BackendSettings): void {
           if (ended) faults.push(`mark ${markName} after the end`)
           marks.push({ name: markName, at })
         },
-        thinking() {},
+        thinking(text) {
+          if (ended) faults.push('a thought after the end')
+          if (aborted) faults.push('a thought after the abort')
+          if (text === '') faults.push('an empty thought')
+        },
         token(text) {
           if (ended) faults.push('a token after the end')
           if (aborted) faults.push('a token after the abort')

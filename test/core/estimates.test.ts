@@ -96,4 +96,46 @@ describe('what is expected of a call', () => {
       { numRuns: 50 },
     )
   })
+
+  it('takes thinking for time that a model takes, and not for text', () => {
+    const estimates = new Estimates()
+    const thinker = call({ tokens: 0 })
+    for (let i = 0; i < 11; i++) thinker.think(msToNs(50 + 10 * i))
+    thinker.ledger.set('first-piece', msToNs(50))
+    for (let i = 0; i < 5; i++) thinker.append('x', msToNs(160 + 10 * i))
+    thinker.ledger.set('first-token', msToNs(160))
+    estimates.observe(thinker)
+    // Five pieces of text, one each 10 ms, the first of which comes 160 ms after the slot.
+    const fresh = inFlight(0)
+    expect(estimates.expect(fresh, 0).restMs).toBeCloseTo(160 + 5 * 10, 6)
+  })
+
+  it('learns how many tokens a piece is, from whole answers that the server counted', () => {
+    const estimates = new Estimates()
+    const counted = (more: Partial<CallEnd>, pieces = 10) => {
+      const whole = call({ tokens: pieces })
+      whole.end = { end: 'completed', ...more }
+      return whole
+    }
+    expect(estimates.tokensPerPiece(inFlight(3))).toBeUndefined()
+    for (const useless of [
+      {},
+      { generatedTokens: 9 },
+      { generatedTokens: 40, toolCalls: [{ name: 'f' }] },
+      { generatedTokens: 40, thinkingTokens: 30 },
+    ])
+      estimates.observe(counted(useless))
+    expect(estimates.tokensPerPiece(inFlight(3))).toBeUndefined()
+    estimates.observe(counted({ generatedTokens: 41, finishReason: 'stop' }))
+    estimates.observe(counted({ generatedTokens: 40, finishReason: 'length' }))
+    expect(estimates.tokensPerPiece(inFlight(3))).toBe(4)
+  })
+
+  it('a server that counts the token which ends an answer still has one token a piece', () => {
+    const estimates = new Estimates()
+    const whole = call({ tokens: 7 })
+    whole.end = { end: 'completed', generatedTokens: 8, finishReason: 'stop' }
+    estimates.observe(whole)
+    expect(estimates.tokensPerPiece(inFlight(3))).toBe(1)
+  })
 })

@@ -45,7 +45,7 @@ describe('an interrupt', () => {
       { name: 'settle', ms: 7, source: 'observed' },
       { name: 'prefill', ms: 30, source: 'observed' },
     ])
-    expect(record.stages[0]!.tokens).toEqual({ generated: 8, delivered: 8, wasted: 2 })
+    expect(record.stages[0]!.tokens).toEqual({ generated: 8, delivered: 8, wasted: 2, counted: 'server' })
     expect(record.stages[0]).toMatchObject({ slotMs: 127, wastedSlotMs: 27 })
   })
 

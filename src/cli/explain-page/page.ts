@@ -4,8 +4,9 @@ import { documentOf } from '../../pages/document.ts'
 import { milliseconds } from '../../pages/figures.ts'
 import { html, type Markup } from '../../pages/html.ts'
 import { claimsOf, sentenceOf } from '../alternative-words.ts'
+import { answersInWords } from '../answer-words.ts'
 import { interruptHeading } from '../report.ts'
-import { clockInWords, costInWords, interruptInWords } from '../words.ts'
+import { clockInWords, costInWords, faultInWords, interruptInWords } from '../words.ts'
 import { callChart } from './call-chart.ts'
 import { phaseChart } from './phase-chart.ts'
 import { costTable, decisionTable, marksTable } from './tables.ts'
@@ -32,11 +33,13 @@ ${stages.map(marksTable)}</section>
   )
 }
 
-function header({ pipeline, runId, traceId, startedAt, durationMs, outcome, error, cancelReason }: RunRecord): Markup {
+function header(record: RunRecord): Markup {
+  const { pipeline, runId, traceId, startedAt, durationMs, outcome, error, cancelReason } = record
   return html`<header>
 <h1>${pipeline} <span class="badge ${outcome === 'completed' ? 'good' : 'bad'}">${outcome}</span></h1>
 <p>Took ${milliseconds(durationMs)}${outcome === 'cancelled' && cancelReason !== undefined && `; cancelled: ${cancelReason}`}.</p>
-${error && html`<p class="bad">${error.code}: ${error.message}</p>`}
+${error && html`<p class="bad">${faultInWords(error)}</p>`}
+${answersInWords(record).map((sentence) => html`<p>${sentence}</p>`)}
 <p class="quiet">Run ${runId}, started ${startedAt.slice(0, 19).replace('T', ' ')} UTC, trace ${traceId}</p>
 </header>`
 }

@@ -15,10 +15,10 @@ export function decisionTable(explained: ExplainedInterrupt): Markup {
 
 /** What each call cost. A cell is empty where nothing was observed. */
 export function costTable({ stages, cost }: RunRecord): Markup {
-  const heads = ['prompt', 'generated', 'delivered', 'wasted', 'slot time', 'wasted slot time']
+  const heads = ['prompt', 'generated', 'thinking', 'delivered', 'wasted', 'slot time', 'wasted slot time']
   const row = ({ id, attempt, settlement, node, tokens, slotMs, wastedSlotMs }: CallRecord) => html`<tr>
 <th scope="row">${id}${attempt > 1 && `, attempt ${attempt}`}</th><td class="words">${settlement}</td><td class="words">${node}</td>
-<td>${tokens.prompt}</td><td>${tokens.generated}</td><td>${tokens.delivered}</td><td>${tokens.wasted}</td>
+<td>${tokens.prompt}</td><td>${tokens.generated}</td><td>${tokens.thinking}</td><td>${tokens.delivered}</td><td>${tokens.wasted}</td>
 <td>${milliseconds(slotMs)}</td><td>${milliseconds(wastedSlotMs)}</td></tr>`
   const name = 'Tokens and slot time of each call'
   return scrolling(
@@ -29,7 +29,7 @@ export function costTable({ stages, cost }: RunRecord): Markup {
       (head) => html`<th scope="col">${head}</th>`,
     )}</tr></thead>
 <tbody>${stages.map(row)}</tbody>
-<tfoot><tr><th scope="row">all</th><td></td><td></td><td></td><td>${cost.generatedTokens}</td><td></td><td>${cost.wastedTokens}</td>
+<tfoot><tr><th scope="row">all</th><td></td><td></td><td></td><td>${cost.generatedTokens}</td><td></td><td></td><td>${cost.wastedTokens}</td>
 <td>${milliseconds(cost.slotMs)}</td><td>${milliseconds(cost.wastedSlotMs)}</td></tr></tfoot>
 </table>`,
   )

@@ -45,12 +45,10 @@ function measureCall(call: CallRecord, take: Take): void {
   if (firstTokenMs !== undefined && slotAt !== undefined) {
     const onNode = call.node === undefined ? labels : { ...labels, [key.node]: call.node }
     take('gen_ai.client.operation.time_to_first_chunk', seconds(firstTokenMs - slotAt), onNode)
-    if (lastTokenMs !== undefined && lastTokenMs > firstTokenMs && tokens.generated > 1)
-      take(
-        'gen_ai.client.operation.time_per_output_chunk',
-        seconds(lastTokenMs - firstTokenMs) / (tokens.generated - 1),
-        onNode,
-      )
+    // Between the first text and the last no thinking is counted.
+    const ofText = tokens.generated - (tokens.thinking ?? 0)
+    if (lastTokenMs !== undefined && lastTokenMs > firstTokenMs && ofText > 1)
+      take('gen_ai.client.operation.time_per_output_chunk', seconds(lastTokenMs - firstTokenMs) / (ofText - 1), onNode)
   }
   const used = (type: 'input' | 'output') => ({ ...labels, [key.tokenType]: type, [key.settlement]: settlement })
   if (tokens.prompt !== undefined) take('gen_ai.client.token.usage', tokens.prompt, used('input'))

@@ -41,6 +41,41 @@ export const oddCases: readonly FaultCase[] = [
   },
   {
     group: 'odd',
+    fault: 'counts and durations that are none',
+    expected: fine,
+    start: () => {
+      const odd = '"eval_count":9007199254740992,"prompt_eval_count":null,"load_duration":-5,"eval_duration":"long"'
+      return serve((exchange) => sayWhole(exchange, `${line('a')}${line(' b')}{"done":true,${odd}}\n`))
+    },
+  },
+  {
+    group: 'odd',
+    fault: 'thinking between the tokens',
+    // The thinking is a token too.
+    expected: { ...fine, tokens: 3 },
+    start: () =>
+      serve((exchange) => sayWhole(exchange, `${line('a')}{"message":{"thinking":"hm"}}\n${line(' b')}${lastLine(3)}`)),
+  },
+  {
+    group: 'odd',
+    fault: 'the answer in one piece, over many lines',
+    expected: { ...fine, tokens: 2 },
+    start: () =>
+      serve((exchange) =>
+        sayWhole(exchange, JSON.stringify({ message: { content: 'a b' }, done: true, eval_count: 2 }, null, 2)),
+      ),
+  },
+  {
+    group: 'odd',
+    fault: 'lines wrapped in an event stream',
+    expected: fine,
+    start: () =>
+      serve((exchange) =>
+        sayWhole(exchange, `data: ${line('a')}\ndata: ${line(' b')}\n: ping\n\ndata: ${lastLine(2)}\n`),
+      ),
+  },
+  {
+    group: 'odd',
     fault: 'empty lines and empty tokens',
     expected: fine,
     start: () =>

@@ -65,6 +65,28 @@ export const wrongCases: readonly FaultCase[] = [
   },
   {
     group: 'wrong',
+    fault: '`{"error"}` before the first token',
+    expected: { ...wrong, ...empty, code: 'CAESURA_E_MODEL_ERROR', retried: true },
+    start: () => serve((exchange) => sayWhole(exchange, '{"error":{"code":502,"message":"upstream is gone"}}\n')),
+  },
+  {
+    group: 'wrong',
+    fault: 'an error beside text',
+    expected: { ...wrong, code: 'CAESURA_E_MODEL_ERROR' },
+    start: () =>
+      serve((exchange) =>
+        sayWhole(exchange, line('a') + line(' b').replace('"done"', '"error":{"message":"oh"},"done"') + lastLine(2)),
+      ),
+  },
+  {
+    group: 'wrong',
+    fault: 'the model is loaded, and nothing is generated',
+    expected: { ...wrong, ...empty, code: 'CAESURA_E_MODEL_ERROR', retried: true },
+    start: () =>
+      serve((exchange) => sayWhole(exchange, '{"message":{"content":""},"done":true,"done_reason":"load"}\n')),
+  },
+  {
+    group: 'wrong',
     fault: '`{"error"}` after tokens',
     expected: { ...wrong, code: 'CAESURA_E_MODEL_ERROR' },
     start: after('{"error":"an error was encountered while running the model: unexpected EOF"}\n'),

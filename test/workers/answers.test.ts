@@ -1,0 +1,149 @@
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { ollamaBackend } from '../../src/backends/ollama.ts'
+import { openaiBackend } from '../../src/backends/openai.ts'
+import { definePipeline } from '../../src/compose.ts'
+import { startRedis, type TestRedis } from '../fixtures/redis.ts'
+import { startOllamaLike } from '../servers/ollama-like.ts'
+import { chunk, done, event, eventStream, said, startOpenAiLike } from '../servers/openai-like.ts'
+import { pause, TestFleet } from './fleet.ts'
+
+const pipelineOf = (stage: object = {}) =>
+  definePipeline({
+    name: 'one',
+    stages: [{ id: 'a', model: 'scripted', prompt: 'x', policy: { trigger: 'never' }, ...stage }],
+  })
+
+let redis: TestRedis
+let fleet: TestFleet
+const servers: { close(): Promise<unknown> }[] = []
+beforeAll(async () => {
+  redis = await startRedis()
+})
+afterAll(() => redis.stop())
+beforeEach(() => {
+  fleet = new TestFleet(redis.url)
+})
+afterEach(async () => {
+  await fleet.close()
+  for (const server of servers.splice(0)) await server.close()
+})
+
+/** The record of a run over this fleet. */
+async function run(pipeline: ReturnType<typeof pipelineOf>) {
+  const client = await fleet.client()
+  const { runId } = await client.submit(pipeline, { input: 'i' })
+  await client.ended(runId)
+  const { record } = await client.read(runId)
+  await client.close()
+  return record!
+}
+
+describe('thinking on a worker', () => {
+  const thinker = {
+    thinking: Array(20).fill('hm '),
+    tokens: ['Yes', '.'],
+    firstTokenMs: 5,
+    tokenMs: 10,
+    generatedTokens: 44,
+  }
+
+  it('reaches the owner of the run: it is counted, and is life', async () => {
+    await fleet.pipelines()
+    await fleet.node({ name: 'n1', script: thinker })
+    const record = await run(pipelineOf({ policy: { trigger: { stall: '3s' } }, timeout: { firstToken: '3s' } }))
+    expect(record).toMatchObject({ outcome: 'completed', output: 'Yes.', interrupts: [] })
+    const [call] = record.stages
+    // Nobody read its events.
+    expect(call!.tokens).toEqual({ generated: 44, thinking: 40, delivered: 0, wasted: 0, counted: 'server' })
+    expect(call!.firstPieceMs).toBeLessThan(call!.firstTokenMs!)
+  })
+
+  it('is in the account of a run whose owner changes', async () => {
+    const client = await fleet.client()
+    await fleet.node({ name: 'n1', script: { ...thinker, thinking: Array(60).fill('hm '), generatedTokens: 'none' } })
+    const first = await fleet.pipelines()
+    const { runId } = await client.submit(pipelineOf({ policy: { trigger: { stall: '20s' } } }), { input: 'i' })
+    await pause(200)
+    await fleet.pipelines()
+    await first.close()
+    await client.ended(runId)
+    const { record } = await client.read(runId)
+    expect(record).toMatchObject({ outcome: 'completed', output: 'Yes.', interrupts: [] })
+    expect(record!.stages).toHaveLength(1)
+    expect(record!.stages[0]!.tokens).toMatchObject({ generated: 62, thinking: 60, counted: 'pieces' })
+  })
+})
+
+describe('a node whose server answers oddly', () => {
+  const states = async () => {
+    const client = await fleet.client()
+    const nodes = await client.nodes()
+    await client.close()
+    return nodes.map(({ name, state }) => [name, state])
+  }
+
+  it('stays up: what is reported beside an answer is no fault', async () => {
+    const server = await startOpenAiLike({
+      models: ['scripted'],
+      script: {
+        respond: (response) => {
+          const usage = { prompt_tokens: 3, total_tokens: null, completion_tokens: -1 }
+          eventStream(response).end(said('Hello.') + event({ ...chunk({}, 'stop'), usage }) + done)
+        },
+      },
+    })
+    servers.push(server)
+    await fleet.pipelines()
+    await fleet.node({ name: 'n1', backend: openaiBackend({ url: server.url }) })
+    for (let i = 0; i < 5; i++)
+      expect(await run(pipelineOf())).toMatchObject({ outcome: 'completed', output: 'Hello.' })
+    expect(await states()).toEqual([['n1', 'up']])
+  })
+
+  it('stays up where single answers break, and the faults are those of their calls', async () => {
+    const server = await startOllamaLike({
+      models: ['scripted'],
+      script: {
+        respond: (response) => {
+          const line = JSON.stringify({ message: { content: 'ha' }, done: false })
+          response.writeHead(200).end(`${line}\n{"status":"what?"}\n`)
+        },
+      },
+    })
+    servers.push(server)
+    await fleet.pipelines()
+    await fleet.node({ name: 'n1', backend: ollamaBackend({ url: server.url }) })
+    for (let i = 0; i < 4; i++) {
+      const record = await run(pipelineOf())
+      expect(record).toMatchObject({ outcome: 'failed', error: { code: 'CAESURA_E_PROTOCOL' } })
+      expect(record.stages[0]!.text).toBe('ha')
+    }
+    expect(await states()).toEqual([['n1', 'up']])
+    // What the line said is for the one who keeps text: no log has it.
+    expect(JSON.stringify(fleet.logged)).not.toContain('what?')
+  })
+
+  it('a fault within an answer is tried again, and then turned from', async () => {
+    const server = await startOpenAiLike({
+      models: ['scripted', 'other'],
+      script: ({ body }) => ({
+        respond: (response) => {
+          const error = { code: 502, message: 'provider disconnected' }
+          const half = said('Half') + event({ ...chunk({}, 'error'), error }) + done
+          eventStream(response).end(body.model === 'other' ? said('Whole') + event(chunk({}, 'stop')) + done : half)
+        },
+      }),
+    })
+    servers.push(server)
+    await fleet.pipelines()
+    await fleet.node({ name: 'n1', backend: openaiBackend({ url: server.url }) })
+    const retry = { attempts: 2, pause: 1, afterFirstToken: 'restart' }
+    const record = await run(pipelineOf({ retry, fallback: ['other'] }))
+    expect(record).toMatchObject({ outcome: 'completed', output: 'Whole' })
+    expect(record.stages.map(({ settlement, error }) => [settlement, error?.code])).toEqual([
+      ['failed', 'CAESURA_E_MODEL_ERROR'],
+      ['failed', 'CAESURA_E_MODEL_ERROR'],
+      ['completed', undefined],
+    ])
+  })
+})
