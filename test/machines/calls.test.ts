@@ -87,9 +87,13 @@ describe('a call', () => {
   it('says how long it had run when a limit that counts from a later token was passed', async () => {
     const script = { tokens: ['a', 'b'], firstTokenMs: 10, tokenMs: 10, hang: true }
     const stall = await scriptedRun(one({ timeout: { stall: 15 } }), { script }).finish()
-    expect(stall.error!.message).toBe("stage a: no next token within 15 ms (35 ms after the call's start; 2 pieces of text had come)")
+    expect(stall.error!.message).toBe(
+      "stage a: no next token within 15 ms (35 ms after the call's start; 2 pieces of text had come)",
+    )
     const total = await scriptedRun(one({ timeout: { total: 15 } }), { script }).finish()
-    expect(total.error!.message).toBe("stage a: no end within 15 ms (15 ms after the call's start; 1 piece of text had come)")
+    expect(total.error!.message).toBe(
+      "stage a: no end within 15 ms (15 ms after the call's start; 1 piece of text had come)",
+    )
   })
 
   it('whose executor breaks its promise has failed', async () => {
