@@ -12,7 +12,7 @@ import { endReport, oneInterrupt } from './report.ts'
 import { readRecord } from './runs.ts'
 import { oneLine, paragraph, type Screen, screenOn } from './screen.ts'
 import { runWaterfall } from './waterfall.ts'
-import { clockInWords, costInWords, interruptInWords } from './words.ts'
+import { callsInWords, clockInWords, costInWords, interruptInWords } from './words.ts'
 import { writeWhole } from './write-file.ts'
 
 /** `explain RUN`: where the time of a recorded run went, drawn and in words, and what would have been different. */
@@ -37,6 +37,7 @@ export function explainCommand(): Command {
 /** What `explain --json` prints: times in ms, shares from 0 to 1. */
 export function explanation({ record, interrupts, clockErrors }: Explanation) {
   const { runId, pipeline, outcome, startedAt, durationMs, cost } = record
+  const remarks = callsInWords(record)
   return {
     runId,
     pipeline,
@@ -55,6 +56,7 @@ export function explanation({ record, interrupts, clockErrors }: Explanation) {
       inWords: interruptInWords(explained.interrupt),
     })),
     cost,
+    ...(remarks.length > 0 && { remarks }),
     ...(clockErrors.length > 0 && { clockErrors }),
     inWords: costInWords(record),
   }

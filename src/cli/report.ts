@@ -2,7 +2,7 @@ import type { InterruptRecord, RunRecord } from '../core/record.ts'
 import { milliseconds } from '../pages/figures.ts'
 import { oneLine, paragraph, type Screen } from './screen.ts'
 import { interruptWaterfall } from './waterfall.ts'
-import { costInWords } from './words.ts'
+import { callsInWords, costInWords } from './words.ts'
 
 type Canvas = Pick<Screen, 'width' | 'paint'>
 
@@ -45,6 +45,7 @@ export function endReport(record: RunRecord, canvas: Canvas): string[] {
     '',
     painted,
     ...lines.slice(1),
+    ...callsInWords(record).flatMap((sentence) => paragraph(sentence, canvas.width)),
     ...(error === undefined ? [] : paragraph(`${error.code}: ${error.message}`, canvas.width)),
   ]
 }

@@ -31,6 +31,7 @@ export interface TranscriptState {
   readonly retryOf?: string
   readonly end?: CallEnd
   readonly settlement?: Settlement
+  readonly lateNs?: Nanoseconds
   readonly warmed?: Transcript['warmed']
   readonly scope?: Transcript['scope']
 }
@@ -45,6 +46,8 @@ export class Transcript {
   retryOf?: string
   end?: CallEnd
   settlement?: Settlement
+  /** The process that made it read a part of the answer up to so late. Absent where it read all in time. */
+  lateNs?: Nanoseconds
   /** What was done ahead for the next stage while this call ran. */
   warmed?: { readonly model: string } & WarmOutcome
   /** What its prompt was filled in with: what is known of the next stage's prompt while it runs. */
@@ -93,7 +96,7 @@ export class Transcript {
 
   get state(): TranscriptState {
     const { request, ledger, interrupted, listening, triggered, held } = this
-    const { passed, place, retryOf, end, settlement, warmed, scope } = this
+    const { passed, place, retryOf, end, settlement, lateNs, warmed, scope } = this
     return {
       request,
       marks: ledger.toArray(),
@@ -107,6 +110,7 @@ export class Transcript {
       ...(retryOf !== undefined && { retryOf }),
       ...(end !== undefined && { end }),
       ...(settlement !== undefined && { settlement }),
+      ...(lateNs !== undefined && { lateNs }),
       ...(warmed !== undefined && { warmed }),
       ...(scope !== undefined && { scope }),
     }

@@ -18,13 +18,15 @@ export function takeSignal(draft: RunDraft, signal: Omit<PendingSignal, 'at'>): 
   const now = draft.environment.journal.now()
   const refusal = refusalOf(trigger, signal.input, handling === null ? sinceLastMs(draft, now) : undefined)
   if (refusal !== undefined) suppress(draft, from, { ...signal, at: now }, refusal)
-  else if (trigger.debounce === undefined) interrupt(draft, 'signal', signal.input, signal.ticket)
+  else if (trigger.debounce === undefined) interrupt(draft, 'signal', signal)
   else {
+    // Signals that follow each other within the debounce are one gesture.
+    const since = pending === null ? signal.since : (pending.since ?? pending.at)
     if (pending !== null) {
       suppress(draft, from, pending, `a newer signal came within the debounce of ${trigger.debounce} ms`)
       draft.stop(DEBOUNCE)
     }
-    draft.update({ pending: { ...signal, at: now } })
+    draft.update({ pending: { ...signal, at: now, ...(since !== undefined && { since }) } })
     draft.effects.push({ do: 'wake', actor: DEBOUNCE, at: now + msToNs(trigger.debounce) })
   }
 }
@@ -34,7 +36,7 @@ export function endDebounce(draft: RunDraft): void {
   const { pending } = draft.context
   draft.stop(DEBOUNCE)
   draft.update({ pending: null })
-  if (pending !== null) interrupt(draft, 'signal', pending.input, pending.ticket)
+  if (pending !== null) interrupt(draft, 'signal', { ...pending, since: pending.since ?? pending.at })
 }
 
 function sinceLastMs({ environment: { journal } }: RunDraft, now: Nanoseconds): number | undefined {
