@@ -11,7 +11,8 @@ export function streamedAnswer(address: string, context: GenerateContext, begun:
       context.signal.throwIfAborted()
       const line = parseLine(text)
       begun()
-      // `message.thinking` is no text of the answer. The last line has no text, and some lines are empty.
+      // The last line has no text, and some lines are empty.
+      if (line.message.thinking) context.thinking(line.message.thinking)
       if (line.message.content) context.token(line.message.content)
       if (!line.done) continue
       context.signal.throwIfAborted()

@@ -151,6 +151,7 @@ function reportOf(call: Transcript): { arrival?: Arrival; server?: ServerDuratio
     ...(sentAt !== undefined && { sentAt }),
     ...(doneAt !== undefined && { doneAt }),
     ...(end?.generatedTokens !== undefined && { generatedTokens: end.generatedTokens }),
+    ...(call.lateNs !== undefined && { lateNs: call.lateNs }),
     ...seen,
   })
   return unused === undefined ? { ...seen, server } : { ...seen, unused }

@@ -13,6 +13,8 @@ export interface ReportedCall {
   readonly arrival?: Arrival
   /** As the server counted. */
   readonly generatedTokens?: number
+  /** A part of the answer was read up to so late; 0 by default. */
+  readonly lateNs?: Nanoseconds
 }
 
 /** What two clocks, and the instant at which a mark is set, may differ by; a share, and a least length, ns. */
@@ -60,7 +62,7 @@ function partOfAnswer({ server, arrival, generatedTokens = Number.POSITIVE_INFIN
 }
 
 /** Whether the client's own clock confirms a length that the server's clock measured. */
-function isBorneOut({ server, sentAt, doneAt, arrival }: ReportedCall): boolean {
+function isBorneOut({ server, sentAt, doneAt, arrival, lateNs = 0 }: ReportedCall): boolean {
   const { totalNs, loadNs = 0, prefillNs = 0, decodeNs } = server
   if (totalNs !== undefined && sentAt !== undefined && doneAt !== undefined) {
     const tookNs = doneAt - sentAt
@@ -76,7 +78,9 @@ function isBorneOut({ server, sentAt, doneAt, arrival }: ReportedCall): boolean 
   function isDecode(spanNs: Nanoseconds): boolean {
     const stepNs = spanNs / Math.max(1, arrival!.pieces - 1)
     const off = room(SPAN_AGREES, spanNs)
-    return spanNs >= SHORTEST_SPAN_NS && decodeNs! >= spanNs - off && decodeNs! <= spanNs + stepNs + off
+    return (
+      spanNs >= SHORTEST_SPAN_NS && lateNs <= off && decodeNs! >= spanNs - off && decodeNs! <= spanNs + stepNs + off
+    )
   }
 }
 

@@ -1,4 +1,4 @@
-import { type Arrival, cameAtOnce } from './arrival.ts'
+import type { Arrival } from './arrival.ts'
 import type { ServerDurations } from './call.ts'
 import type { Nanoseconds } from './clock.ts'
 import type { PhaseName } from './record.ts'
@@ -39,6 +39,8 @@ const ONE_FLIGHT_BYTES = 65_536
 const DOUBT = 0.1
 const SHORTEST_DECODE_NS = 20_000_000
 const FEWEST_PIECES = 5
+/** So much of the decode must have been seen as pieces that came one by one: then no first piece was held back for long. */
+const SEEN = 0.75
 
 /**
  * Splits a wait by what must have been. The load and the prefill that the server reports must have been before the first piece. All
@@ -78,13 +80,16 @@ export function shareOf(wait: Wait): Share {
 
 /**
  * What must have been a wait at the server, ns; 0 where it may have been something else. All of the decode may have been before the first
- * piece, and all that was seen after it may have been pauses: only what is left of the residual without both is counted.
+ * piece, and all that was seen after it may have been pauses: only what is left of the residual without both is counted. Taken for
+ * granted: no first token takes longer than the decode of all others, and nobody holds a first piece back for longer than that and
+ * hands the others on at the server's pace.
  */
-function forcedQueue({ sentAt, pieceAt, server, doneAt, arrival }: Wait): Nanoseconds {
+function forcedQueue({ pieceAt, server, doneAt, arrival }: Wait): Nanoseconds {
   const { totalNs, loadNs = 0, prefillNs, decodeNs } = server ?? {}
   if (totalNs === undefined || prefillNs === undefined || decodeNs === undefined) return 0
   if (doneAt === undefined || arrival === undefined || arrival.pieces < FEWEST_PIECES) return 0
-  if (arrival.thoughts > 0 || decodeNs < SHORTEST_DECODE_NS || cameAtOnce(arrival, sentAt, decodeNs)) return 0
+  if (arrival.thoughts > 0 || decodeNs < SHORTEST_DECODE_NS) return 0
+  if (arrival.lastAt - arrival.firstAt < SEEN * decodeNs) return 0
   const doubt = decodeNs + doneAt - pieceAt
   const queue = whole(totalNs - loadNs - prefillNs - doubt)
   return doubt <= DOUBT * queue ? queue : 0
