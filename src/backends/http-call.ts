@@ -5,6 +5,7 @@ import type { Connections } from './http-connections.ts'
 import { failed } from './http-errors.ts'
 import { Exchange } from './http-marks.ts'
 import type { HttpCall } from './http-send.ts'
+import { loopWatch } from './loop-watch.ts'
 
 export const LOAD_DEADLINE_MS = 300_000
 export const IDLE_DEADLINE_MS = 300_000
@@ -106,6 +107,7 @@ export async function callOverHttp(
     if (exchange !== undefined && !(await exchange.released(REST_MS))) controller.abort()
   }
   const withdrawSpare = agent.planSpare()
+  const unwatch = loopWatch.watch()
   try {
     const end = await answer({ signal, openExchange, begun, heartbeat })
     if (agent.hasSpare) void readRest()
@@ -121,6 +123,8 @@ export async function callOverHttp(
     await leave()
     return end
   } finally {
+    unwatch()
+    if (exchange !== undefined && exchange.lateNs > 0) context.late?.(exchange.lateNs)
     withdrawSpare()
     stopWaiting()
     dispose()

@@ -3,6 +3,7 @@ import type { Socket } from 'node:net'
 import type { Dispatcher } from 'undici'
 import { type Clock, msToNs, type Nanoseconds, systemClock } from '../core/clock.ts'
 import type { MarkName } from '../core/ledger.ts'
+import { loopWatch } from './loop-watch.ts'
 
 /**
  * How long after it was sent a request may still fail because its connection had been closed between two calls: a
@@ -18,11 +19,13 @@ export class Exchange {
   readonly #clock: Clock
   readonly #mark: (name: MarkName, at: Nanoseconds) => void
   readonly #startedAt = systemClock.now()
+  #writtenAt: Nanoseconds | undefined
   #sentAt: Nanoseconds | undefined
   #heldBack = false
   #bytesBefore = 0
   #headersSeen = false
   #lastByteAt: Nanoseconds | undefined
+  #lateNs: Nanoseconds = 0
   #socket: Socket | undefined
   #reused = false
   #ended = false
@@ -36,6 +39,11 @@ export class Exchange {
   /** When the last byte of the answer came, on the call's clock. */
   get lastByteAt(): Nanoseconds | undefined {
     return this.#lastByteAt
+  }
+
+  /** At most so late this process read a part of the answer, ns; 0 where it read all of it in time. */
+  get lateNs(): Nanoseconds {
+    return this.#lateNs
   }
 
   /** Set once the request has a connection. */
@@ -55,11 +63,20 @@ export class Exchange {
     if (!this.#reused) this.#mark('connected', this.#clock.now() - (systemClock.now() - connectedAt!))
   }
 
-  /** On a reused connection the mark waits for a sign of life: if the connection was stale, the request goes out again. */
+  /**
+   * All of the request was handed over. It is sent once the kernel has taken it: a long one waits here until the kernel has room. On a
+   * reused connection the mark waits for a sign of life: if the connection was stale, the request goes out again.
+   */
   sent(): void {
-    this.#sentAt = this.#clock.now()
+    this.#writtenAt = this.#clock.now()
     this.#heldBack = this.#reused
-    if (!this.#heldBack) this.#mark('request-sent', this.#sentAt)
+    if (this.#socket?.writableNeedDrain) this.#socket.once('drain', this.#taken)
+    else this.#taken()
+  }
+
+  readonly #taken = (): void => {
+    this.#sentAt = this.#clock.now()
+    if (!this.#heldBack && !this.#ended) this.#mark('request-sent', this.#sentAt)
   }
 
   headers(): void {
@@ -70,6 +87,7 @@ export class Exchange {
 
   bytes(): void {
     this.#lastByteAt = this.#clock.now()
+    this.#lateNs = Math.max(this.#lateNs, loopWatch.lateNs)
   }
 
   /** Gives the marks that were held back. */
@@ -85,7 +103,7 @@ export class Exchange {
       !this.#headersSeen &&
       this.#socket !== undefined &&
       this.#socket.bytesRead === this.#bytesBefore &&
-      (this.#sentAt === undefined || this.#clock.now() - this.#sentAt < msToNs(STALE_WITHIN_MS))
+      (this.#writtenAt === undefined || this.#clock.now() - this.#writtenAt < msToNs(STALE_WITHIN_MS))
     )
   }
 
@@ -97,6 +115,7 @@ export class Exchange {
   /** The whole answer has arrived. */
   end(): void {
     this.#ended = true
+    this.#socket?.off('drain', this.#taken)
     this.#onEnd?.()
   }
 

@@ -13,7 +13,7 @@ import { endReport, oneInterrupt } from './report.ts'
 import { readRecord } from './runs.ts'
 import { oneLine, paragraph, type Screen, screenOn } from './screen.ts'
 import { runWaterfall } from './waterfall.ts'
-import { clockInWords, costInWords, interruptInWords } from './words.ts'
+import { callsInWords, clockInWords, costInWords, interruptInWords } from './words.ts'
 import { writeWhole } from './write-file.ts'
 
 /** `explain RUN`: where the time of a recorded run went, drawn and in words, and what would have been different. */
@@ -38,6 +38,7 @@ export function explainCommand(): Command {
 /** What `explain --json` prints: times in ms, shares from 0 to 1. */
 export function explanation({ record, interrupts, clockErrors }: Explanation) {
   const { runId, pipeline, outcome, startedAt, durationMs, cost } = record
+  const remarks = callsInWords(record)
   return {
     runId,
     pipeline,
@@ -57,6 +58,7 @@ export function explanation({ record, interrupts, clockErrors }: Explanation) {
     })),
     cost,
     answers: answersInWords(record),
+    ...(remarks.length > 0 && { remarks }),
     ...(clockErrors.length > 0 && { clockErrors }),
     inWords: costInWords(record),
   }

@@ -3,7 +3,7 @@ import { milliseconds } from '../pages/figures.ts'
 import { answersInWords } from './answer-words.ts'
 import { oneLine, paragraph, type Screen } from './screen.ts'
 import { interruptWaterfall } from './waterfall.ts'
-import { costInWords, faultInWords } from './words.ts'
+import { callsInWords, costInWords, faultInWords } from './words.ts'
 
 type Canvas = Pick<Screen, 'width' | 'paint'>
 
@@ -46,6 +46,7 @@ export function endReport(record: RunRecord, canvas: Canvas): string[] {
     '',
     painted,
     ...lines.slice(1),
+    ...callsInWords(record).flatMap((sentence) => paragraph(sentence, canvas.width)),
     ...answersInWords(record).flatMap((sentence) => paragraph(sentence, canvas.width)),
     ...(error === undefined ? [] : paragraph(faultInWords(error), canvas.width)),
   ]

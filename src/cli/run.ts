@@ -22,7 +22,7 @@ import { endReport, interruptReport, shortId } from './report.ts'
 import { type FleetRunFlags, fleetOf, submitRun } from './run-on-fleet.ts'
 import { screenOn } from './screen.ts'
 import { type NodeFlags, readSettings, wishesOf, withNodeFlags } from './settings.ts'
-import { faultInWords } from './words.ts'
+import { callsInWords, faultInWords } from './words.ts'
 
 interface RunFlags extends NodeFlags, FleetRunFlags {
   readonly input?: string
@@ -110,8 +110,12 @@ async function run(file: string, flags: RunFlags): Promise<void> {
   const { record, stoppedBy } = await followRun(handle, viewOf(flags), stdoutClosed)
   await telemetry?.close()
 
-  if (flags.json) printJson(record)
-  else if (!flags.events) showEnd(record, flags.record)
+  if (flags.json) {
+    printJson(record)
+    for (const sentence of callsInWords({ stages: record.stages.map(({ lateLoopMs: _, ...call }) => call) }))
+      remark(sentence)
+  }
+  if (!flags.json && !flags.events) showEnd(record, flags.record)
   if (telemetry !== undefined && record.sampled)
     remark(`Trace: ${telemetry.traceLink(record.traceId) ?? record.traceId}`)
   const missed = signals.length - signalsSeen(record, signals)

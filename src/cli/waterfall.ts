@@ -1,7 +1,8 @@
 import stringWidth from 'string-width'
 import type { CallRecord, InterruptRecord, Phase, RunRecord } from '../core/record.ts'
-import { counted, milliseconds, share } from '../pages/figures.ts'
+import { counted, listed, milliseconds, share } from '../pages/figures.ts'
 import { oneLine, paragraph, type Screen, type Tone } from './screen.ts'
+import { SAME_WAIT_MS } from './words.ts'
 
 type Canvas = Pick<Screen, 'width' | 'paint'>
 
@@ -35,8 +36,22 @@ export function interruptWaterfall(interrupt: InterruptRecord, canvas: Canvas): 
     `${INDENT}${'total'.padEnd(nameWidth)} ${milliseconds(toFirstTokenMs).padStart(timeWidth)}`,
   )
   const end = `  to the first token of ${interrupt.to ?? 'the next stage'}`
-  const legend = phases.some(isInferred) ? quietly(LEGEND_INFERRED, canvas) : []
+  const could = phases.find(({ name }) => name === 'unattributed')?.candidates ?? []
+  const legend = [
+    ...(could.length > 0 ? quietly(`${UNATTRIBUTED} ${listed(could, 'or')}: no observation tells which`, canvas) : []),
+    ...(phases.some(isInferred) ? quietly(LEGEND_INFERRED, canvas) : []),
+    ...signalLines(interrupt, canvas),
+  ]
   return [...lines, total + oneOrNothing(end, canvas.width - INDENT.length - nameWidth - 1 - timeWidth), ...legend]
+}
+
+/** How long whoever sent the first signal waited, where that is longer. */
+function signalLines({ at, firstSignalAt, toFirstTokenFromSignalMs: ms }: InterruptRecord, canvas: Canvas): string[] {
+  if (firstSignalAt === undefined || ms === undefined || at - firstSignalAt < SAME_WAIT_MS) return []
+  return quietly(
+    `${milliseconds(ms)} from the first signal, which came ${milliseconds(at - firstSignalAt)} before the interrupt`,
+    canvas,
+  )
 }
 
 const quietly = (text: string, canvas: Canvas) =>
@@ -53,7 +68,7 @@ function glyphOf(phase: Phase): string {
 
 function toneOf({ name }: Phase): Tone {
   if (name === 'unattributed') return 'unattributed'
-  if (name === 'prefill' || name === 'load' || name === 'first-token') return 'prefill'
+  if (name === 'prefill' || name === 'load' || name === 'first-token' || name === 'thinking') return 'prefill'
   return name === 'drain' || name === 'settle' ? 'interrupt' : 'waiting'
 }
 

@@ -1,9 +1,9 @@
-import type { InterruptRecord, Phase, RunRecord } from '../core/record.ts'
+import type { CallRecord, InterruptRecord, Phase, RunRecord } from '../core/record.ts'
 import type { ClockError } from '../explaining/clock-errors.ts'
 import { counted, listed, milliseconds, share } from '../pages/figures.ts'
 
 /** What was going on in a phase, as the end of `87 ms …`. */
-function doing({ name }: Phase, { from, to }: InterruptRecord): string {
+function doing({ name, candidates }: Phase, { from, to }: InterruptRecord): string {
   const words: Record<Phase['name'], string> = {
     decide: 'deciding',
     drain: `waiting for ${from} to drain`,
@@ -21,10 +21,16 @@ function doing({ name }: Phase, { from, to }: InterruptRecord): string {
     thinking: to === undefined ? 'thinking' : `thinking of ${to} before its first text`,
     tool: 'waiting for a tool',
     gate: 'waiting for a gate to open',
-    unattributed: 'that no observation explains (unattributed)',
+    unattributed: unattributedInWords(candidates),
   }
   return words[name]
 }
+
+/** As the end of `87 ms …`: what it could be, where that is known. */
+export const unattributedInWords = (candidates: Phase['candidates']): string =>
+  candidates === undefined || candidates.length === 0
+    ? 'that no observation explains (unattributed)'
+    : `unattributed: ${listed(candidates, 'or')}, and no observation tells which`
 
 /** Phases shorter than this share are summed up. */
 const SMALL = 0.01
@@ -50,7 +56,40 @@ export function interruptInWords(interrupt: InterruptRecord): string {
     named.push(`${milliseconds(ms)} for the rest (${listed(rest.map((phase) => phase.name))})`)
   }
   const head = `${milliseconds(total)} from the interrupt to the first token${to === undefined ? '' : ` of ${to}`}`
-  return named.length === 0 ? `${head}.` : `${head}: ${named.join(', ')}.`
+  return (named.length === 0 ? `${head}.` : `${head}: ${named.join(', ')}.`) + waitInWords(interrupt)
+}
+
+/** Waits that differ by less from the signal and from the interrupt are one, ms. */
+export const SAME_WAIT_MS = 1
+
+/** How long whoever sent the signal waited, where that is longer: as a sentence behind others, or nothing. */
+function waitInWords({ firstSignalAt, at, toFirstTokenFromSignalMs }: InterruptRecord): string {
+  if (firstSignalAt === undefined || toFirstTokenFromSignalMs === undefined) return ''
+  if (at - firstSignalAt < SAME_WAIT_MS) return ''
+  return ` Whoever sent the first signal waited ${milliseconds(toFirstTokenFromSignalMs)}: it came ${milliseconds(at - firstSignalAt)} before the interrupt.`
+}
+
+/** What is to be known of how the answers came, and of what their servers said: a sentence each. */
+export const callsInWords = ({ stages }: Pick<RunRecord, 'stages'>): string[] => stages.flatMap(callInWords)
+
+function callInWords({ id, arrival, lateLoopMs, server, firstPieceMs, firstTokenMs }: CallRecord): string[] {
+  const firstMs = firstPieceMs ?? firstTokenMs
+  const by = firstMs === undefined ? '' : ` at ${milliseconds(firstMs)}`
+  return [
+    ...(arrival === 'bunched'
+      ? [
+          `The answer of ${id} came all at once${by}: something between here and the model holds it back, such as a proxy that buffers.`,
+        ]
+      : []),
+    ...(lateLoopMs === undefined
+      ? []
+      : [
+          `The process that made the call of ${id} was busy: it read a part of the answer up to ${milliseconds(lateLoopMs)} late.`,
+        ]),
+    ...(server?.unused === undefined
+      ? []
+      : [`The durations that the server of ${id} reported are not used: ${server.unused}.`]),
+  ]
 }
 
 /** What a run cost, and what of it was for nothing. */

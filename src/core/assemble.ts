@@ -1,9 +1,12 @@
-import { type Nanoseconds, nsToMs } from './clock.ts'
+import { type Arrival, arrivalOf, cameAtOnce } from './arrival.ts'
+import type { ServerDurations } from './call.ts'
+import { type Nanoseconds, NS_PER_MS, nsToMs } from './clock.ts'
 import { exposureOf } from './exposure.ts'
 import type { InterruptEntry, Journal } from './journal.ts'
 import { interruptPhases } from './phases.ts'
 import { policyName } from './policy.ts'
 import type { CallRecord, InterruptRecord, RunRecord } from './record.ts'
+import { whyUnused } from './server-report.ts'
 import { hasStood, tokensOf } from './token-counts.ts'
 import type { Transcript } from './transcript.ts'
 
@@ -74,6 +77,10 @@ function callRecord(call: Transcript, journal: Journal): CallRecord {
   const firstTokenMs = at(ledger.at('first-token'))
   const lastTokenMs = at(ledger.at('last-token'))
   const { totalNs, loadNs, prefillNs, decodeNs } = end?.server ?? {}
+  const { arrival, unused } = reportOf(call)
+  const sentAt = ledger.at('request-sent')
+  // Pieces that never crossed a wire may well be made at once.
+  const isBunched = arrival !== undefined && sentAt !== undefined && cameAtOnce(arrival, sentAt, decodeNs)
   const { stop: _, ...options } = request.options
   const policy = journal.run.stages?.find(({ id }) => id === request.stage)?.policy
   // Who does not trace does not pay for it.
@@ -108,15 +115,41 @@ function callRecord(call: Transcript, journal: Journal): CallRecord {
     ...(call.warmed !== undefined && { warmed: call.warmed }),
     marks: ledger.toArray().map((mark) => ({ name: mark.name, ms: nsToMs(mark.at) })),
     ...(sentenceEnds.length > 0 && { sentenceEnds: sentenceEnds.map(nsToMs) }),
+    ...(isBunched && { arrival: 'bunched' as const }),
+    ...(call.lateNs !== undefined && { lateLoopMs: nsToMs(call.lateNs) }),
     ...(end?.server !== undefined && {
       server: {
         ...(totalNs !== undefined && { totalMs: nsToMs(totalNs) }),
         ...(loadNs !== undefined && { loadMs: nsToMs(loadNs) }),
         ...(prefillNs !== undefined && { prefillMs: nsToMs(prefillNs) }),
         ...(decodeNs !== undefined && { decodeMs: nsToMs(decodeNs) }),
+        ...(unused !== undefined && { unused }),
       },
     }),
   }
+}
+
+/** How the pieces of a call came, and either what its server reported of it or why that is not used. */
+function reportOf(call: Transcript): { arrival?: Arrival; server?: ServerDurations; unused?: string } {
+  const { ledger, end } = call
+  const arrival = arrivalOf(call)
+  const server = end?.server
+  const seen = arrival === undefined ? {} : { arrival }
+  if (server === undefined) return seen
+  const [sentAt, doneAt] = [ledger.at('request-sent'), ledger.at('done')]
+  const sendFrom = Math.max(
+    ...(['call-start', 'slot-acquired', 'connected'] as const).map((name) => ledger.at(name) ?? 0),
+  )
+  const unused = whyUnused({
+    server,
+    sendFrom,
+    ...(sentAt !== undefined && { sentAt }),
+    ...(doneAt !== undefined && { doneAt }),
+    ...(end?.generatedTokens !== undefined && { generatedTokens: end.generatedTokens }),
+    ...(call.lateNs !== undefined && { lateNs: call.lateNs }),
+    ...seen,
+  })
+  return unused === undefined ? { ...seen, server } : { ...seen, unused }
 }
 
 function interruptRecord(entry: InterruptEntry, journal: Journal): InterruptRecord {
@@ -126,6 +159,7 @@ function interruptRecord(entry: InterruptEntry, journal: Journal): InterruptReco
   const firstTry = entry.firstTry === undefined ? undefined : journal.call(entry.firstTry)
   // The cancel reaches the call only once the token that brought the interrupt is dealt with.
   const decidedAt = (entry.cancelsAtOnce ? from.ledger.at('abort-requested') : undefined) ?? entry.decidedAt
+  const { arrival, server } = to === undefined ? {} : reportOf(to)
   const split =
     to &&
     interruptPhases({
@@ -134,10 +168,15 @@ function interruptRecord(entry: InterruptEntry, journal: Journal): InterruptReco
       call: (name) => ended.ledger.at(name),
       ...(firstTry !== undefined && { firstTry: (name) => firstTry.ledger.at(name) }),
       next: (name) => to.ledger.at(name),
-      ...(to.end?.server !== undefined && { server: to.end.server }),
+      requestBytes: to.request.messages.reduce((sum, { content }) => sum + content.length, 0),
+      ...(server !== undefined && { server }),
+      ...(arrival !== undefined && { arrival }),
     })
+  const { firstSignalAt } = entry
+  const waitedNs = firstSignalAt === undefined ? 0 : entry.at - firstSignalAt
   return {
     at: nsToMs(entry.at),
+    ...(firstSignalAt !== undefined && { firstSignalAt: nsToMs(firstSignalAt) }),
     from: from.request.stage,
     fromCall: entry.fromCall,
     ...(to !== undefined && { to: to.request.stage, toCall: to.request.callId }),
@@ -150,6 +189,10 @@ function interruptRecord(entry: InterruptEntry, journal: Journal): InterruptReco
     superseded: entry.superseded,
     ...(entry.suppressed && { suppressed: true as const }),
     ...(split !== undefined && { toFirstTokenMs: split.toFirstTokenMs }),
+    ...(split !== undefined &&
+      firstSignalAt !== undefined && {
+        toFirstTokenFromSignalMs: nsToMs(Math.round(split.toFirstTokenMs * NS_PER_MS) + waitedNs),
+      }),
     phases: split?.phases ?? [],
   }
 }

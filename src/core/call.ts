@@ -125,6 +125,8 @@ export interface CallObserver {
   token(text: string, at?: Nanoseconds): void
   /** One piece of thinking: generated, and no text of the answer. Never empty. `at` as for `token`. */
   thinking(text: string, at?: Nanoseconds): void
+  /** This process was busy: it read a part of the answer up to `ns` late. Told once, at the end, where that was so. */
+  late?(ns: Nanoseconds): void
 }
 
 export interface GenerateContext extends CallObserver {

@@ -16,6 +16,8 @@ export interface InterruptEntry {
   /** 1 for the first of the run. */
   readonly id: number
   readonly at: Nanoseconds
+  /** The first signal of its gesture, where that was before `at`. */
+  readonly firstSignalAt?: Nanoseconds
   readonly fromCall: string
   /** The call that took the place of `fromCall` when that failed, before the next stage was fired. */
   endCall?: string

@@ -8,6 +8,14 @@ export const metrics = {
     summary:
       'from the interrupt to the first token of the next stage; one that was never reached counts as longer than all',
   },
+  signalToFirstTokenMs: {
+    of: 'interrupt',
+    unit: 'ms',
+    better: 'lower',
+    title: 'first signal → first token',
+    summary:
+      'the same from the first signal of the gesture: a debounce, and the wait for a signal that confirms a hold, count',
+  },
   keptTokens: {
     of: 'interrupt',
     unit: 'tokens',

@@ -1,7 +1,9 @@
+import type { Arrival } from './arrival.ts'
 import type { ServerDurations } from './call.ts'
 import { type Nanoseconds, nsToMs } from './clock.ts'
 import type { MarkName } from './ledger.ts'
 import { type Phase, type PhaseName, phaseNames } from './record.ts'
+import { shareOf } from './server-share.ts'
 
 /** The marks of one call that phases are read from, by name. Absent: not observed. */
 export type MarkReader = (name: MarkName) => Nanoseconds | undefined
@@ -17,27 +19,36 @@ export interface InterruptInstants {
   readonly next: MarkReader
   /** The first of its attempts, where that failed. */
   readonly firstTry?: MarkReader
-  /** What the server reported of the following call. */
+  /** What the server reported of the following call; only where it may be used (`whyUnused`). */
   readonly server?: ServerDurations
+  /** How long the following call's prompt is, at least; 0 by default. */
+  readonly requestBytes?: number
+  /** How its pieces came. */
+  readonly arrival?: Arrival
 }
 
 interface PhaseNs {
   readonly name: PhaseName
   readonly ns: Nanoseconds
   readonly source: Phase['source']
+  readonly candidates?: readonly PhaseName[]
 }
 
 /**
  * Splits the time from an interrupt to the next call's first token. `decide` is the engine's own time: to the first commands, and
  * from the settled call to the next one's start (carry, prompt). The lengths are whole ns, none is zero or negative, and
- * they sum exactly to the whole; what neither a mark nor a report explains is one phase, `unattributed`, at the end.
+ * they sum exactly to the whole; what could be several things is one phase, `unattributed`, at the end, with their names where they are
+ * known.
  * Undefined when the next call has no first token.
  */
 export function interruptPhasesNs(instants: InterruptInstants): { total: Nanoseconds; phases: PhaseNs[] } | undefined {
-  const { interruptedAt, decidedAt, call, next, firstTry = next, server } = instants
+  const { interruptedAt, decidedAt, call, next, firstTry = next } = instants
   const firstTokenAt = next('first-token')
   if (firstTokenAt === undefined || firstTokenAt < interruptedAt) return undefined
+  // The server's part ends at the first piece, which may be one of thinking.
+  const pieceAt = Math.min(next('first-piece') ?? firstTokenAt, firstTokenAt)
   const phases = new Map<PhaseName, PhaseNs>()
+  const candidates = new Set<PhaseName>()
   let cursor = interruptedAt
   let unattributed = 0
 
@@ -45,9 +56,9 @@ export function interruptPhasesNs(instants: InterruptInstants): { total: Nanosec
     if (ns > 0) phases.set(name, { name, ns: (phases.get(name)?.ns ?? 0) + ns, source })
   }
   /** From the cursor to this instant it was `name`; a missing instant leaves the cursor where it is. */
-  const until = (name: PhaseName | undefined, at: Nanoseconds | undefined) => {
+  const until = (name: PhaseName | undefined, at: Nanoseconds | undefined, latest = pieceAt) => {
     if (at === undefined) return
-    const end = Math.min(Math.max(at, cursor), firstTokenAt)
+    const end = Math.max(Math.min(at, latest), cursor)
     if (name === undefined) unattributed += end - cursor
     else add(name, end - cursor, 'observed')
     cursor = end
@@ -68,60 +79,33 @@ export function interruptPhasesNs(instants: InterruptInstants): { total: Nanosec
   until('decide', queuedAt)
   until(queuedAt === undefined ? 'slot' : 'queue', next('slot-acquired'))
   until('connect', next('connected'))
-  until('send', next('request-sent'))
-  until(undefined, next('load-start'))
-  until('load', next('load-end'))
-  until(undefined, next('prefill-start'))
-  until('prefill', next('prefill-end'))
-  if (next('prefill-end') !== undefined) until('first-token', firstTokenAt)
-  else if (server !== undefined && next('request-sent') !== undefined) {
-    cursor += inferred(firstTokenAt, firstTokenAt - cursor, next, server, add)
+  if (next('prefill-end') !== undefined) {
+    until('send', next('request-sent'))
+    until(undefined, next('load-start'))
+    until('load', next('load-end'))
+    until(undefined, next('prefill-start'))
+    until('prefill', next('prefill-end'))
+    until('first-token', pieceAt)
+  } else if (pieceAt > cursor) {
+    const [sentAt, doneAt] = [next('request-sent'), next('done')]
+    const { arrival, server, requestBytes = 0 } = instants
+    const share = shareOf({ from: cursor, sentAt, pieceAt, server, requestBytes, doneAt, arrival })
+    add('send', share.sendNs, 'observed')
+    add('server-queue', share.queueNs, 'inferred')
+    add('load', share.loadNs, 'inferred')
+    add('prefill', share.prefillNs, 'inferred')
+    unattributed += share.restNs
+    if (share.restNs > 0) for (const name of share.candidates) candidates.add(name)
+    cursor = pieceAt
   }
-  unattributed += firstTokenAt - cursor
-  add('unattributed', unattributed, 'observed')
+  until('thinking', firstTokenAt, firstTokenAt)
+  if (unattributed > 0) {
+    const named = phaseNames.filter((name) => candidates.has(name))
+    const could = named.length > 0 ? { candidates: named } : {}
+    phases.set('unattributed', { name: 'unattributed', ns: unattributed, source: 'observed', ...could })
+  }
   const ordered = phaseNames.flatMap((name) => phases.get(name) ?? [])
   return { total: firstTokenAt - interruptedAt, phases: ordered }
-}
-
-/**
- * Splits the server's share (request sent → first token) by the durations that it reported, each cut to what is left of `share`.
- * The residual total − load − prefill − decode is the server's own queue (facts: Ollama takes its slot after the load);
- * transport is what the client waited beyond the server's total. A server that reports no total (llama.cpp's) leaves its queue
- * and the transport unknown: neither is guessed. Returns how much it explained, ns.
- */
-function inferred(
-  firstTokenAt: Nanoseconds,
-  share: Nanoseconds,
-  next: MarkReader,
-  server: ServerDurations,
-  add: (name: PhaseName, ns: Nanoseconds, source: 'inferred') => void,
-): Nanoseconds {
-  let left = share
-  const take = (ns: Nanoseconds): Nanoseconds => {
-    const taken = Math.min(Math.max(0, Math.round(ns)), left)
-    left -= taken
-    return taken
-  }
-  const load = take(server.loadNs ?? 0)
-  const prefill = take(server.prefillNs ?? 0)
-  const [sentAt, doneAt] = [next('request-sent'), next('done')]
-  const known = server.totalNs !== undefined && server.prefillNs !== undefined
-  const queue = known ? take(server.totalNs! - (server.loadNs ?? 0) - server.prefillNs! - (server.decodeNs ?? 0)) : 0
-  const transport =
-    server.totalNs !== undefined && sentAt !== undefined && doneAt !== undefined
-      ? take(doneAt - sentAt - server.totalNs)
-      : 0
-  // What is left of the server's own time lies between prefill and the arrival of the first token: a part of the decode.
-  // Without a total it is the part of the decode that the time since the first token has no room for.
-  const decode = server.decodeNs ?? 0
-  const sinceFirst = server.totalNs === undefined ? (doneAt ?? Number.POSITIVE_INFINITY) - firstTokenAt : 0
-  const firstToken = take(decode - Math.max(0, sinceFirst))
-  add('server-queue', queue, 'inferred')
-  add('load', load, 'inferred')
-  add('prefill', prefill, 'inferred')
-  add('first-token', firstToken, 'inferred')
-  add('transport', transport, 'inferred')
-  return share - left
 }
 
 const earliest = (a: Nanoseconds | undefined, b: Nanoseconds | undefined): Nanoseconds | undefined =>
@@ -133,6 +117,11 @@ export function interruptPhases(instants: InterruptInstants): { toFirstTokenMs: 
   if (split === undefined) return undefined
   return {
     toFirstTokenMs: nsToMs(split.total),
-    phases: split.phases.map(({ name, ns, source }) => ({ name, ms: nsToMs(ns), source })),
+    phases: split.phases.map(({ name, ns, source, candidates }) => ({
+      name,
+      ms: nsToMs(ns),
+      source,
+      ...(candidates !== undefined && { candidates: [...candidates] }),
+    })),
   }
 }

@@ -54,7 +54,7 @@ export const phaseNames = [
   'queue', // … for a worker
   'connect',
   'send',
-  'server-queue', // the server's own wait for a slot, and what it does not report otherwise
+  'server-queue', // the server's own wait, where it must have been one
   'load',
   'prefill',
   'first-token', // end of prefill → the first piece (text or thinking) was sampled
@@ -155,6 +155,13 @@ export const callRecordSchema = z.strictObject({
   marks: z.array(z.strictObject({ name: z.string(), ms })),
   /** When the token came that showed a sentence to be over: of the first 32. Absent where none did. */
   sentenceEnds: z.array(ms).max(32).optional(),
+  /**
+   * `bunched`: the pieces came all at once though they were made one by one, or after a long wait. Something between here and the model
+   * holds the stream back, such as a buffering proxy, and their instants say little of the model.
+   */
+  arrival: z.literal('bunched').optional(),
+  /** The process that made the call was busy: it read a part of the answer up to so late, and instants may be late by that. */
+  lateLoopMs: ms.optional(),
   /** The server's own durations, where it reported them. */
   server: z
     .strictObject({
@@ -162,7 +169,7 @@ export const callRecordSchema = z.strictObject({
       loadMs: ms.optional(),
       prefillMs: ms.optional(),
       decodeMs: ms.optional(),
-      /** Why these durations are not used for phases: they contradict what was observed here. */
+      /** Why these durations are not used for phases: they contradict what was observed here, or nothing observed bears them out. */
       unused: z.string().optional(),
     })
     .optional(),
@@ -170,9 +177,13 @@ export const callRecordSchema = z.strictObject({
 export type CallRecord = z.infer<typeof callRecordSchema>
 
 export const interruptRecordSchema = z.strictObject({
-  /** When the interrupt took effect: behind a `debounce` or a `hold`, when that was over. */
+  /** When the interrupt took effect: of a debounced signal, when its debounce was over. The phases begin here. */
   at: ms,
-  /** The first signal of the gesture, where that was before `at`: the user's wait begins here. */
+  /**
+   * The first signal of the gesture, where that was before `at`: the user's wait begins here. Of a debounced signal the first of the
+   * signals that followed each other; of one that confirmed a `hold`, or took another's place, the first that had no answer yet; on a
+   * fleet the instant at which the signal was handed to the fleet.
+   */
   firstSignalAt: ms.optional(),
   from: z.string(),
   fromCall: z.string(),

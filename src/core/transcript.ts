@@ -32,6 +32,7 @@ export interface TranscriptState {
   readonly end?: CallEnd
   readonly settlement?: Settlement
   readonly perPiece?: number
+  readonly lateNs?: Nanoseconds
   readonly warmed?: Transcript['warmed']
   readonly scope?: Transcript['scope']
 }
@@ -48,6 +49,8 @@ export class Transcript {
   settlement?: Settlement
   /** Tokens a piece, as learnt from other answers of its model there; where its server did not count, and it was known when it settled. */
   perPiece?: number
+  /** The process that made it read a part of the answer up to so late. Absent where it read all in time. */
+  lateNs?: Nanoseconds
   /** What was done ahead for the next stage while this call ran. */
   warmed?: { readonly model: string } & WarmOutcome
   /** What its prompt was filled in with: what is known of the next stage's prompt while it runs. */
@@ -96,7 +99,7 @@ export class Transcript {
 
   get state(): TranscriptState {
     const { request, ledger, interrupted, listening, triggered, held } = this
-    const { passed, place, retryOf, end, settlement, perPiece, warmed, scope } = this
+    const { passed, place, retryOf, end, settlement, perPiece, lateNs, warmed, scope } = this
     return {
       request,
       marks: ledger.toArray(),
@@ -111,6 +114,7 @@ export class Transcript {
       ...(end !== undefined && { end }),
       ...(settlement !== undefined && { settlement }),
       ...(perPiece !== undefined && { perPiece }),
+      ...(lateNs !== undefined && { lateNs }),
       ...(warmed !== undefined && { warmed }),
       ...(scope !== undefined && { scope }),
     }

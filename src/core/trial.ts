@@ -20,6 +20,8 @@ export const trialInterruptSchema = z.strictObject({
   end: z.enum(['reached', 'lost', 'superseded', 'nowhere']),
   /** Interrupt → first token of the next stage; with `reached`. */
   toFirstTokenMs: ms.optional(),
+  /** First signal of the gesture → the same; where that signal came before the interrupt. */
+  toFirstTokenFromSignalMs: ms.optional(),
   /** Interrupt → the run's end; with `lost`. */
   lostAfterMs: ms.optional(),
   /** Tokens of the interrupted call that stood: were carried on, or are part of the answer. */
@@ -90,7 +92,7 @@ const stood = ({ settlement, tokens }: CallRecord) =>
   (settlement === 'completed' || settlement === 'drained') && tokens.wasted === 0
 
 function interruptOf(interrupt: InterruptRecord, { stages, durationMs, outcome }: RunRecord): TrialInterrupt {
-  const { at, toFirstTokenMs, superseded, to } = interrupt
+  const { at, toFirstTokenMs, toFirstTokenFromSignalMs, superseded, to } = interrupt
   const from = stages.find(({ callId }) => callId === interrupt.fromCall)
   const end =
     toFirstTokenMs !== undefined
@@ -107,6 +109,7 @@ function interruptOf(interrupt: InterruptRecord, { stages, durationMs, outcome }
     settlement: from?.settlement ?? 'failed',
     end,
     ...(toFirstTokenMs !== undefined && { toFirstTokenMs }),
+    ...(toFirstTokenFromSignalMs !== undefined && { toFirstTokenFromSignalMs }),
     ...(end === 'lost' && { lostAfterMs: Math.max(0, durationMs - at) }),
     keptTokens: from === undefined ? 0 : from.tokens.generated - from.tokens.wasted,
     phases: sumByName(interrupt.phases),

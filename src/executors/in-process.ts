@@ -107,6 +107,7 @@ export function inProcessExecutor(nodes: readonly Node[]): Executor {
           mark: (mark, at) => observer.mark(mark, at),
           token: (text, at) => observer.token(text, at),
           thinking: (text, at) => observer.thinking(text, at),
+          late: (ns) => observer.late?.(ns),
         })
       } finally {
         observer.mark('slot-released')

@@ -13,7 +13,7 @@ export const dataColumns: readonly string[] = [
   ...['outcome', 'errorCode', 'lagMs', 'exposedMs', 'runMs', 'firstTokenMs', 'answerMs'],
   ...['generatedTokens', 'wastedTokens', 'slotMs', 'wastedSlotMs'],
   ...['interrupt', 'atMs', 'sinceCallMs', 'decision', 'settlement', 'end'],
-  ...['toFirstTokenMs', 'lostAfterMs', 'keptTokens'],
+  ...['toFirstTokenMs', 'toFirstTokenFromSignalMs', 'lostAfterMs', 'keptTokens'],
   ...phaseColumns.map(([, column]) => column),
 ]
 

@@ -107,6 +107,9 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
             ledger.set('first-piece', at)
             watch.thinking(at)
           },
+          late: (ns) => {
+            transcript.lateNs = ns
+          },
         },
       })
       .catch((error: unknown): CallEnd => ({ end: 'failed', error: summarize(error) }))

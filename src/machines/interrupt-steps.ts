@@ -1,4 +1,4 @@
-import { nsToMs } from '../core/clock.ts'
+import { type Nanoseconds, nsToMs } from '../core/clock.ts'
 import type { SignalAnswer } from '../core/engine.ts'
 import { tellExposure } from '../core/exposure.ts'
 import type { InterruptEntry } from '../core/journal.ts'
@@ -6,11 +6,12 @@ import type { Stage } from '../core/pipeline.ts'
 import { pauseDelivery, releaseDelivery } from './delivery.ts'
 import { keptOf, responseOf } from './environment.ts'
 import type { InterruptOrder, InterruptOrders } from './interrupt.ts'
-import type { Entry, Handling, RunDraft } from './run-draft.ts'
+import type { Entry, Handling, PendingSignal, RunDraft } from './run-draft.ts'
 import { commit, enter, passBoundary, placedOf } from './stage-steps.ts'
 
 /** Interrupts the current call, or supersedes the interrupt that is being handled. */
-export function interrupt(draft: RunDraft, trigger: string, input?: string, ticket?: number): void {
+export function interrupt(draft: RunDraft, trigger: string, signal: Omit<PendingSignal, 'at'> = {}): void {
+  const { input, ticket } = signal
   const answer = answerOf(draft, ticket)
   const { journal, pipeline } = draft.environment
   const { current, handling, lastInterrupt } = draft.context
@@ -22,7 +23,12 @@ export function interrupt(draft: RunDraft, trigger: string, input?: string, tick
     return
   }
   const at = journal.now()
-  const entry = openInterrupt(draft, from, { trigger, at, ...(input !== undefined && { input }) })
+  const since = waitsSince(draft, signal)
+  const entry = openInterrupt(draft, from, {
+    ...{ trigger, at },
+    ...(since !== undefined && since < at && { firstSignalAt: since }),
+    ...(input !== undefined && { input }),
+  })
   tellExposure(journal, { callId: from.callId, interrupt: entry.id })
   if (answer !== undefined) entry.answer = answer
   if (ticket !== undefined) entry.ticket = ticket
@@ -44,11 +50,20 @@ export function interrupt(draft: RunDraft, trigger: string, input?: string, tick
   draft.effects.push({ do: 'interrupt', input: { actor, callId: from.callId, response, carry, at } })
 }
 
+/** When the wait of whoever sent the signal began: with the first one that has had no answer yet. What a trigger brought is no signal. */
+function waitsSince(
+  { environment, context }: RunDraft,
+  { since }: Pick<PendingSignal, 'since'>,
+): Nanoseconds | undefined {
+  const older = context.handling === null ? undefined : environment.journal.interrupt(context.handling.id)
+  return older?.trigger === 'signal' ? (older.firstSignalAt ?? older.at) : since
+}
+
 /** Writes an interrupt of this call into the journal, and tells of it. */
 export function openInterrupt(
   draft: RunDraft,
   { stage, callId }: Entry,
-  signal: Pick<InterruptEntry, 'trigger' | 'at' | 'input'>,
+  signal: Pick<InterruptEntry, 'trigger' | 'at' | 'firstSignalAt' | 'input'>,
 ): InterruptEntry {
   const { journal } = draft.environment
   const { policy } = draft.stage(stage)
@@ -61,7 +76,7 @@ export function openInterrupt(
     superseded: false,
   }
   journal.interrupts.push(entry)
-  const { at: _, ...told } = signal
+  const { at: _, firstSignalAt: __, ...told } = signal
   journal.tell({ type: 'interrupt-signal', stage, callId, interrupt: entry.id, ...told })
   return entry
 }

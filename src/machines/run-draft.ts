@@ -26,6 +26,8 @@ export interface Handling {
 /** A signal that waits for its debounce to end. Plain JSON. */
 export interface PendingSignal {
   readonly at: Nanoseconds
+  /** The first signal of its gesture was sent then, where that was before `at`. */
+  readonly since?: Nanoseconds
   readonly input?: string
   readonly ticket?: number
 }

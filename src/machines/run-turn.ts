@@ -1,3 +1,4 @@
+import type { Nanoseconds } from '../core/clock.ts'
 import { summarize } from '../core/errors.ts'
 import { wellFormed } from '../core/well-formed.ts'
 import type { DeadlineEvent } from './deadline.ts'
@@ -10,7 +11,8 @@ import { enter, noteAttempt, noteSettled } from './stage-steps.ts'
 
 export type RunEvent =
   | { readonly type: 'start' }
-  | { readonly type: 'signal'; readonly input?: string; readonly ticket?: number }
+  /** `since`: when it was sent, where that was before it came. */
+  | { readonly type: 'signal'; readonly input?: string; readonly ticket?: number; readonly since?: Nanoseconds }
   | { readonly type: 'cancel'; readonly reason: string }
   | DeadlineEvent
   | StageNews

@@ -11,11 +11,8 @@ const DEBOUNCE = 'debounce'
  * A signal from outside, or one that was planned. It interrupts, now or after its debounce, unless a filter refuses it. Its input is
  * made well-formed Unicode here, whoever sent it.
  */
-export function takeSignal(draft: RunDraft, { input, ticket }: Omit<PendingSignal, 'at'>): void {
-  const signal = {
-    ...(input !== undefined && { input: wellFormed(input) }),
-    ...(ticket !== undefined && { ticket }),
-  }
+export function takeSignal(draft: RunDraft, { input, ...sent }: Omit<PendingSignal, 'at'>): void {
+  const signal = { ...sent, ...(input !== undefined && { input: wellFormed(input) }) }
   const { current, handling, end, pending } = draft.context
   if (current === null || end !== null) {
     answerOf(draft, signal.ticket)?.({ accepted: false, code: 'CAESURA_E_RUN_ENDED', reason: 'the run has ended' })
@@ -26,13 +23,15 @@ export function takeSignal(draft: RunDraft, { input, ticket }: Omit<PendingSigna
   const now = draft.environment.journal.now()
   const refusal = refusalOf(trigger, signal.input, handling === null ? sinceLastMs(draft, now) : undefined)
   if (refusal !== undefined) suppress(draft, from, { ...signal, at: now }, refusal)
-  else if (trigger.debounce === undefined) interrupt(draft, 'signal', signal.input, signal.ticket)
+  else if (trigger.debounce === undefined) interrupt(draft, 'signal', signal)
   else {
+    // Signals that follow each other within the debounce are one gesture.
+    const since = pending === null ? signal.since : (pending.since ?? pending.at)
     if (pending !== null) {
       suppress(draft, from, pending, `a newer signal came within the debounce of ${trigger.debounce} ms`)
       draft.stop(DEBOUNCE)
     }
-    draft.update({ pending: { ...signal, at: now } })
+    draft.update({ pending: { ...signal, at: now, ...(since !== undefined && { since }) } })
     draft.effects.push({ do: 'wake', actor: DEBOUNCE, at: now + msToNs(trigger.debounce) })
   }
 }
@@ -42,7 +41,7 @@ export function endDebounce(draft: RunDraft): void {
   const { pending } = draft.context
   draft.stop(DEBOUNCE)
   draft.update({ pending: null })
-  if (pending !== null) interrupt(draft, 'signal', pending.input, pending.ticket)
+  if (pending !== null) interrupt(draft, 'signal', { ...pending, since: pending.since ?? pending.at })
 }
 
 function sinceLastMs({ environment: { journal } }: RunDraft, now: Nanoseconds): number | undefined {

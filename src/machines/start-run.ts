@@ -1,5 +1,6 @@
 import { createActor, type Snapshot, type Subscription } from 'xstate'
 import { assembleRecord } from '../core/assemble.ts'
+import type { Nanoseconds } from '../core/clock.ts'
 import type { RunHandle, SignalAnswer } from '../core/engine.ts'
 import { CallCancelled, summarize } from '../core/errors.ts'
 import type { Journal } from '../core/journal.ts'
@@ -21,8 +22,11 @@ export interface PersistedRun {
 
 export interface HostedRun extends RunHandle {
   persist(): PersistedRun
-  /** A signal that somebody waits to hear of under this ticket (`RunEnvironment.tickets`). */
-  signal(ticket: number, input?: string): void
+  /**
+   * A signal that somebody waits to hear of under this ticket (`RunEnvironment.tickets`). `since`: when it was sent, ns from the run's
+   * start, where that was before now.
+   */
+  signal(ticket: number, signal: { readonly input?: string; readonly since?: Nanoseconds }): void
   /** Calls back whenever the run's machine has taken a step. */
   onStep(listener: () => void): void
   /** Leaves the run to another owner: nothing is sent to it any more, and its calls are not cancelled by us. */
@@ -107,7 +111,7 @@ export function startRun(given: RunEnvironment, cancelSignal?: AbortSignal, pers
     cancel: (reason) => {
       if (journal.end === undefined) cancel(reason)
     },
-    signal: (ticket, input) => actor.send({ type: 'signal', ticket, ...(input !== undefined && { input }) }),
+    signal: (ticket, signal) => actor.send({ type: 'signal', ticket, ...signal }),
     onStep: (listener) => void actor.subscribe({ next: listener, error: () => undefined }),
     persist: () => ({ machine: 'run', version: 1, snapshot: actor.getPersistedSnapshot() }),
     abandon: () => {

@@ -84,6 +84,9 @@ function resultAttributes({ longest, captureContent }: TraceOfRun, call: CallRec
     ...(call.toolCalls !== undefined && { [key.toolNames]: call.toolCalls.map(({ name }) => name) }),
     [key.wastedTokens]: tokens.wasted,
     [key.deliveredTokens]: tokens.delivered,
+    ...(call.server?.unused !== undefined && { [key.serverUnused]: call.server.unused }),
+    ...(call.arrival !== undefined && { [key.arrival]: call.arrival }),
+    ...(call.lateLoopMs !== undefined && { [key.lateLoopMs]: call.lateLoopMs }),
     [key.slotMs]: call.slotMs,
     [key.wastedSlotMs]: call.wastedSlotMs,
     ...(process?.clock !== undefined && {

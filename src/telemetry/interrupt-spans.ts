@@ -59,6 +59,7 @@ export function interruptSpans(trace: TraceOfRun, interrupt: InterruptRecord, in
         [key.phase]: phase.name,
         [key.phaseSource]: phase.source,
         [key.phaseMs]: phase.ms,
+        ...(phase.candidates !== undefined && { [key.phaseCandidates]: phase.candidates }),
         ...(crossing.has(phase.name) && clock),
       },
       resource,
@@ -75,7 +76,7 @@ function interruptAttributes(
   index: number,
   from: CallRecord | undefined,
 ): Attributes {
-  const { to, toFirstTokenMs } = interrupt
+  const { to, toFirstTokenMs, toFirstTokenFromSignalMs: fromSignalMs } = interrupt
   return {
     [key.interruptIndex]: index,
     [key.trigger]: interrupt.trigger,
@@ -88,6 +89,7 @@ function interruptAttributes(
     ...(from?.policy !== undefined && { [key.policy]: from.policy }),
     ...(from !== undefined && { [key.settlement]: from.settlement, [key.wastedTokens]: from.tokens.wasted }),
     ...(toFirstTokenMs !== undefined && { [key.toFirstToken]: toFirstTokenMs }),
+    ...(fromSignalMs !== undefined && { [key.signalToFirstToken]: fromSignalMs }),
   }
 }
 

@@ -80,6 +80,11 @@ const attributeTable = {
     'double',
     'ms from the interrupt to the first token of the next stage; absent where there was none',
   ],
+  signalToFirstToken: [
+    'caesura.interrupt.signal_to_first_token_ms',
+    'double',
+    'ms from the first signal of the gesture to the same; only where that signal came before the interrupt',
+  ],
   interrupts: ['caesura.interrupts', 'int', 'interrupts of the run, suppressed ones left out'],
   exposed: [
     'caesura.experiment.exposed',
@@ -120,6 +125,13 @@ const attributeTable = {
     'string',
     'what was done ahead for the next stage: `loaded`, `prefilled`, `skipped`, `failed`',
   ],
+  serverUnused: [
+    'caesura.server.unused',
+    'string',
+    'why the durations that the server reported explain no phase; absent where they may',
+  ],
+  arrival: ['caesura.arrival', 'string', '`bunched`: the pieces of the answer came all at once'],
+  lateLoopMs: ['caesura.late_loop_ms', 'double', 'the process of the call read a part of the answer up to so late'],
   // ── An interrupt and its phases
   interruptIndex: ['caesura.interrupt.index', 'int', '1 for the first of the run'],
   interruptFate: ['caesura.interrupt.fate', 'string', 'of metrics: `handled`, `suppressed` or `superseded`'],
@@ -132,6 +144,11 @@ const attributeTable = {
     'caesura.phase.source',
     'string',
     '`observed`: a mark on both ends; `inferred`: from durations that the server reported',
+  ],
+  phaseCandidates: [
+    'caesura.phase.candidates',
+    'string[]',
+    'of `unattributed`: the phases that it could be, which no observation tells apart',
   ],
   phaseMs: ['caesura.phase.ms', 'double', 'its length, as the record has it'],
   clockOffset: [

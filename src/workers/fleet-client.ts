@@ -8,7 +8,9 @@ import type { Pipeline } from '../core/pipeline.ts'
 import { recordSchema } from '../core/record.ts'
 import { newTraceId } from '../core/trace.ts'
 import { endedAnswer } from './append-script.ts'
+import { type FleetClock, fleetClock } from './fleet-clock.ts'
 import { readLoad } from './fleet-load.ts'
+import type { SignalPayload } from './hosted-run.ts'
 import { Inbox } from './inbox.ts'
 import { readNodes } from './node-directory.ts'
 import { type FleetRedis, openFleetRedis } from './redis.ts'
@@ -22,6 +24,8 @@ const runIdPattern = /^[A-Za-z0-9_-]{1,100}$/
 /** Submits runs to a fleet, reads them, interrupts and cancels them, from any process. */
 export class FleetClient implements Fleet {
   readonly redis: FleetRedis
+  #clock: FleetClock | undefined
+  #isClosed = false
   readonly #inbox: Inbox
   readonly #tickets: TicketQueues
   readonly #readers = new Map<string, Set<RunReader>>()
@@ -41,6 +45,14 @@ export class FleetClient implements Fleet {
 
   private constructor(redis: FleetRedis) {
     this.redis = redis
+    // Nothing waits for it: a signal that is sent before it is known says not when.
+    void fleetClock(redis).then(
+      (clock) => {
+        this.#clock = clock
+        if (this.#isClosed) clock.close()
+      },
+      () => undefined,
+    )
     this.#inbox = new Inbox(redis)
     this.#tickets = new TicketQueues(redis)
     this.#inbox.on('events', (runId, events, owner) => {
@@ -134,7 +146,9 @@ export class FleetClient implements Fleet {
   async interrupt(runId: string, { input }: { input?: string } = {}): Promise<SignalAnswer> {
     const id = randomUUID()
     const answered = new Promise<SignalAnswer>((resolve) => this.#answers.set(id, resolve))
-    const payload = ['interrupt', input === undefined ? {} : { input }, { inbox: this.#inbox.id, id }]
+    const sentAt = this.#clock?.wall()
+    const asked = { ...(input !== undefined && { input }), ...(sentAt !== undefined && { sentAt }) }
+    const payload: SignalPayload = ['interrupt', asked, { inbox: this.#inbox.id, id }]
     const [answer] = await this.redis.call('signal', runId, JSON.stringify(payload), id, '')
     if (answer === 'ok') return answered
     this.#answers.delete(id)
@@ -179,6 +193,8 @@ export class FleetClient implements Fleet {
   }
 
   async close(): Promise<void> {
+    this.#isClosed = true
+    this.#clock?.close()
     clearTimeout(this.#timer)
     clearInterval(this.#check)
     this.#inbox.close()

@@ -39,9 +39,13 @@ export interface Host {
   readonly telemetry?: Telemetry
 }
 
-/** What a signal in Redis says: what is asked, and who waits for the answer. */
+/** What a signal in Redis says: what is asked, when it was sent (ms on the fleet's clock; absent: not known), who waits for the answer. */
 export type SignalPayload =
-  | readonly ['interrupt', { readonly input?: string }, { readonly inbox: string; readonly id: string }]
+  | readonly [
+      'interrupt',
+      { readonly input?: string; readonly sentAt?: number },
+      { readonly inbox: string; readonly id: string },
+    ]
   | readonly ['cancel', string]
 
 /** A run that this process owns: its machine, what it writes, and what it hears. */
@@ -253,7 +257,13 @@ export class OwnedRun {
     if (signal[0] === 'cancel') this.#run.cancel(signal[1])
     else {
       this.#tickets.set(number, this.#answer(signal[2]))
-      this.#run.signal(number, signal[1].input)
+      const { input, sentAt } = signal[1]
+      // No signal came before it was sent, nor before its run began: that is the error of two clocks.
+      const since = sentAt === undefined ? undefined : this.#journal.fromClock(this.#host.clock.fromFleet(sentAt))
+      this.#run.signal(number, {
+        ...(input !== undefined && { input }),
+        ...(since !== undefined && { since: Math.min(Math.max(0, since), this.#journal.now()) }),
+      })
     }
     this.session.touch()
   }

@@ -8,6 +8,8 @@ export type NewsItem =
   | readonly ['mark', MarkName, number]
   | readonly ['token', number, string]
   | readonly ['thinking', number, string]
+  /** ns. */
+  | readonly ['late', number]
   | readonly ['end', CallEnd]
 
 /** Items in order; the `index`th batch of its call. */

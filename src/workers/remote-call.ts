@@ -78,6 +78,9 @@ export class RemoteCall {
         case 'thinking':
           this.#observer.thinking(item[2], this.#at(item[1]))
           break
+        case 'late':
+          this.#observer.late?.(item[1])
+          break
         case 'end':
           this.settle(item[1])
           break

@@ -149,6 +149,7 @@ export class StageCalls {
           this.#note(live)
           writer.tell(['thinking', at(ns), text])
         },
+        late: (ns) => writer.tell(['late', ns]),
       })
     } catch (error) {
       return { end: 'failed', error: summarize(error) }

@@ -22,6 +22,21 @@ describe('interruptWaterfall', () => {
 `)
   })
 
+  it('says below what it could be, and how long whoever sent the signal waited', () => {
+    const phases = abortInterrupt.phases.map((phase) =>
+      phase.name === 'unattributed' ? { ...phase, candidates: ['server-queue' as const, 'transport' as const] } : phase,
+    )
+    const lines = interruptWaterfall(
+      { ...abortInterrupt, phases, firstSignalAt: 20, toFirstTokenFromSignalMs: 140 },
+      canvas,
+    )
+    expect(drawn(lines.slice(6))).toBe(`
+  ? server-queue or transport: no observation tells which
+  ▒ inferred from what the server reported; the rest was observed
+  140 ms from the first signal, which came 40 ms before the interrupt
+`)
+  })
+
   it('draws nothing where no first token came', () => {
     const { toFirstTokenMs: _, ...interrupt } = abortInterrupt
     expect(interruptWaterfall({ ...interrupt, phases: [] }, canvas)).toEqual([])

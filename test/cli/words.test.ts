@@ -5,8 +5,8 @@ import { explanation, explanationLines } from '../../src/cli/explain.ts'
 import { endReport, interruptReport } from '../../src/cli/report.ts'
 import { runsTable } from '../../src/cli/runs.ts'
 import { harmless, oneLine, paragraph, plain } from '../../src/cli/screen.ts'
-import { costInWords, interruptInWords } from '../../src/cli/words.ts'
-import type { CallRecord } from '../../src/core/record.ts'
+import { callsInWords, costInWords, interruptInWords } from '../../src/cli/words.ts'
+import type { CallRecord, InterruptRecord } from '../../src/core/record.ts'
 import { explain } from '../../src/explaining/explanation.ts'
 import { counted, listed, milliseconds, share } from '../../src/pages/figures.ts'
 import { abortInterrupt, interruptedRun, plainRun } from '../records.ts'
@@ -20,6 +20,26 @@ describe('interruptInWords', () => {
     )
   })
 
+  it('names what could be, where no observation tells which', () => {
+    const phases: InterruptRecord['phases'] = [
+      { name: 'prefill', ms: 60, source: 'inferred' },
+      { name: 'unattributed', ms: 40, source: 'observed', candidates: ['server-queue', 'first-token'] },
+    ]
+    expect(interruptInWords({ ...abortInterrupt, phases })).toBe(
+      '100 ms from the interrupt to the first token of refine: 60 ms prefill of refine (inferred), 40 ms unattributed: server-queue or first-token, and no observation tells which.',
+    )
+  })
+
+  it('says how long whoever sent the signal waited, where that is longer', () => {
+    const phases = [{ name: 'prefill' as const, ms: 100, source: 'observed' as const }]
+    const debounced = { ...abortInterrupt, phases, at: 160, firstSignalAt: 60, toFirstTokenFromSignalMs: 200 }
+    expect(interruptInWords(debounced)).toBe(
+      '100 ms from the interrupt to the first token of refine: 100 ms prefill of refine. Whoever sent the first signal waited 200 ms: it came 100 ms before the interrupt.',
+    )
+    const same = { ...debounced, firstSignalAt: 159.5, toFirstTokenFromSignalMs: 100.5 }
+    expect(interruptInWords(same)).not.toContain('Whoever')
+  })
+
   it('says nothing of a first token that was not observed', () => {
     const { toFirstTokenMs: _, to: __, ...interrupt } = abortInterrupt
     expect(interruptInWords({ ...interrupt, phases: [] })).toBe('The run ended with it; no further stage began.')
@@ -28,6 +48,25 @@ describe('interruptInWords', () => {
       'A newer interrupt took its place before the next stage began.',
     )
   })
+})
+
+it('tells how an answer came, and why a report is not used', () => {
+  expect(callsInWords(interruptedRun)).toEqual([])
+  const [draft, refine] = interruptedRun.stages
+  const told = callsInWords({
+    stages: [
+      { ...draft!, arrival: 'bunched', firstTokenMs: 40 },
+      { ...refine!, lateLoopMs: 287, server: { totalMs: 9, unused: 'its total is too long' } },
+    ],
+  })
+  expect(told).toEqual([
+    'The answer of draft came all at once at 40 ms: something between here and the model holds it back, such as a proxy that buffers.',
+    'The process that made the call of refine was busy: it read a part of the answer up to 287 ms late.',
+    'The durations that the server of refine reported are not used: its total is too long.',
+  ])
+  const record = { ...interruptedRun, stages: [{ ...draft!, arrival: 'bunched' as const }] }
+  expect(endReport(record, canvas).join(' ')).toContain('The answer of draft came all at once')
+  expect(explanation(explain(record, { records: [] })).remarks).toHaveLength(1)
 })
 
 it('tells what a run cost', () => {

@@ -141,10 +141,10 @@ describe('a run', () => {
     expect(steps).toBeGreaterThan(0)
     const answers: SignalAnswer[] = []
     environment.tickets.set(7, (answer) => answers.push(answer))
-    run.signal(7, 'x')
+    run.signal(7, { input: 'x' })
     expect(answers).toMatchObject([{ accepted: true, decision: 'abort' }])
     environment.tickets.set(8, (answer) => answers.push(answer))
-    run.signal(8)
+    run.signal(8, {})
     const record = await clock.until(run.result)
     expect(record.interrupts.map(({ input }) => input)).toEqual(['x', undefined])
     const { interrupts } = environment.journal

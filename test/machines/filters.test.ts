@@ -59,6 +59,46 @@ describe('signal filters', () => {
     expect(prompts.get('refine.1')).toContain('Change: three')
   })
 
+  it('debounce: the wait of whoever sent them begins with the first of the signals', async () => {
+    const { record } = await run({ debounce: 40 }, at([50, 'one'], [70, 'two'], [100, 'three']))
+    const [one, two, three] = record.interrupts
+    expect([one, two].map((each) => each!.firstSignalAt)).toEqual([undefined, undefined])
+    expect(three).toMatchObject({ at: 140, firstSignalAt: 50, toFirstTokenMs: 10, toFirstTokenFromSignalMs: 100 })
+    expect(three!.phases.reduce((sum, { ms }) => sum + ms, 0)).toBeCloseTo(10, 6)
+  })
+
+  it('debounce: one signal is a gesture too', async () => {
+    const { record } = await run({ debounce: 40 }, at([50, 'one']))
+    expect(record.interrupts).toMatchObject([{ at: 90, firstSignalAt: 50, toFirstTokenFromSignalMs: 50 }])
+  })
+
+  it('hold: the wait begins with the signal that paused delivery', async () => {
+    const response = { response: { hold: { confirm: 200 } } }
+    const { record } = await run({}, at([50, 'hm'], [120, 'stop']), response)
+    const [first, second] = record.interrupts
+    expect(first).toMatchObject({ at: 50, superseded: true })
+    expect(first).not.toHaveProperty('firstSignalAt')
+    expect(second).toMatchObject({ at: 120, firstSignalAt: 50, toFirstTokenMs: 10, toFirstTokenFromSignalMs: 80 })
+  })
+
+  it('a signal that takes another one’s place goes on with its wait; one that a trigger brought has none', async () => {
+    const { record } = await run({}, at([50, 'one'], [60, 'two']), { response: 'drain' })
+    expect(record.interrupts[1]).toMatchObject({ at: 60, firstSignalAt: 50 })
+    const started = scriptedRun(twoStages({ trigger: { after: 55 }, response: 'drain' }), {
+      script,
+      signals: at([60, 'two']),
+    })
+    const triggered = await started.finish()
+    expect(triggered.interrupts.map(({ trigger }) => trigger)).toEqual(['after', 'signal'])
+    for (const interrupt of triggered.interrupts) expect(interrupt).not.toHaveProperty('firstSignalAt')
+  })
+
+  it('a signal that interrupts at once has one instant', async () => {
+    const { record } = await run({}, at([50, 'one']))
+    expect(record.interrupts[0]).not.toHaveProperty('firstSignalAt')
+    expect(record.interrupts[0]).not.toHaveProperty('toFirstTokenFromSignalMs')
+  })
+
   it('debounce: a stage that ends meanwhile leaves the signal to the next one', async () => {
     const { record } = await run({ debounce: 300 }, at([500, 'late']))
     expect(record.interrupts).toEqual([])

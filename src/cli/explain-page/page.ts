@@ -6,7 +6,7 @@ import { html, type Markup } from '../../pages/html.ts'
 import { claimsOf, sentenceOf } from '../alternative-words.ts'
 import { answersInWords } from '../answer-words.ts'
 import { interruptHeading } from '../report.ts'
-import { clockInWords, costInWords, faultInWords, interruptInWords } from '../words.ts'
+import { callsInWords, clockInWords, costInWords, faultInWords, interruptInWords } from '../words.ts'
 import { callChart } from './call-chart.ts'
 import { phaseChart } from './phase-chart.ts'
 import { costTable, decisionTable, marksTable } from './tables.ts'
@@ -23,6 +23,7 @@ ${stages.length === 0 ? html`<p>No call was made.</p>` : callChart(record)}</sec
 ${interrupts.map((each, index) => interruptSection(each, index, interrupts.length))}
 <section aria-labelledby="cost"><h2 id="cost">Cost</h2>
 <p>${costInWords(record)}</p>
+${callsInWords(record).map((sentence) => html`<p>${sentence}</p>`)}
 ${stages.length > 0 && costTable(record)}</section>
 ${textSection(record)}
 <section aria-labelledby="marks"><h2 id="marks">Marks</h2>

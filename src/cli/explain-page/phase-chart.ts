@@ -1,13 +1,13 @@
 import type { InterruptRecord, Phase } from '../../core/record.ts'
 import { type Bar, barChart, type Fill, keyOf } from '../../pages/bars.ts'
-import { milliseconds, share } from '../../pages/figures.ts'
+import { listed, milliseconds, share } from '../../pages/figures.ts'
 import { html, type Markup } from '../../pages/html.ts'
 
 const key: readonly (readonly [Fill, string])[] = [
   ['cut', 'the old call: drain, settle'],
   ['waiting', 'deciding, waiting, on the way'],
-  ['reading', 'the server: load, prefill, first token'],
-  ['unknown', 'unattributed: nothing explains it'],
+  ['reading', 'the server: load, prefill, first token, thinking'],
+  ['unknown', 'unattributed: no observation tells what it was'],
 ]
 
 /** The phases of one interrupt: stacked in one bar, then one by one along the same axis. Nothing without a first token. */
@@ -58,10 +58,13 @@ function barOf(phase: Phase, from: number, total: number): Bar {
 }
 
 /** Both ends of what is unattributed were seen, and nothing of what lies between. */
-const sourceOf = ({ name, source }: Phase): string => (name === 'unattributed' ? 'unexplained' : source)
+function sourceOf({ name, source, candidates = [] }: Phase): string {
+  if (name !== 'unattributed') return source
+  return candidates.length === 0 ? 'unexplained' : listed(candidates, 'or')
+}
 
 function fillOf({ name }: Phase): Fill {
   if (name === 'unattributed') return 'unknown'
   if (name === 'drain' || name === 'settle') return 'cut'
-  return name === 'load' || name === 'prefill' || name === 'first-token' ? 'reading' : 'waiting'
+  return name === 'load' || name === 'prefill' || name === 'first-token' || name === 'thinking' ? 'reading' : 'waiting'
 }

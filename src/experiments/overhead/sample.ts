@@ -69,14 +69,15 @@ function requestPhases(call: CallRecord | undefined) {
       const ms = markOf(call, name)
       return ms === undefined ? undefined : msToNs(ms)
     },
-    ...(call.server !== undefined && {
-      server: {
-        ...(totalMs !== undefined && { totalNs: msToNs(totalMs) }),
-        ...(loadMs !== undefined && { loadNs: msToNs(loadMs) }),
-        ...(prefillMs !== undefined && { prefillNs: msToNs(prefillMs) }),
-        ...(decodeMs !== undefined && { decodeNs: msToNs(decodeMs) }),
-      },
-    }),
+    ...(call.server !== undefined &&
+      call.server.unused === undefined && {
+        server: {
+          ...(totalMs !== undefined && { totalNs: msToNs(totalMs) }),
+          ...(loadMs !== undefined && { loadNs: msToNs(loadMs) }),
+          ...(prefillMs !== undefined && { prefillNs: msToNs(prefillMs) }),
+          ...(decodeMs !== undefined && { decodeNs: msToNs(decodeMs) }),
+        },
+      }),
   })
 }
 
