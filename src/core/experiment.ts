@@ -1,4 +1,4 @@
-import type { MetricPlan } from './metric.ts'
+import type { MetricName, MetricPlan } from './metric.ts'
 import type { Pipeline } from './pipeline.ts'
 
 export { type Effect, type MetricName, type MetricPlan, metrics, type Statistic, statistics } from './metric.ts'
@@ -8,7 +8,7 @@ export interface AnalysisPlan {
   readonly experiment: string
   readonly kind: 'offline' | 'live'
   /** In the file's order, an A/A arm last. `policy`: in few words. `weight`: its share of the sessions, relative to the others. */
-  readonly arms: readonly { readonly name: string; readonly policy: string; readonly weight: number }[]
+  readonly arms: readonly PlannedArm[]
   /** The arm that others are compared with. */
   readonly baseline: string
   /** The arm that does the same as the baseline, where there is one. */
@@ -18,10 +18,22 @@ export interface AnalysisPlan {
    * a server at the same time. With blocks, whole blocks are what the bootstrap draws.
    */
   readonly unit: 'session' | 'cell'
+  /** The pairs that are compared, by names: the first one less the second one. Absent: every arm with the baseline. */
+  readonly pairs?: readonly (readonly [arm: string, baseline: string])[]
   /** Complete blocks: every arm once in each. Absent: sessions were assigned independently of each other. */
   readonly blocks?: number
   readonly metrics: readonly MetricPlan[]
   readonly seed: number
+}
+
+export interface PlannedArm {
+  readonly name: string
+  readonly policy: string
+  readonly weight: number
+  /** Metrics that have the same value in every trial of the arm, because of what it is: its mean is believed without a spread. */
+  readonly constant?: readonly MetricName[]
+  /** The factors in which the arms differ, as this arm has them: `response: drain`. Absent where they differ in one or none. */
+  readonly factors?: readonly string[]
 }
 
 /** One thing that is compared: a checked pipeline whose policies are this arm's. */

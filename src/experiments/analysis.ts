@@ -43,10 +43,14 @@ export interface Comparison {
   readonly difference?: number
   /** `difference` as a share of the baseline's value. */
   readonly relative?: number
-  /** Cluster bootstrap, at `level`. */
+  /**
+   * At `level`. Where the finding is `lower` or `higher` it leaves 0 out; where it is `unclear` it holds 0, and is widened to where the
+   * permutation test alone finds nothing.
+   */
   readonly interval?: readonly [number, number]
+  /** What Holm leaves this comparison: 0.95 where it is the only one of its view. */
   readonly level: number
-  /** Two-sided permutation p over the randomised units. */
+  /** The larger one of two: of the permutation test over the randomised units, and of the intervals, of which one just touches 0. */
   readonly p?: number
   /** After Holm, over all comparisons of the view. */
   readonly pHolm?: number
@@ -67,7 +71,7 @@ export interface Sequence {
   readonly metric: MetricName
   readonly arm: string
   readonly baseline: string
-  /** Ratio of geometric means, arm ÷ baseline, and its confidence sequence. */
+  /** Ratio of medians, arm ÷ baseline, and its confidence sequence. */
   readonly ratio?: number
   readonly interval?: readonly [number, number]
   readonly level: number
@@ -119,7 +123,6 @@ export interface Analysis {
     readonly blocks?: number
     readonly seed: number
     readonly permutations: number
-    readonly resamples: number
   }
   readonly arms: readonly ArmSummary[]
   readonly comparisons: readonly Comparison[]

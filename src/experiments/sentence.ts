@@ -69,7 +69,9 @@ function evidence({ metric, finding, interval, pHolm, level }: Comparison): stri
   const ends = interval === undefined ? [] : finding === 'lower' ? [-interval[1], -interval[0]] : [...interval]
   const parts = [
     ...(ends.length === 2
-      ? [`${Math.round(100 * level)} % interval ${figure(metric, ends[0]!)} to ${amount(metric, ends[1]!)}`]
+      ? [
+          `${Number((100 * level).toPrecision(3))} % interval ${figure(metric, ends[0]!)} to ${amount(metric, ends[1]!)}`,
+        ]
       : []),
     ...(pHolm === undefined ? [] : [`p = ${short(pHolm, 2)} after Holm`]),
   ]

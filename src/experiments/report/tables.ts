@@ -141,7 +141,7 @@ export function phasesTable({ arms }: Analysis): Markup | undefined {
 export function sequencesTable({ sequences = [] }: Analysis): Markup | undefined {
   if (sequences.length === 0) return undefined
   return figuresTable(
-    'Live: the ratio of geometric means, arm ÷ baseline, with a confidence sequence',
+    'Live: the ratio of medians, arm ÷ baseline, with a confidence sequence',
     ['metric', 'arm', 'sessions', 'ratio', 'interval', 'finding'],
     sequences.map((each) => [
       metrics[each.metric].title,
