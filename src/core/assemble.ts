@@ -1,4 +1,5 @@
 import { type Nanoseconds, nsToMs } from './clock.ts'
+import { COUNTING } from './counting.ts'
 import { exposureOf } from './exposure.ts'
 import type { InterruptEntry, Journal } from './journal.ts'
 import { interruptPhases } from './phases.ts'
@@ -49,7 +50,11 @@ function traceOf(journal: Journal): Partial<RunRecord> {
     ...(trace.state !== undefined && { traceState: trace.state }),
     ...(trace.sampled !== undefined && { sampled: trace.sampled }),
     ...(experiment !== undefined && {
-      experiment: { ...experiment, ...(exposure !== undefined && { exposedMs: nsToMs(exposure.at) }) },
+      experiment: {
+        ...experiment,
+        ...(exposure !== undefined && { exposedMs: nsToMs(exposure.at) }),
+        counting: COUNTING,
+      },
     }),
   }
 }

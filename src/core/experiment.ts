@@ -1,4 +1,5 @@
 import type { MetricName, MetricPlan } from './metric.ts'
+import type { Compare } from './pairs.ts'
 import type { Pipeline } from './pipeline.ts'
 
 export { type Effect, type MetricName, type MetricPlan, metrics, type Statistic, statistics } from './metric.ts'
@@ -18,6 +19,8 @@ export interface AnalysisPlan {
    * a server at the same time. With blocks, whole blocks are what the bootstrap draws.
    */
   readonly unit: 'session' | 'cell'
+  /** The trials were made one after the other, in the order of `trial`: each may feel what the one before it left on its server. */
+  readonly sequential?: boolean
   /** The pairs that are compared, by names: the first one less the second one. Absent: every arm with the baseline. */
   readonly pairs?: readonly (readonly [arm: string, baseline: string])[]
   /** Complete blocks: every arm once in each. Absent: sessions were assigned independently of each other. */
@@ -67,7 +70,7 @@ export interface Workload {
 }
 
 export type Load =
-  /** Each user begins a trial when the last one has ended and the pause is over. */
+  /** Each user begins a trial when the last one has ended and the pause is over, whatever arms they are of. */
   | { readonly kind: 'closed'; readonly users: number; readonly thinkMs: number }
   /** Trials begin as a Poisson process, whatever the server does; what starts late says so (coordinated omission). */
   | { readonly kind: 'open'; readonly perSecond: number }
@@ -79,6 +82,8 @@ export interface Experiment {
   readonly arms: readonly Arm[]
   readonly baseline: string
   readonly aa: boolean
+  /** Absent: every arm with the baseline. */
+  readonly compare?: Compare
   readonly workload: Workload
   /** Of each arm. */
   readonly sessions: number
@@ -86,9 +91,9 @@ export interface Experiment {
   readonly turns: number
   readonly blocks: number
   readonly seed: number
-  /** Trials of each arm before measuring, and after a washout. */
+  /** Trials of each arm before measuring. */
   readonly warmUp: number
-  /** Pause between two arms of a block, ms. */
+  /** The least pause between two arms, ms. Nothing is made between it and the next trial. */
   readonly washoutMs: number
   /** Puts a text of its own before each prompt, so that no prefix of another trial is of use. */
   readonly nonce: boolean

@@ -36,6 +36,8 @@ export const experimentSchema = z.strictObject({
   lagMs: ms.min(0).optional(),
   /** When the first interrupt came that the arms answer differently, ms from the run's start. */
   exposedMs: ms.min(0).optional(),
+  /** The version of what tokens and waste mean (`core/counting.ts`); absent: 1. */
+  counting: z.int().min(1).optional(),
 })
 export type ExperimentArm = z.infer<typeof experimentSchema>
 
@@ -108,6 +110,7 @@ export const callRecordSchema = z.strictObject({
     delivered: count,
     /** Generated, but neither carried into the next stage nor part of an answer that stood. */
     wasted: count,
+    counted: z.enum(['server', 'pieces']).optional(),
   }),
   startMs: ms,
   firstTokenMs: ms.optional(),

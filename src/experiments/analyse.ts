@@ -2,6 +2,7 @@ import type { AnalysisPlan } from '../core/experiment.ts'
 import type { Trial } from '../core/trial.ts'
 import type { Analysis, Comparison } from './analysis.ts'
 import { armSummaries, frontOf, sessionsByArm } from './arm-summaries.ts'
+import { carryOverOf, whyCarriedOver } from './carry-over.ts'
 import { checksOf, SAMPLE_RATIO_GATE, sampleRatioOf } from './checks.ts'
 import { comparisonsOf } from './compare.ts'
 import { sequencesOf } from './sequences.ts'
@@ -29,12 +30,13 @@ export function analyseTable(plan: AnalysisPlan, table: TrialTable, options: Ana
   const { permutations = permutationsFor(table) } = options
   const view = viewOf(plan, table, 'all')
   const summaries = armSummaries(plan, table)
-  const gate = gateOf('the sessions', plan, sessionsByArm(table, plan.arms.length))
+  const carryOver = carryOverOf({ plan, table })
+  const gate = gateOf('the sessions', plan, sessionsByArm(table, plan.arms.length)) ?? whyCarriedOver(carryOver)
   const comparisons = [
     ...comparisonsOf({ plan, table, view, permutations, gate }),
     ...exposedComparisons(plan, table, permutations, gate),
   ]
-  const checks = checksOf(plan, table, view, comparisons)
+  const checks = checksOf(plan, table, view, comparisons, carryOver)
   return {
     schema: 'caesura.analysis/1',
     experiment: plan.experiment,

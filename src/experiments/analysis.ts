@@ -93,6 +93,25 @@ export interface FrontPoint {
   readonly onFront: boolean
 }
 
+export interface CarryOverEstimate {
+  readonly metric: MetricName
+  readonly statistic: Statistic
+  /** Trials that follow this arm on the same server, less trials that follow others; each less the figure of its own arm. */
+  readonly after: string
+  readonly difference: number
+  /** 95 %, of this estimate alone. */
+  readonly interval: readonly [number, number]
+  /** After Holm over all estimates. */
+  readonly p: number
+}
+
+/** Of all estimates the one that is least by chance. */
+export interface CarryOver extends CarryOverEstimate {
+  /** Its p is above 0.01. Else nothing is said of the arms: each has figures of the other one in its own. */
+  readonly ok: boolean
+  readonly estimates: readonly CarryOverEstimate[]
+}
+
 export interface Checks {
   /** χ² of the sessions by arm against the weights; the gate fails below 0.001. `p` is absent with one arm. */
   readonly sampleRatio: {
@@ -107,6 +126,8 @@ export interface Checks {
   readonly blocks?: { readonly complete: number; readonly incomplete: number }
   /** The arm that does the same as the baseline must not differ. Absent without one. */
   readonly aa?: { readonly arm: string; readonly p?: number; readonly ok: boolean }
+  /** What the trials of an arm leave to the next one on the same server. Absent where trials were not made one after the other. */
+  readonly carryOver?: CarryOver
   /** Trials that began later than the design wanted, where the load was open. */
   readonly lag?: { readonly p50Ms: number; readonly p99Ms: number; readonly share: number }
 }

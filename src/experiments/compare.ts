@@ -1,4 +1,11 @@
-import { type AnalysisPlan, type MetricPlan, metrics, type Statistic, statistics } from '../core/experiment.ts'
+import {
+  type AnalysisPlan,
+  type MetricName,
+  type MetricPlan,
+  metrics,
+  type Statistic,
+  statistics,
+} from '../core/experiment.ts'
 import type { Comparison } from './analysis.ts'
 import { type Compared, comparisonOf } from './comparison.ts'
 import { judged } from './judge.ts'
@@ -81,12 +88,27 @@ function comparePair(compare: Compare, arm: Side, baseline: Side): Compared[] {
   const p = asked.every(({ refusal }) => refusal !== undefined) ? [] : permuted(compare, arm, baseline)
   return asked.map(({ metricPlan, which, statistic, sides, refusal }) =>
     comparisonOf({
-      ...{ metricPlan, statistic, sides, refusal },
+      ...{ metricPlan, statistic, sides, refusal, mark: countedApart(compare, metricPlan.metric, arm, baseline) },
       view: view.name,
       paired: view.blocks !== undefined,
       permuted: p[which]?.[statistics.indexOf(statistic satisfies Statistic)],
     }),
   )
+}
+
+/** Says so where tokens of the two arms were not counted by the same: the server in one, pieces of text, an estimate, in the other. */
+function countedApart({ table }: Compare, metric: MetricName, arm: Side, baseline: Side): string | undefined {
+  if (metrics[metric].unit !== 'tokens') return undefined
+  const [a, b] = [arm, baseline].map((side) => ({ ...side, who: table.counts[side.arm]!.counted }))
+  const known = ({ server, pieces, both }: NonNullable<typeof a>['who']) => [server > 0, pieces + both > 0].join()
+  if (known(a!.who) === known(b!.who)) return undefined
+  const words = [a!, b!].map(({ name, who: { server, pieces, both, unknown } }) => {
+    const all = server + pieces + both + unknown
+    return pieces + both === 0
+      ? `those of ${name} by the server`
+      : `tokens of ${pieces + both} of ${all} runs of ${name} are counted from pieces of text, which is an estimate`
+  })
+  return `counted in two ways: ${words.toSorted().reverse().join(', ')}`
 }
 
 /** The p values of all metrics from the same shuffles: one more metric changes none of the others. */

@@ -20,6 +20,8 @@ interface Asked {
   readonly statistic: Statistic
   readonly sides: readonly [Named, Named]
   readonly refusal: string | undefined
+  /** What a finding must be read with. */
+  readonly mark: string | undefined
   readonly view: Comparison['view']
   readonly paired: boolean
   /** The p of the permutation test. */
@@ -35,7 +37,7 @@ const NO_END = 'the interval has no end: too much was never reached'
 
 /** One figure of two arms: its difference, p, power and equivalence. What it is at its level, `judged` says. */
 export function comparisonOf(asked: Asked): Compared {
-  const { metricPlan, statistic, sides, refusal, view, paired, permuted } = asked
+  const { metricPlan, statistic, sides, refusal, mark, view, paired, permuted } = asked
   const { metric, minimumEffect, margin } = metricPlan
   const [{ name: arm, column: a }, { name: baseline, column: b }] = sides
   const [value, reference] = [figureOf(a, statistic), figureOf(b, statistic)]
@@ -61,6 +63,7 @@ export function comparisonOf(asked: Asked): Compared {
       p: Math.max(p, permuted),
       ...(tested !== undefined && { equivalence: { margin: width, ...tested } }),
       ...power,
+      ...(mark !== undefined && { note: mark }),
     },
     contrast,
     without0,

@@ -3,6 +3,9 @@ import type { Comparison } from './analysis.ts'
 
 interface Judged {
   readonly name: string
+  readonly baseline: string
+  /** How an arm is called in a sentence. */
+  readonly labelOf: (arm: string) => string
   readonly decision: string
   /** Of the first metric. */
   readonly primary: readonly Comparison[]
@@ -30,14 +33,15 @@ const words: Readonly<
 }
 
 /** One sentence on one arm against the baseline. */
-export function sentenceOf({ name, decision, primary, waste }: Judged): string {
+export function sentenceOf({ name: arm, baseline: other, labelOf, decision, primary, waste }: Judged): string {
+  const [name, baseline] = [labelOf(arm), labelOf(other)]
   const found = primary.find(isDifferent) ?? primary.find(({ finding }) => finding !== 'refused') ?? primary[0]
   if (found === undefined || decision === 'none')
-    return `No verdict on ${name}${found === undefined ? '' : ` against ${found.baseline}: ${found.note ?? 'nothing was measured'}`}.`
+    return `No verdict on ${name}${found === undefined ? '' : ` against ${baseline}: ${found.note ?? 'nothing was measured'}`}.`
   const wasted = waste.find((each) => isDifferent(each) && each.statistic === 'mean') ?? waste.find(isDifferent)
   const joined = wasted === undefined ? '' : `${joint(found, wasted)} ${clause(wasted)}`
-  if (isDifferent(found)) return `${name} ${clause(found, found.baseline)}${evidence(found)}${joined}.`
-  const what = `${name} and ${found.baseline}`
+  if (isDifferent(found)) return `${name} ${clause(found, baseline)}${evidence(found)}${joined}.`
+  const what = `${name} and ${baseline}`
   const where = `in ${metrics[found.metric].title} ${places[found.statistic]}`
   const more = joined === '' ? '' : `; ${name} ${clause(wasted!)}`
   if (found.finding === 'equivalent' && found.equivalence !== undefined)
