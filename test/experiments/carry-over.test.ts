@@ -3,6 +3,7 @@ import { drawsFrom } from '../../scripts/validation/simulated.ts'
 import type { AnalysisPlan } from '../../src/core/experiment.ts'
 import type { Trial } from '../../src/core/trial.ts'
 import { analyse } from '../../src/experiments/analyse.ts'
+import { couldExplain } from '../../src/experiments/carry-over.ts'
 import { randomFor } from '../../src/experiments/statistics/random.ts'
 import { planOf, trialOf } from './trials.ts'
 
@@ -30,8 +31,8 @@ function made(leaves: number, { seed = 1, nodeOf = (_arm: string): string => 'n'
       const trial = trials.length
       trials.push(
         trialOf(arm, `${block}-${arm}`, [ms], {
-          ...{ block, trial, nodes: [node], firstTokenMs: 50 + draw.normal(5) + (delay < 20 ? 0 : delay) },
-          runMs: 900 + draw.normal(10) + (delay < 20 ? 0 : delay),
+          ...{ block, trial, nodes: [node], firstTokenMs: 50 + draw.normal(5) + delay },
+          runMs: 900 + ms + draw.normal(10),
           startedUnixMs: 1_000 * trial,
         }),
       )
@@ -75,16 +76,18 @@ describe('what a trial leaves to the next one', () => {
     expect(analyse(plan({ sequential: false }), made(60), few).checks.carryOver).toBeUndefined()
   })
 
-  it('is named where it could be all of a difference', () => {
-    const small = made(9).map((trial) => ({
-      ...trial,
-      interrupts: trial.interrupts.map((each) => ({
-        ...each,
-        toFirstTokenMs: each.toFirstTokenMs! + (trial.arm === 'abort' ? 76 : 0),
-      })),
-    }))
-    const { decision, reasons } = analyse(plan(), small, few)
-    expect(decision).toBe('better')
-    expect(reasons.join()).toContain('what ran before may change what comes after by as much as abort and drain differ')
+  it('is named where it was not found and may yet be as large as a difference', () => {
+    const estimate = { after: 'abort', difference: 4, interval: [-6, 14] as const, p: 0.8 }
+    const own = { ...estimate, metric: 'interruptToFirstTokenMs' as const, statistic: 'p50' as const }
+    const other = { ...estimate, metric: 'runMs' as const, statistic: 'p50' as const, interval: [-90, 90] as const }
+    const carryOver = { ...own, ok: true, estimates: [other, own] }
+    const found = (difference: number) => ({
+      ...{ metric: own.metric, statistic: own.statistic, arm: 'abort', baseline: 'drain', view: 'all' as const },
+      ...{ level: 0.95, finding: 'lower' as const, difference },
+    })
+    expect(couldExplain(carryOver, found(-12))).toEqual(own)
+    expect(couldExplain(carryOver, found(-15))).toBeUndefined()
+    // Where it was found, there is no finding to explain.
+    expect(couldExplain({ ...carryOver, ok: false }, found(-12))).toBeUndefined()
   })
 })
