@@ -65,7 +65,7 @@ function measure(file: string, interrupts: number): Cost {
   return {
     interrupts: table.interrupts.trial.length,
     sessions: table.sessions.length,
-    draws: analysis.design.permutations + analysis.design.resamples,
+    draws: analysis.design.permutations,
     readS: (read - started) / 1_000,
     analyseS: (done - read) / 1_000,
     peakMb: process.resourceUsage().maxRSS / 1_024,

@@ -6,7 +6,8 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { validationPage } from './validation/page.ts'
 import { isKept, study } from './validation/study.ts'
-import { performAll } from './validation/tasks.ts'
+import { type Done, performAll } from './validation/tasks.ts'
+import { type UnequalDone, unequalStudy } from './validation/unequal-study.ts'
 
 const { values } = parseArgs({
   options: {
@@ -21,13 +22,19 @@ if (!(Number.isInteger(experiments) && experiments > 0 && Number.isInteger(seed)
   console.error('--experiments takes a whole number above 0, --seed a whole number')
   process.exit(2)
 }
-const { tasks, read } = study({
+const equal = study({
   experiments,
   seed,
   sizes: { sessions: [20, 150], pairs: [12, 150], cells: [12, 50] },
   powerSizes: { sessions: [25, 50, 100, 200], pairs: [25, 50, 100], cells: [12, 25, 50] },
   looks: 2_000,
 })
+const unequal = unequalStudy({ experiments: Math.ceil(experiments / 2), seed, units: [12, 60], looks: 2_000 })
+const tasks = [...equal.tasks, ...unequal.tasks]
+const read = (results: readonly Done[]) => [
+  ...equal.read(results.slice(0, equal.tasks.length)),
+  ...unequal.read(results.slice(equal.tasks.length) as UnequalDone[]),
+]
 const started = performance.now()
 const results = await performAll(tasks, (done) => {
   const line = `${done} of ${tasks.length}, ${Math.round((performance.now() - started) / 1_000)} s`

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { createEngine } from './compose.ts'
 import { systemClock } from './core/clock.ts'
+import { COUNTING, countingOf } from './core/counting.ts'
 import type { Engine } from './core/engine.ts'
 import { CaesuraError } from './core/errors.ts'
 import type { Experiment } from './core/experiment.ts'
@@ -76,6 +77,7 @@ const newExecution = (experiment: Experiment, digest: string, store: ExperimentR
   execution: randomUUID().slice(0, 8),
   digest,
   design: withTimes(experiment, recordedTimes(experiment.workload.interrupts, store)),
+  counting: COUNTING,
   startedAt: now(),
 })
 
@@ -91,7 +93,13 @@ function unfinished(store: ExperimentStore, experiment: string, digest: string):
     .filter((each) => each.experiment === experiment && each.execution !== undefined && each.ended?.how !== 'complete')
     .map((each) => store.readExecution(experiment, each.execution))
   const found = open.find((execution) => execution?.digest === digest)
-  if (found !== undefined) return found
+  if (found !== undefined && countingOf(found) === COUNTING) return found
+  if (found !== undefined)
+    throw new CaesuraError('CAESURA_E_EXPERIMENT_CHANGED', 'the trials that were made count tokens in another way', {
+      received: `counting ${countingOf(found)}`,
+      expected: `counting ${COUNTING}, which this version makes`,
+      hint: 'They cannot be pooled with new ones: start anew without --resume.',
+    })
   if (open.length > 0)
     throw new CaesuraError('CAESURA_E_EXPERIMENT_CHANGED', 'the experiment is not the one that was begun', {
       received: experiment,

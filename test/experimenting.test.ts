@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import type { CallScript } from '../src/backends/scripted.ts'
 import type { CallRequest } from '../src/core/call.ts'
+import { COUNTING } from '../src/core/counting.ts'
 import { CaesuraError } from '../src/core/errors.ts'
 import type { Experiment } from '../src/core/experiment.ts'
 import type { Trial } from '../src/core/trial.ts'
@@ -70,6 +71,7 @@ describe('running an experiment', () => {
         session,
         block,
         trial,
+        counting: COUNTING,
       })
     }
   })

@@ -12,7 +12,7 @@ export function validationPage(
   const bound = rows.filter(({ bounds }) => bounds !== undefined)
   const power = rows.filter(({ what }) => what === 'power')
   return [
-    `${experiments} experiments for each line (false equivalence half as many, power a quarter; what was refused in some has fewer), seed ${seed}. \`✗\` marks a figure outside its bounds.`,
+    `${experiments} experiments for each line (arms of unequal shape and false equivalence half as many, power and looks a quarter; what was refused in some has fewer), seed ${seed}. \`✗\` marks a figure outside its bounds.`,
     '',
     '## Errors and coverage',
     '| what | design | units | effect | figure | share | bounds | |',

@@ -9,7 +9,16 @@ import type { Done, Task } from './tasks.ts'
 
 /** One figure that the simulation gives, and what it must be within. */
 export interface Row {
-  readonly what: 'false positives' | 'family-wise' | 'coverage' | 'false equivalence' | 'ever wrong' | 'power'
+  readonly what:
+    | 'false positives'
+    | 'family-wise'
+    | 'coverage'
+    | 'false equivalence'
+    | 'ever wrong'
+    | 'power'
+    | 'false verdicts'
+    | 'wrong sign'
+    | 'disagreement'
   readonly design: string
   /** Sessions of each arm, or blocks. */
   readonly units: number
@@ -43,6 +52,7 @@ const LEAST_TESTED = 0.9
 const POWER_FACTOR = 0.8
 /** What has no bounds as tight is simulated less often. */
 const POWER_PART = 4
+const LOOK_PART = 4
 const BORDER_PART = 2
 const BORDER_FACTOR = 1.1
 /** Interrupts of the sample that true differences are read from: about eight times this many sessions. */
@@ -110,7 +120,10 @@ export function study(options: StudyOptions): {
       cut(batch.to).map((part) => ({ kind: 'measure' as const, batch: { ...batch, ...part } })),
     ),
     ...[1, POWER_FACTOR].map((factor) =>
-      cut(experiments).map((part) => ({ kind: 'looks' as const, looks: { seed, ...part, sessions: looks, factor } })),
+      cut(Math.ceil(experiments / LOOK_PART)).map((part) => ({
+        kind: 'looks' as const,
+        looks: { seed, ...part, sessions: looks, factor },
+      })),
     ),
   ]
   return {
@@ -191,7 +204,7 @@ function rowsOf({ kind, batch }: Planned, { experiments, familyWise, figures }: 
     }
     const truth = Math.abs(batch.truth[figure] ?? 0)
     if (kind === 'null')
-      return [{ ...row, what: 'false positives', share: rejected / tested, bounds: around(0.05, half) }, coverage]
+      return [{ ...row, what: 'false positives', share: rejected / tested, bounds: [0, 0.05 + half] }, coverage]
     if (kind === 'border')
       return [{ ...row, what: 'false equivalence', share: equivalent / tested, bounds: [0, 0.05 + half] }]
     return truth === 0
@@ -217,10 +230,10 @@ function lookRows(parts: readonly Looked[], factor: number, sessions: number): R
   const sum = (name: keyof Looked) => parts.reduce((all, part) => all + part[name], 0)
   const experiments = sum('experiments')
   const row = {
-    design: 'live, every session',
+    design: 'live, look after look',
     units: sessions / 2,
     factor,
-    figure: 'ratio of geometric means',
+    figure: 'ratio of medians',
     experiments,
   }
   const wrong: Row = {

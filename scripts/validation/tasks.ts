@@ -1,14 +1,19 @@
 import { availableParallelism } from 'node:os'
 import { Worker } from 'node:worker_threads'
-import { type Looked, type Looks, looked } from './looks.ts'
+import { type Looks, looked } from './looks.ts'
 import { type Batch, type Measured, measure } from './measure.ts'
+import { performUnequal, type UnequalDone, type UnequalTask } from './unequal-study.ts'
 
 export type Task =
   | { readonly kind: 'measure'; readonly batch: Batch }
   | { readonly kind: 'looks'; readonly looks: Looks }
-export type Done = Measured | Looked
+  | UnequalTask
+export type Done = Measured | UnequalDone
 
-export const perform = (task: Task): Done => (task.kind === 'measure' ? measure(task.batch) : looked(task.looks))
+export function perform(task: Task): Done {
+  if (task.kind === 'measure') return measure(task.batch)
+  return task.kind === 'looks' ? looked(task.looks) : performUnequal(task)
+}
 
 /** Performs the tasks on all cores; results in the tasks' order. Each thread takes the next one when it is done. */
 export async function performAll(tasks: readonly Task[], told: (done: number) => void): Promise<Done[]> {

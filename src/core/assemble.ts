@@ -1,6 +1,7 @@
 import { type Arrival, arrivalOf, cameAtOnce } from './arrival.ts'
 import type { ServerDurations } from './call.ts'
 import { type Nanoseconds, NS_PER_MS, nsToMs } from './clock.ts'
+import { COUNTING } from './counting.ts'
 import { exposureOf } from './exposure.ts'
 import type { InterruptEntry, Journal } from './journal.ts'
 import { interruptPhases } from './phases.ts'
@@ -53,7 +54,11 @@ function traceOf(journal: Journal): Partial<RunRecord> {
     ...(trace.state !== undefined && { traceState: trace.state }),
     ...(trace.sampled !== undefined && { sampled: trace.sampled }),
     ...(experiment !== undefined && {
-      experiment: { ...experiment, ...(exposure !== undefined && { exposedMs: nsToMs(exposure.at) }) },
+      experiment: {
+        ...experiment,
+        ...(exposure !== undefined && { exposedMs: nsToMs(exposure.at) }),
+        counting: COUNTING,
+      },
     }),
   }
 }

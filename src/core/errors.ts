@@ -15,7 +15,7 @@ export const errorCodes = {
   CAESURA_E_USAGE: 2, // a flag or an argument in a wrong form
   CAESURA_E_EXPERIMENT: 2, // an experiment that does not hold: type, unknown metric, arms, budget
   CAESURA_E_EXPERIMENT_UNKNOWN: 2, // no recorded experiment has this name
-  CAESURA_E_EXPERIMENT_CHANGED: 2, // a resumed execution would not be of the same design
+  CAESURA_E_EXPERIMENT_CHANGED: 2, // a resumed execution would not be of the same design, or trials count in two ways
   CAESURA_E_RUN_UNKNOWN: 2, // no recorded run has this id
   CAESURA_E_RUN_ENDED: 2, // an interrupt or a cancel after the end of the run
   CAESURA_E_PROMPT_EMPTY: 2, // a prompt that renders to nothing

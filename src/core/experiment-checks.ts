@@ -13,7 +13,7 @@ export function writtenProblems(value: unknown): Problem[] {
   return [...nameProblems(value), ...blockProblems(value)]
 }
 
-function nameProblems({ arms: written, baseline, aa }: Record<string, unknown>): Problem[] {
+function nameProblems({ arms: written, baseline, aa, compare }: Record<string, unknown>): Problem[] {
   const arms: unknown[] = Array.isArray(written) ? written.slice(0, 20) : []
   const names = arms.map((arm) => (isRecord(arm) && typeof arm.name === 'string' ? arm.name : undefined))
   const problems = names.flatMap((name, index): Problem[] => {
@@ -26,6 +26,20 @@ function nameProblems({ arms: written, baseline, aa }: Record<string, unknown>):
   if (typeof baseline === 'string' && known.length > 0 && !known.includes(baseline)) {
     const params = { expected: known.join(', '), allowed: known }
     problems.push({ path: ['baseline'], input: baseline, message: 'names no arm', params })
+  }
+  for (const [place, pair] of (Array.isArray(compare) ? compare : []).entries()) {
+    if (!Array.isArray(pair)) continue
+    const params = { expected: known.join(', '), allowed: known }
+    for (const [side, name] of pair.entries())
+      if (typeof name === 'string' && known.length > 0 && !known.includes(name))
+        problems.push({ path: ['compare', place, side], input: name, message: 'names no arm', params })
+    if (pair[0] === pair[1])
+      problems.push({
+        path: ['compare', place],
+        input: pair[0],
+        message: 'is one arm twice',
+        params: { expected: 'two arms' },
+      })
   }
   const again = aaName(typeof baseline === 'string' ? baseline : (known[0] ?? ''))
   const index = names.indexOf(again)
@@ -67,7 +81,9 @@ function leastBlockMs({ arms, aa, sessions, blocks, turns, workload, washoutMs, 
   const inBlock = arms.length + (aa ? 1 : 0)
   const atOnce = load.kind === 'closed' ? load.users : Number.POSITIVE_INFINITY
   const inTurn = Math.max(1, Math.ceil(sessions / blocks / atOnce)) * turns
-  return inBlock * (washoutMs + inTurn * earliest(workload.interrupts))
+  const think = load.kind === 'closed' ? load.thinkMs : 0
+  const between = Math.max(washoutMs, think) + (inTurn - 1) * think
+  return inBlock * (between + inTurn * earliest(workload.interrupts))
 }
 
 function timeProblems(experiment: Experiment): Problem[] {

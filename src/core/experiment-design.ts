@@ -1,15 +1,19 @@
 import { createHash } from 'node:crypto'
 import { z } from 'zod'
+import { factorsOfPipeline, policiesIn, toldFactors } from './arm-factors.ts'
+import { constantMetrics, metByTrials } from './constant-metrics.ts'
 import type { AnalysisPlan, Experiment } from './experiment.ts'
 import { aaName } from './experiment-checks.ts'
 import { keptMetricPlan } from './metric-schema.ts'
+import { type Compare, pairsFrom } from './pairs.ts'
 
 /** What analysis needs of a kept design. The rest is for people. */
 const keptSchema = z.object({
   name: z.string(),
-  arms: z.array(z.object({ name: z.string(), policy: z.string() })).min(1),
+  arms: z.array(z.object({ name: z.string(), policy: z.string(), pipeline: z.unknown() })).min(1),
   baseline: z.string(),
   aa: z.boolean(),
+  compare: z.union([z.enum(['baseline', 'all']), z.array(z.tuple([z.string(), z.string()]))]).optional(),
   blocks: z.int().min(1),
   seed: z.int(),
   load: z.union([z.object({ kind: z.literal('closed'), users: z.int() }), z.object({ kind: z.literal('open') })]),
@@ -18,7 +22,8 @@ const keptSchema = z.object({
 
 /** What of an experiment is the same in its file, in the records and for analysis. */
 export interface Outline extends Pick<Experiment, 'name' | 'baseline' | 'aa' | 'blocks' | 'seed' | 'metrics'> {
-  readonly arms: readonly { readonly name: string; readonly policy: string }[]
+  readonly arms: readonly { readonly name: string; readonly policy: string; readonly pipeline?: unknown }[]
+  readonly compare?: Compare
   readonly load: { readonly kind: 'closed'; readonly users: number } | { readonly kind: 'open' }
 }
 
@@ -40,20 +45,36 @@ export const armNames = ({ arms, aa, baseline }: Pick<Outline, 'arms' | 'aa' | '
 
 /** What analysis has to know of a design. */
 export function planOf(design: Outline): AnalysisPlan {
-  const { name, arms, baseline, aa, blocks, seed, load, metrics } = design
-  const policyOf = (arm: string) => arms.find((each) => each.name === arm)?.policy ?? ''
+  const { name, arms, baseline, aa, blocks, seed, load, metrics, compare = 'baseline' } = design
+  const names = armNames(design)
+  const aaArm = aa ? aaName(baseline) : undefined
+  const named = names.map((arm) => arms.find((each) => each.name === (arm === aaArm ? baseline : arm)))
+  const who = { arms: names.map((arm) => ({ name: arm })), baseline, ...(aaArm !== undefined && { aaArm }) }
+  const pairs = compare === 'baseline' ? undefined : pairsFrom(compare, who)
+  const place = (arm: string) => names.indexOf(arm)
+  const told = toldFactors(
+    named.map((arm) => factorsOfPipeline(arm?.pipeline)),
+    (pairs ?? names.filter((arm) => arm !== baseline).map((arm) => [arm, baseline] as const)).map(
+      ([arm, other]) => [place(arm), place(other)] as const,
+    ),
+  )
   return {
     experiment: name,
     kind: 'offline',
-    arms: armNames(design).map((arm) => ({
-      name: arm,
-      policy: policyOf(aa && arm === aaName(baseline) ? baseline : arm),
-      weight: 1,
-    })),
+    arms: names.map((arm, index) => {
+      const [constant, factors] = [constantMetrics(metByTrials(policiesIn(named[index]?.pipeline))), told[index]]
+      return {
+        ...{ name: arm, policy: named[index]?.policy ?? '', weight: 1 },
+        ...(constant.length > 0 && { constant }),
+        ...(factors !== undefined && { factors }),
+      }
+    }),
     baseline,
-    ...(aa && { aaArm: aaName(baseline) }),
+    ...(aaArm !== undefined && { aaArm }),
     unit: unitOf(load),
+    ...(load.kind === 'closed' && load.users === 1 && { sequential: true }),
     blocks,
+    ...(pairs !== undefined && { pairs }),
     metrics,
     seed,
   }

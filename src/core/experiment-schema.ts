@@ -49,6 +49,15 @@ const makeSchema = (catalogue: PolicyCatalogue) =>
       .describe('What is compared: policies of the first boundary, or whole pipelines.'),
     baseline: textWithin(200).optional().describe('The arm that others are compared with; the first one by default.'),
     aa: z.boolean().default(false).describe('Adds an arm that does the same as the baseline: it must not differ.'),
+    compare: z
+      .union([
+        z.enum(['baseline', 'all']),
+        z
+          .array(z.tuple([z.string('a text'), z.string('a text')], 'two arms'), 'a list of pairs')
+          .min(1, '1 or more pairs'),
+      ])
+      .default('baseline')
+      .describe('Which arms are compared: each with the baseline, all with each other, or pairs: [[a, b]].'),
     workload: z.strictObject({
       prompts: promptsSchema,
       interrupts: interruptsSchema,
@@ -63,8 +72,10 @@ const makeSchema = (catalogue: PolicyCatalogue) =>
     seed: wholeWithin(0, 2_147_483_647).default(1).describe('What chance decides is the same for the same seed.'),
     warmUp: wholeWithin(0, 1000)
       .default(DEFAULT_WARM_UP)
-      .describe('Trials of each arm that are thrown away, before measuring and after each washout.'),
-    washout: durationSchema.default(0).describe('Pause before another arm begins.'),
+      .describe('Trials of each arm that are thrown away, before measuring.'),
+    washout: durationSchema
+      .default(0)
+      .describe('The least pause before another arm begins; nothing is made in it, or between it and the next trial.'),
     nonce: z
       .boolean()
       .default(false)
@@ -128,12 +139,14 @@ function inOrder(errors: readonly CaesuraError[], { file }: Source): CaesuraErro
 }
 
 function experimentOf(written: WrittenExperiment, { arms }: Arms, prompts: readonly string[]): Experiment {
-  const { name, baseline, aa, workload, sessions, turns, blocks, seed, warmUp, washout, nonce, load, budget } = written
+  const { name, baseline, aa, compare, workload, sessions, turns, blocks, seed, warmUp, washout, nonce, load, budget } =
+    written
   return {
     name,
     arms,
     baseline: baseline ?? arms[0]?.name ?? '',
     aa,
+    ...(compare !== 'baseline' && { compare }),
     workload: {
       prompts,
       interrupts: interruptTimes(workload.interrupts),

@@ -1,4 +1,5 @@
-import type { MetricPlan } from './metric.ts'
+import type { MetricName, MetricPlan } from './metric.ts'
+import type { Compare } from './pairs.ts'
 import type { Pipeline } from './pipeline.ts'
 
 export { type Effect, type MetricName, type MetricPlan, metrics, type Statistic, statistics } from './metric.ts'
@@ -8,7 +9,7 @@ export interface AnalysisPlan {
   readonly experiment: string
   readonly kind: 'offline' | 'live'
   /** In the file's order, an A/A arm last. `policy`: in few words. `weight`: its share of the sessions, relative to the others. */
-  readonly arms: readonly { readonly name: string; readonly policy: string; readonly weight: number }[]
+  readonly arms: readonly PlannedArm[]
   /** The arm that others are compared with. */
   readonly baseline: string
   /** The arm that does the same as the baseline, where there is one. */
@@ -18,10 +19,24 @@ export interface AnalysisPlan {
    * a server at the same time. With blocks, whole blocks are what the bootstrap draws.
    */
   readonly unit: 'session' | 'cell'
+  /** The trials were made one after the other, in the order of `trial`: each may feel what the one before it left on its server. */
+  readonly sequential?: boolean
+  /** The pairs that are compared, by names: the first one less the second one. Absent: every arm with the baseline. */
+  readonly pairs?: readonly (readonly [arm: string, baseline: string])[]
   /** Complete blocks: every arm once in each. Absent: sessions were assigned independently of each other. */
   readonly blocks?: number
   readonly metrics: readonly MetricPlan[]
   readonly seed: number
+}
+
+export interface PlannedArm {
+  readonly name: string
+  readonly policy: string
+  readonly weight: number
+  /** Metrics that have the same value in every trial of the arm, because of what it is: its mean is believed without a spread. */
+  readonly constant?: readonly MetricName[]
+  /** The factors in which the arms differ, as this arm has them: `response: drain`. Absent where they differ in one or none. */
+  readonly factors?: readonly string[]
 }
 
 /** One thing that is compared: a checked pipeline whose policies are this arm's. */
@@ -55,7 +70,7 @@ export interface Workload {
 }
 
 export type Load =
-  /** Each user begins a trial when the last one has ended and the pause is over. */
+  /** Each user begins a trial when the last one has ended and the pause is over, whatever arms they are of. */
   | { readonly kind: 'closed'; readonly users: number; readonly thinkMs: number }
   /** Trials begin as a Poisson process, whatever the server does; what starts late says so (coordinated omission). */
   | { readonly kind: 'open'; readonly perSecond: number }
@@ -67,6 +82,8 @@ export interface Experiment {
   readonly arms: readonly Arm[]
   readonly baseline: string
   readonly aa: boolean
+  /** Absent: every arm with the baseline. */
+  readonly compare?: Compare
   readonly workload: Workload
   /** Of each arm. */
   readonly sessions: number
@@ -74,9 +91,9 @@ export interface Experiment {
   readonly turns: number
   readonly blocks: number
   readonly seed: number
-  /** Trials of each arm before measuring, and after a washout. */
+  /** Trials of each arm before measuring. */
   readonly warmUp: number
-  /** Pause between two arms of a block, ms. */
+  /** The least pause between two arms, ms. Nothing is made between it and the next trial. */
   readonly washoutMs: number
   /** Puts a text of its own before each prompt, so that no prefix of another trial is of use. */
   readonly nonce: boolean

@@ -1,6 +1,8 @@
 import { hash } from 'node:crypto'
 import { z } from 'zod'
-import type { AnalysisPlan } from './experiment.ts'
+import { factorsOfPolicies, toldFactors } from './arm-factors.ts'
+import { constantMetrics } from './constant-metrics.ts'
+import { type AnalysisPlan, type MetricName, metrics } from './experiment.ts'
 import type { LiveExperiment } from './live-experiment.ts'
 import { keptMetricPlan } from './metric-schema.ts'
 import type { Pipeline } from './pipeline.ts'
@@ -10,10 +12,22 @@ import type { Execution } from './trial.ts'
 
 // An experiment on live traffic has no execution: its design is kept under the empty one.
 
+const liveArmSchema = z
+  .strictObject({
+    ...{ name: z.string(), policy: z.string(), weight: z.number() },
+    constant: z.array(z.enum(Object.keys(metrics) as MetricName[])).optional(),
+    factors: z.array(z.string()).optional(),
+  })
+  .transform(({ constant, factors, ...arm }) => ({
+    ...arm,
+    ...(constant !== undefined && { constant }),
+    ...(factors !== undefined && { factors }),
+  }))
+
 const liveDesignSchema = z.strictObject({
   kind: z.literal('live'),
   pipeline: z.string(),
-  arms: z.array(z.strictObject({ name: z.string(), policy: z.string(), weight: z.number() })).min(1),
+  arms: z.array(liveArmSchema).min(1),
   metrics: z.array(keptMetricPlan),
   coverage: z.number(),
   /** When arms, weights or seed became others than before: from then on sessions may have changed arms. */
@@ -60,7 +74,7 @@ export function recordKeeper(
   { isShared = false } = {},
 ): (record: RunRecord, pipeline: Pipeline) => void {
   const known = new Set<string>()
-  return (record, { name, experiment }) => {
+  return (record, { name, stages, experiment }) => {
     try {
       store.write(record)
     } catch (error) {
@@ -72,7 +86,7 @@ export function recordKeeper(
     const key = JSON.stringify([digest, name, experiment.coverage, experiment.metrics])
     if (known.has(key)) return
     const earlier = store.readExecution?.(experiment.name, '')
-    store.writeExecution?.(executionOf(experiment, { digest, pipeline: name, at: record.startedAt, earlier }))
+    store.writeExecution?.(executionOf(experiment, { digest, pipeline: name, stages, at: record.startedAt, earlier }))
     known.add(key)
   }
 }
@@ -87,18 +101,34 @@ function holds(store: RunStore, runId: string): boolean {
 
 function executionOf(
   { name, arms, metrics, coverage }: LiveExperiment,
-  run: { digest: string; pipeline: string; at: string; earlier: Execution | undefined },
+  run: { digest: string; pipeline: string; stages: Pipeline['stages']; at: string; earlier: Execution | undefined },
 ): Execution {
-  const { digest, pipeline, at, earlier } = run
+  const { digest, pipeline, stages, at, earlier } = run
   const changedAt =
     earlier === undefined ? undefined : earlier.digest === digest ? liveDesignOf(earlier)?.changedAt : at
   const design: LiveDesign = {
     kind: 'live',
     pipeline,
-    arms: arms.map(({ name, policy, weight }) => ({ name, policy, weight })),
+    arms: plannedArms(arms, stages),
     metrics: [...metrics],
     coverage,
     ...(changedAt !== undefined && { changedAt }),
   }
   return { experiment: name, execution: '', digest, design, startedAt: earlier?.startedAt ?? at }
+}
+
+function plannedArms(arms: LiveExperiment['arms'], stages: Pipeline['stages']): LiveDesign['arms'] {
+  const factors = toldFactors(
+    arms.map(({ policies }) => factorsOfPolicies(policies, stages[0]?.id)),
+    arms.slice(1).map((_, index) => [index + 1, 0] as const),
+  )
+  return arms.map(({ name, policy, weight, policies }, index) => {
+    const constant = constantMetrics(stages.map(({ id, policy: own }) => policies[id] ?? own))
+    const told = factors[index]
+    return {
+      ...{ name, policy, weight },
+      ...(constant.length > 0 && { constant: [...constant] }),
+      ...(told !== undefined && { factors: [...told] }),
+    }
+  })
 }

@@ -42,6 +42,8 @@ export const experimentSchema = z.strictObject({
   lagMs: ms.min(0).optional(),
   /** When the first interrupt came that the arms answer differently, ms from the run's start. */
   exposedMs: ms.min(0).optional(),
+  /** The version of what tokens and waste mean (`core/counting.ts`); absent: 1. */
+  counting: z.int().min(1).optional(),
 })
 export type ExperimentArm = z.infer<typeof experimentSchema>
 

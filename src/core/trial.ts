@@ -45,6 +45,12 @@ export const trialSchema = z.strictObject({
   errorCode: z.string().optional(),
   lagMs: ms.optional(),
   exposedMs: ms.optional(),
+  /** The version of what its tokens and waste mean (`core/counting.ts`); absent: 1. */
+  counting: z.int().min(1).optional(),
+  /** Who counted its tokens: the server in all calls, pieces of text in all, or `both`. Absent where no call says so. */
+  counted: z.enum(['server', 'pieces', 'both']).optional(),
+  /** The nodes that it ran on, each once, in the order of their first calls. Absent where none is known. */
+  nodes: z.array(z.string()).min(1).optional(),
   runMs: ms,
   /** Run's start → first token of its first answer. */
   firstTokenMs: ms.optional(),
@@ -62,7 +68,8 @@ export type Trial = z.infer<typeof trialSchema>
 export function trialOf(record: RunRecord): Trial | undefined {
   const { experiment, runId, stages, cost } = record
   if (experiment === undefined) return undefined
-  const { arm, session = runId, block, trial, warmUp, lagMs, exposedMs } = experiment
+  const { arm, session = runId, block, trial, warmUp, lagMs, exposedMs, counting } = experiment
+  const [counted, nodes] = [countedIn(stages), nodesOf(stages)]
   const firstTokenMs = stages.find((stage) => stage.firstTokenMs !== undefined)?.firstTokenMs
   const answer = record.outcome === 'completed' ? stages.findLast(stood) : undefined
   return {
@@ -77,6 +84,9 @@ export function trialOf(record: RunRecord): Trial | undefined {
     ...(record.error !== undefined && { errorCode: record.error.code }),
     ...(lagMs !== undefined && { lagMs }),
     ...(exposedMs !== undefined && { exposedMs }),
+    ...(counting !== undefined && { counting }),
+    ...(counted !== undefined && { counted }),
+    ...(nodes.length > 0 && { nodes }),
     runMs: record.durationMs,
     ...(firstTokenMs !== undefined && { firstTokenMs }),
     ...(answer?.firstTokenMs !== undefined && { answerMs: answer.firstTokenMs }),
@@ -87,6 +97,13 @@ export function trialOf(record: RunRecord): Trial | undefined {
     interrupts: record.interrupts.filter(({ suppressed }) => !suppressed).map((each) => interruptOf(each, record)),
   }
 }
+
+function countedIn(stages: readonly CallRecord[]): Trial['counted'] {
+  const who = new Set(stages.flatMap(({ tokens }) => tokens.counted ?? []))
+  return who.size > 1 ? 'both' : [...who][0]
+}
+
+const nodesOf = (stages: readonly CallRecord[]) => [...new Set(stages.flatMap(({ node }) => node ?? []))]
 
 const stood = ({ settlement, tokens }: CallRecord) =>
   (settlement === 'completed' || settlement === 'drained') && tokens.wasted === 0
@@ -132,6 +149,8 @@ export const executionSchema = z.strictObject({
   digest: z.string(),
   /** The checked experiment, as `core/experiment-schema.ts` has it. */
   design: z.unknown(),
+  /** The version of what its trials count (`core/counting.ts`); absent: 1. */
+  counting: z.int().min(1).optional(),
   startedAt: z.iso.datetime(),
   /** Absent while it goes on, or when its process was killed. */
   ended: z

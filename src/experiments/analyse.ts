@@ -1,9 +1,10 @@
 import type { AnalysisPlan } from '../core/experiment.ts'
 import type { Trial } from '../core/trial.ts'
-import type { Analysis } from './analysis.ts'
+import type { Analysis, Comparison } from './analysis.ts'
 import { armSummaries, frontOf, sessionsByArm } from './arm-summaries.ts'
+import { carryOverOf, whyCarriedOver } from './carry-over.ts'
 import { checksOf, SAMPLE_RATIO_GATE, sampleRatioOf } from './checks.ts'
-import { comparisonsOf, type Draws } from './compare.ts'
+import { comparisonsOf } from './compare.ts'
 import { sequencesOf } from './sequences.ts'
 import { type TrialTable, tableOf } from './trial-table.ts'
 import { type View, viewOf } from './units.ts'
@@ -14,8 +15,6 @@ export interface AnalysisOptions {
   readonly execution?: string
   /** Shuffles of a permutation test; by default between 999 and 9,999, fewer the more data there are. */
   readonly permutations?: number
-  /** Draws of a bootstrap; by default between 999 and 1,999, fewer the more data there are. */
-  readonly resamples?: number
 }
 
 /**
@@ -28,15 +27,16 @@ export function analyse(plan: AnalysisPlan, trials: Iterable<Trial>, options: An
 
 /** The same of a table that `tableOf` has read, for who draws curves of it too. */
 export function analyseTable(plan: AnalysisPlan, table: TrialTable, options: AnalysisOptions = {}): Analysis {
-  const draws = drawsFor(table, options)
+  const { permutations = permutationsFor(table) } = options
   const view = viewOf(plan, table, 'all')
   const summaries = armSummaries(plan, table)
-  const gate = gateOf('the sessions', plan, sessionsByArm(table, plan.arms.length))
+  const carryOver = carryOverOf({ plan, table })
+  const gate = gateOf('the sessions', plan, sessionsByArm(table, plan.arms.length)) ?? whyCarriedOver(carryOver)
   const comparisons = [
-    ...comparisonsOf(plan, table, view, draws, gate),
-    ...exposedComparisons(plan, table, draws, gate),
+    ...comparisonsOf({ plan, table, view, permutations, gate }),
+    ...exposedComparisons(plan, table, permutations, gate),
   ]
-  const checks = checksOf(plan, table, view, comparisons)
+  const checks = checksOf(plan, table, view, comparisons, carryOver)
   return {
     schema: 'caesura.analysis/1',
     experiment: plan.experiment,
@@ -47,7 +47,7 @@ export function analyseTable(plan: AnalysisPlan, table: TrialTable, options: Ana
       unit: plan.unit,
       ...(plan.blocks !== undefined && { blocks: plan.blocks }),
       seed: plan.seed,
-      ...draws,
+      permutations,
     },
     arms: summaries,
     comparisons,
@@ -58,14 +58,10 @@ export function analyseTable(plan: AnalysisPlan, table: TrialTable, options: Ana
   }
 }
 
-/** A draw costs about one pass over the sessions. At 999 the smallest p is 0.001, enough for Holm over some fifty comparisons. */
-function drawsFor({ sessions, trials, interrupts }: TrialTable, options: AnalysisOptions): Draws {
+/** A shuffle costs about one pass over the sessions. At 999 the smallest p is 0.001, enough for Holm over some fifty comparisons. */
+function permutationsFor({ sessions, trials, interrupts }: TrialTable): number {
   const size = sessions.length + trials.arm.length + interrupts.trial.length
-  const permutations = Math.min(9_999, Math.max(999, Math.floor(2e8 / Math.max(1, size))))
-  return {
-    permutations: options.permutations ?? permutations,
-    resamples: options.resamples ?? Math.min(1_999, permutations),
-  }
+  return Math.min(9_999, Math.max(999, Math.floor(2e8 / Math.max(1, size))))
 }
 
 /** Why no comparison can be trusted, if so. */
@@ -77,12 +73,17 @@ function gateOf(what: string, plan: AnalysisPlan, counts: readonly number[]): st
 }
 
 /** Only of live traffic, where most sessions never meet what the arms do differently. */
-function exposedComparisons(plan: AnalysisPlan, table: TrialTable, draws: Draws, gate: string | undefined) {
+function exposedComparisons(
+  plan: AnalysisPlan,
+  table: TrialTable,
+  permutations: number,
+  gate: string | undefined,
+): Comparison[] {
   if (plan.kind !== 'live') return []
   const view = viewOf(plan, table, 'exposed')
   const counts = unitsByArm(view, plan.arms.length)
   if (counts.every((count) => count === 0)) return []
-  return comparisonsOf(plan, table, view, draws, gate ?? gateOf('the exposed sessions', plan, counts))
+  return comparisonsOf({ plan, table, view, permutations, gate: gate ?? gateOf('the exposed sessions', plan, counts) })
 }
 
 function unitsByArm(view: View, arms: number): number[] {

@@ -43,10 +43,14 @@ export interface Comparison {
   readonly difference?: number
   /** `difference` as a share of the baseline's value. */
   readonly relative?: number
-  /** Cluster bootstrap, at `level`. */
+  /**
+   * At `level`. Where the finding is `lower` or `higher` it leaves 0 out; where it is `unclear` it holds 0, and is widened to where the
+   * permutation test alone finds nothing.
+   */
   readonly interval?: readonly [number, number]
+  /** What Holm leaves this comparison: 0.95 where it is the only one of its view. */
   readonly level: number
-  /** Two-sided permutation p over the randomised units. */
+  /** The larger one of two: of the permutation test over the randomised units, and of the intervals, of which one just touches 0. */
   readonly p?: number
   /** After Holm, over all comparisons of the view. */
   readonly pHolm?: number
@@ -67,7 +71,7 @@ export interface Sequence {
   readonly metric: MetricName
   readonly arm: string
   readonly baseline: string
-  /** Ratio of geometric means, arm ÷ baseline, and its confidence sequence. */
+  /** Ratio of medians, arm ÷ baseline, and its confidence sequence. */
   readonly ratio?: number
   readonly interval?: readonly [number, number]
   readonly level: number
@@ -89,6 +93,25 @@ export interface FrontPoint {
   readonly onFront: boolean
 }
 
+export interface CarryOverEstimate {
+  readonly metric: MetricName
+  readonly statistic: Statistic
+  /** Trials that follow this arm on the same server, less trials that follow others; each less the figure of its own arm. */
+  readonly after: string
+  readonly difference: number
+  /** 95 %, of this estimate alone. */
+  readonly interval: readonly [number, number]
+  /** After Holm over all estimates. */
+  readonly p: number
+}
+
+/** Of all estimates the one that is least by chance. */
+export interface CarryOver extends CarryOverEstimate {
+  /** Its p is above 0.01. Else nothing is said of the arms: each has figures of the other one in its own. */
+  readonly ok: boolean
+  readonly estimates: readonly CarryOverEstimate[]
+}
+
 export interface Checks {
   /** χ² of the sessions by arm against the weights; the gate fails below 0.001. `p` is absent with one arm. */
   readonly sampleRatio: {
@@ -103,6 +126,8 @@ export interface Checks {
   readonly blocks?: { readonly complete: number; readonly incomplete: number }
   /** The arm that does the same as the baseline must not differ. Absent without one. */
   readonly aa?: { readonly arm: string; readonly p?: number; readonly ok: boolean }
+  /** What the trials of an arm leave to the next one on the same server. Absent where trials were not made one after the other. */
+  readonly carryOver?: CarryOver
   /** Trials that began later than the design wanted, where the load was open. */
   readonly lag?: { readonly p50Ms: number; readonly p99Ms: number; readonly share: number }
 }
@@ -119,7 +144,6 @@ export interface Analysis {
     readonly blocks?: number
     readonly seed: number
     readonly permutations: number
-    readonly resamples: number
   }
   readonly arms: readonly ArmSummary[]
   readonly comparisons: readonly Comparison[]

@@ -14,11 +14,12 @@ export function armSummaries(plan: AnalysisPlan, table: TrialTable): ArmSummary[
     for (const [arm, values] of byArm(table, metric, plan.arms.length).entries())
       if (values.length > 0) distributions[arm]![metric] = distributionOf(values)
   const sessions = sessionsByArm(table, plan.arms.length)
-  return plan.arms.map(({ name, policy }, arm) => {
+  return plan.arms.map(({ name, policy, factors }, arm) => {
     const { trials, interrupts, warmUps, outcomes, settlements, ends } = table.counts[arm]!
     return {
       name,
-      policy,
+      // A preset's name does not tell in what an arm differs from the others.
+      policy: factors === undefined ? policy : factors.join(', '),
       sessions: sessions[arm]!,
       trials,
       interrupts,

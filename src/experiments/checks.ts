@@ -1,5 +1,5 @@
 import type { AnalysisPlan } from '../core/experiment.ts'
-import type { Checks, Comparison } from './analysis.ts'
+import type { CarryOver, Checks, Comparison } from './analysis.ts'
 import { sessionsByArm } from './arm-summaries.ts'
 import { leastUnits } from './refusal.ts'
 import { chiSquareAbove, chiSquareOf } from './statistics/chi-square.ts'
@@ -38,6 +38,7 @@ export function checksOf(
   table: TrialTable,
   view: View,
   comparisons: readonly Comparison[],
+  carryOver: CarryOver | undefined,
 ): Checks {
   const have = Math.min(...plan.arms.map((_, arm) => clustersOf(view, arm).count))
   const needed = leastUnits(plan)
@@ -47,6 +48,7 @@ export function checksOf(
     units: { have, needed, ok: have >= needed },
     ...(view.blocks !== undefined && { blocks: view.blocks }),
     ...(plan.aaArm !== undefined && { aa: aaOf(plan.aaArm, comparisons) }),
+    ...(carryOver !== undefined && { carryOver }),
     ...(lag !== undefined && { lag }),
   }
 }

@@ -49,15 +49,18 @@ export async function conduct(
       if (nsToMs(clock.now() - begun) >= timeMs) return 'time'
       if (tokens >= mostTokens) return 'tokens'
     }
-    if (block !== undefined) await pause(experiment.washoutMs, conducting)
+    if (block !== undefined) await pause(betweenCells(experiment), conducting)
     block = cell.block
-    for (const planned of cell.warmUps) await make(planned)
     await measure({ ...cell, sessions: missing }, experiment, make, conducting)
     conducting.cellEnded?.()
     if (signal.aborted) return 'stopped'
   }
   return 'complete'
 }
+
+/** An arm's end and the next one's begin: a user thinks between two trials, whatever arm they are of. Nothing warms up again. */
+const betweenCells = ({ washoutMs, load }: Experiment): number =>
+  Math.max(washoutMs, load.kind === 'closed' ? load.thinkMs : 0)
 
 /** The trials of one cell, at once as far as the load says. */
 async function measure(

@@ -12,7 +12,7 @@ export interface PlannedTrial {
   readonly trial?: number
   readonly arm: string
   readonly session: string
-  /** From 0; absent for the warm-ups before the first block. */
+  /** From 0; absent for warm-ups. */
   readonly block?: number
   readonly warmUp?: true
   readonly input: string
@@ -28,8 +28,6 @@ export interface PlannedTrial {
 export interface Cell {
   readonly arm: string
   readonly block: number
-  /** Made before, if there was a washout. */
-  readonly warmUps: readonly PlannedTrial[]
   /** The runs of each session in order. With an open load: one after the other by `arrivesMs`, in one list. */
   readonly sessions: readonly (readonly PlannedTrial[])[]
 }
@@ -63,9 +61,9 @@ export function warmUpsOf(experiment: Experiment): PlannedTrial[] {
   )
 }
 
-function warmUp(experiment: Experiment, arm: string, index: number, content: Content, block?: number): PlannedTrial {
-  const session = `warm-up-${block === undefined ? '' : `${block}-`}${index}-${armNames(experiment).indexOf(arm)}`
-  return { arm, session, warmUp: true, ...(block !== undefined && { block }), ...contentFor(experiment, content, arm) }
+function warmUp(experiment: Experiment, arm: string, index: number, content: Content): PlannedTrial {
+  const session = `warm-up-${index}-${armNames(experiment).indexOf(arm)}`
+  return { arm, session, warmUp: true, ...contentFor(experiment, content, arm) }
 }
 
 /**
@@ -74,11 +72,10 @@ function warmUp(experiment: Experiment, arm: string, index: number, content: Con
  * Where sessions share a server at the same time, all those of one arm in a block come before the next arm's (switchback).
  */
 export function* cellsOf(experiment: Experiment): IterableIterator<Cell> {
-  const { sessions, blocks, turns, washoutMs, load } = experiment
+  const { sessions, blocks, turns, load } = experiment
   const inBlock = sessions / blocks
   const unit = unitOf(load)
   const content = contents(experiment, CONTENT_STREAM)
-  const warmContent = contents(experiment, WARM_UP_STREAM, experiment.warmUp)
   const arrivals = stream(experiment.seed, ARRIVAL_STREAM)
   const rounds = orders(armNames(experiment), stream(experiment.seed, ORDER_STREAM))
   const sessionsOfRound = unit === 'cell' ? inBlock : 1
@@ -88,10 +85,6 @@ export function* cellsOf(experiment: Experiment): IterableIterator<Cell> {
     const shared = Array.from({ length: sessionsOfRound }, () => Array.from({ length: turns }, content))
     const begin = load.kind === 'open' ? poissonTimes(load.perSecond, sessionsOfRound * turns, arrivals) : undefined
     for (const arm of rounds()) {
-      const washed = washoutMs > 0 && trial > 0
-      const warmUps = washed
-        ? Array.from({ length: experiment.warmUp }, (_, index) => warmUp(experiment, arm, index, warmContent(), block))
-        : []
       const planned = shared.map((session, index) =>
         session.map((each, turn): PlannedTrial => {
           const arrivesMs = begin?.[turn * sessionsOfRound + index]
@@ -106,7 +99,7 @@ export function* cellsOf(experiment: Experiment): IterableIterator<Cell> {
       )
       const ordered =
         begin === undefined ? planned : [planned.flat().sort((a, b) => (a.arrivesMs ?? 0) - (b.arrivesMs ?? 0))]
-      yield { arm, block, warmUps, sessions: ordered.map((runs) => runs.map((run) => ({ trial: trial++, ...run }))) }
+      yield { arm, block, sessions: ordered.map((runs) => runs.map((run) => ({ trial: trial++, ...run }))) }
     }
   }
 }
@@ -124,10 +117,10 @@ interface Content {
   readonly nonce: number
 }
 
-function contents({ workload, seed }: Experiment, index: number, skip = 0): () => Content {
+function contents({ workload, seed }: Experiment, index: number): () => Content {
   const random = stream(seed, index)
   const interrupt = interruptsOf(workload.interrupts, random)
-  const next = (): Content => {
+  return (): Content => {
     const prompt = workload.prompts[random.whole(0, workload.prompts.length - 1)] ?? ''
     const sampling = random.whole(0, MOST_SEED)
     const interruptMs = interrupt()
@@ -138,8 +131,6 @@ function contents({ workload, seed }: Experiment, index: number, skip = 0): () =
       ...(interruptMs !== undefined && { interruptMs }),
     }
   }
-  for (let skipped = 0; skipped < skip; skipped++) next()
-  return next
 }
 
 function interruptsOf(times: InterruptTimes, random: Stream): () => number | undefined {

@@ -3,6 +3,9 @@ import type { Comparison } from './analysis.ts'
 
 interface Judged {
   readonly name: string
+  readonly baseline: string
+  /** How an arm is called in a sentence. */
+  readonly labelOf: (arm: string) => string
   readonly decision: string
   /** Of the first metric. */
   readonly primary: readonly Comparison[]
@@ -30,14 +33,15 @@ const words: Readonly<
 }
 
 /** One sentence on one arm against the baseline. */
-export function sentenceOf({ name, decision, primary, waste }: Judged): string {
+export function sentenceOf({ name: arm, baseline: other, labelOf, decision, primary, waste }: Judged): string {
+  const [name, baseline] = [labelOf(arm), labelOf(other)]
   const found = primary.find(isDifferent) ?? primary.find(({ finding }) => finding !== 'refused') ?? primary[0]
   if (found === undefined || decision === 'none')
-    return `No verdict on ${name}${found === undefined ? '' : ` against ${found.baseline}: ${found.note ?? 'nothing was measured'}`}.`
+    return `No verdict on ${name}${found === undefined ? '' : ` against ${baseline}: ${found.note ?? 'nothing was measured'}`}.`
   const wasted = waste.find((each) => isDifferent(each) && each.statistic === 'mean') ?? waste.find(isDifferent)
   const joined = wasted === undefined ? '' : `${joint(found, wasted)} ${clause(wasted)}`
-  if (isDifferent(found)) return `${name} ${clause(found, found.baseline)}${evidence(found)}${joined}.`
-  const what = `${name} and ${found.baseline}`
+  if (isDifferent(found)) return `${name} ${clause(found, baseline)}${evidence(found)}${joined}.`
+  const what = `${name} and ${baseline}`
   const where = `in ${metrics[found.metric].title} ${places[found.statistic]}`
   const more = joined === '' ? '' : `; ${name} ${clause(wasted!)}`
   if (found.finding === 'equivalent' && found.equivalence !== undefined)
@@ -69,7 +73,9 @@ function evidence({ metric, finding, interval, pHolm, level }: Comparison): stri
   const ends = interval === undefined ? [] : finding === 'lower' ? [-interval[1], -interval[0]] : [...interval]
   const parts = [
     ...(ends.length === 2
-      ? [`${Math.round(100 * level)} % interval ${figure(metric, ends[0]!)} to ${amount(metric, ends[1]!)}`]
+      ? [
+          `${Number((100 * level).toPrecision(3))} % interval ${figure(metric, ends[0]!)} to ${amount(metric, ends[1]!)}`,
+        ]
       : []),
     ...(pHolm === undefined ? [] : [`p = ${short(pHolm, 2)} after Holm`]),
   ]

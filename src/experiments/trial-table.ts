@@ -1,4 +1,6 @@
 import { Adder } from 'd3-array'
+import { countingOf } from '../core/counting.ts'
+import { CaesuraError } from '../core/errors.ts'
 import type { AnalysisPlan, MetricName } from '../core/experiment.ts'
 import { type PhaseName, phaseNames } from '../core/record.ts'
 import type { Trial, TrialInterrupt } from '../core/trial.ts'
@@ -14,6 +16,8 @@ export interface ArmCounts {
   readonly ends: Record<string, number>
   /** Interrupts that reached a first token. */
   reached: number
+  /** Trials by who counted their tokens. */
+  readonly counted: Record<'server' | 'pieces' | 'both' | 'unknown', number>
   /** Over those; exact, so that the order of the trials does not matter. */
   readonly phaseSums: Map<PhaseName, Adder>
 }
@@ -30,6 +34,7 @@ const trialColumns = {
   runMs: (trial) => trial.runMs,
   failed: (trial) => (trial.outcome === 'failed' ? 1 : 0),
   block: (trial) => trial.block ?? Number.NaN,
+  trial: (trial) => trial.trial ?? Number.POSITIVE_INFINITY,
   startedUnixMs: (trial) => trial.startedUnixMs,
   lagMs: (trial) => trial.lagMs ?? Number.NaN,
   exposedMs: (trial) => trial.exposedMs ?? Number.NaN,
@@ -65,6 +70,8 @@ export interface TrialTable {
     readonly arm: Float64Array
     /** The session's place among `sessions`. */
     readonly session: Float64Array
+    /** A number for the nodes that it ran on; 0 where none is known. */
+    readonly node: Float64Array
   }
   readonly interrupts: Columns<typeof interruptColumns> & {
     /** The place of its trial. */
@@ -79,8 +86,10 @@ export function tableOf(plan: Pick<AnalysisPlan, 'arms'>, trials: Iterable<Trial
   const codes = new Map<string, number>()
   const ofTrial = growing(trialColumns)
   const ofInterrupt = growing(interruptColumns)
-  const [arm, session, trialOf] = [new Growing(), new Growing(), new Growing()]
+  const [arm, session, node, trialOf] = [new Growing(), new Growing(), new Growing(), new Growing()]
+  const nodes = new Map<string, number>()
   let strangers = 0
+  let counting: number | undefined
   for (const trial of trials) {
     const place = places.get(trial.arm)
     if (place === undefined) {
@@ -91,6 +100,8 @@ export function tableOf(plan: Pick<AnalysisPlan, 'arms'>, trials: Iterable<Trial
       counts[place]!.warmUps += 1
       continue
     }
+    counting ??= countingOf(trial)
+    if (counting !== countingOf(trial)) throw mixed(counting, trial)
     countTrial(counts[place]!, trial)
     for (const interrupt of trial.interrupts) {
       trialOf.push(arm.length)
@@ -100,6 +111,7 @@ export function tableOf(plan: Pick<AnalysisPlan, 'arms'>, trials: Iterable<Trial
     if (code === codes.size) codes.set(trial.session, code)
     arm.push(place)
     session.push(code)
+    node.push(nodeOf(nodes, trial))
     for (const [read, column] of ofTrial.pairs) column.push(read(trial))
   }
   const sessions = [...codes.keys()].sort()
@@ -109,10 +121,31 @@ export function tableOf(plan: Pick<AnalysisPlan, 'arms'>, trials: Iterable<Trial
     counts,
     strangers,
     sessions,
-    trials: { ...ofTrial.columns(), arm: arm.values(), session: session.values().map((code) => ranks[code]!) },
+    trials: {
+      ...ofTrial.columns(),
+      arm: arm.values(),
+      session: session.values().map((code) => ranks[code]!),
+      node: node.values(),
+    },
     interrupts: { ...ofInterrupt.columns(), trial: trialOf.values() },
   }
 }
+
+/** Trials with the same nodes in another order shared servers as well, but that is rare: the first one stands for all. */
+function nodeOf(known: Map<string, number>, { nodes }: Trial): number {
+  const name = nodes?.[0]
+  if (name === undefined) return 0
+  const code = known.get(name) ?? known.size + 1
+  known.set(name, code)
+  return code
+}
+
+const mixed = (counting: number, trial: Trial) =>
+  new CaesuraError('CAESURA_E_EXPERIMENT_CHANGED', 'the trials do not all count tokens in the same way', {
+    received: `counting ${countingOf(trial)} in run ${trial.runId}, counting ${counting} before`,
+    expected: 'trials of one version of the counting',
+    hint: 'They were made by two versions of Caesura: begin a new execution, or a live experiment of another name.',
+  })
 
 /** A value for each trial, or for each interrupt, as the metric has it. */
 export function valuesOf(table: TrialTable, metric: MetricName): Float64Array {
@@ -139,10 +172,12 @@ const noCounts = (): ArmCounts => ({
   settlements: {},
   ends: {},
   reached: 0,
+  counted: { server: 0, pieces: 0, both: 0, unknown: 0 },
   phaseSums: new Map(),
 })
 
-function countTrial(counts: ArmCounts, { outcome, interrupts }: Trial): void {
+function countTrial(counts: ArmCounts, { outcome, interrupts, counted }: Trial): void {
+  counts.counted[counted ?? 'unknown'] += 1
   counts.trials += 1
   counts.interrupts += interrupts.length
   counts.outcomes[outcome] += 1

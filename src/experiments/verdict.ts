@@ -1,6 +1,8 @@
 import { type AnalysisPlan, metrics } from '../core/experiment.ts'
 import { counted } from '../pages/figures.ts'
 import type { Analysis, Checks, Comparison } from './analysis.ts'
+import { couldExplain } from './carry-over.ts'
+import { pairsOf } from './compare.ts'
 import { sentenceOf } from './sentence.ts'
 import type { TrialTable } from './trial-table.ts'
 import type { View } from './units.ts'
@@ -26,37 +28,83 @@ const bestFirst: readonly Decision[] = ['better', 'mixed', 'equivalent', 'unclea
 /** Arms whose sentences fit into a verdict. */
 const MOST_SENTENCES = 2
 
-/** The decision is the best arm's, from the first metric and the wasted tokens and slot time, over all sessions as assigned. */
+/**
+ * The decision is the best arm's against the baseline, from the first metric and the wasted tokens and slot time, over all sessions as
+ * assigned. Where no arm is compared with the baseline, it is that of the best pair.
+ */
 export function conclusionOf(grounds: Grounds): Pick<Analysis, 'decision' | 'verdict' | 'reasons'> {
-  const { plan, comparisons } = grounds
+  const { plan } = grounds
   const reasons = reasonsOf(grounds)
-  const others = plan.arms.filter(({ name }) => name !== plan.baseline && name !== plan.aaArm)
-  if (others.length === 0)
+  const pairs = judgedPairs(grounds)
+  if (pairs.length === 0)
     return {
       decision: 'none',
       verdict: 'No verdict: there is no second arm to compare with.',
       reasons: ['one arm only', ...reasons],
     }
-  const judged = others
-    .map(({ name }) => {
-      const own = comparisons.filter(({ arm, view }) => arm === name && view === 'all')
-      const waste = own.filter(({ metric }) => WASTE.includes(metric) && metric !== plan.metrics[0]?.metric)
-      const primary = own.filter(({ metric }) => metric === plan.metrics[0]?.metric)
-      return { name, decision: decisionOf(primary, waste), primary, waste }
-    })
-    .sort((a, b) => bestFirst.indexOf(a.decision) - bestFirst.indexOf(b.decision))
-  const sentences = judged.slice(0, MOST_SENTENCES).map(sentenceOf)
-  const rest = judged
+  const withBaseline = pairs.filter(({ baseline }) => baseline === plan.baseline)
+  const deciding = withBaseline.length > 0 ? withBaseline : pairs
+  const told = [...deciding, ...pairs.filter((pair) => !deciding.includes(pair))]
+  const labels = { labelOf: (name: string) => labelOf(plan, name) }
+  const sentences = told.slice(0, MOST_SENTENCES).map((pair) => sentenceOf({ ...pair, ...labels }))
+  const rest = told
     .slice(MOST_SENTENCES)
-    .map(({ name, decision }) => `${name} ${decision === 'none' ? 'without a verdict' : decision}`)
-  const refusals = judged.flatMap(({ name, decision, primary }) =>
+    .map(
+      ({ name, baseline, decision }) =>
+        `${name}${baseline === plan.baseline ? '' : ` against ${baseline}`} ${decision === 'none' ? 'without a verdict' : decision}`,
+    )
+  const refusals = deciding.flatMap(({ name, decision, primary }) =>
     decision === 'none' && grounds.gate === undefined ? [`${name}: ${primary[0]?.note ?? 'nothing was measured'}`] : [],
   )
   return {
-    decision: judged[0]!.decision,
+    decision: deciding[0]!.decision,
     verdict: [...sentences, ...(rest.length > 0 ? [`The others: ${rest.join(', ')}.`] : [])].join(' '),
-    reasons: [...refusals, ...reasons],
+    reasons: [...factorReasons(plan), ...refusals, ...carriedReasons(grounds, deciding), ...reasons],
   }
+}
+
+/** The pairs that are compared, without the A/A arm; the best decision first. */
+function judgedPairs({ plan, comparisons }: Grounds) {
+  return pairsOf(plan)
+    .map(([arm, other]) => [plan.arms[arm]!.name, plan.arms[other]!.name] as const)
+    .filter((pair) => plan.aaArm === undefined || !pair.includes(plan.aaArm))
+    .map(([name, baseline]) => {
+      const own = comparisons.filter((each) => each.arm === name && each.baseline === baseline && each.view === 'all')
+      const waste = own.filter(({ metric }) => WASTE.includes(metric) && metric !== plan.metrics[0]?.metric)
+      const primary = own.filter(({ metric }) => metric === plan.metrics[0]?.metric)
+      return { name, baseline, decision: decisionOf(primary, waste), primary, waste }
+    })
+    .sort((a, b) => bestFirst.indexOf(a.decision) - bestFirst.indexOf(b.decision))
+}
+
+/** An arm that differs in several factors is more than a response: its name is said to be one, with what it has of them. */
+function labelOf({ arms }: AnalysisPlan, name: string): string {
+  const factors = arms.find((arm) => arm.name === name)?.factors
+  return factors === undefined ? name : `arm ${name} (${factors.join(', ')})`
+}
+
+/** A finding that is no larger than what carry-over could be. */
+function carriedReasons({ checks: { carryOver } }: Grounds, pairs: ReturnType<typeof judgedPairs>): string[] {
+  if (carryOver === undefined) return []
+  return pairs.flatMap(({ name, baseline, primary }) => {
+    const found = primary.find(
+      ({ finding, metric }) => (finding === 'lower' || finding === 'higher') && metrics[metric].unit === 'ms',
+    )
+    const could = found && couldExplain(carryOver, found)
+    if (could === undefined) return []
+    return [
+      `what ran before may change what comes after by as much as ${name} and ${baseline} differ (after ${could.after} ${could.interval.map((end) => Number(end.toPrecision(2))).join(' to ')} ms, 95 % interval): a \`washout\`, or a node for each arm, would exclude it`,
+    ]
+  })
+}
+
+function factorReasons({ arms }: AnalysisPlan): string[] {
+  const told = arms.find(({ factors }) => factors !== undefined)?.factors
+  return told === undefined
+    ? []
+    : [
+        `the arms differ in more than one factor (${arms.map(({ name, factors = [] }) => `${name}: ${factors.join(', ')}`).join('; ')}): what is found is of the arms as a whole, not of one factor`,
+      ]
 }
 
 type Direction = 'better' | 'worse' | 'mixed' | undefined

@@ -83,7 +83,7 @@ describe('conducting an experiment', () => {
   it('lets users think between their trials', async () => {
     const load = { kind: 'closed', users: 2, thinkMs: 30 } as const
     const { measured } = await made(experimentOf({ sessions: 4, blocks: 1, warmUp: 0, load }), { lengthMs: 10 })
-    expect(measured.map(({ fromMs }) => fromMs)).toEqual([0, 0, 40, 40, 50, 50, 90, 90])
+    expect(measured.map(({ fromMs }) => fromMs)).toEqual([0, 0, 40, 40, 80, 80, 120, 120])
   })
 
   it('begins trials of an open load at their instants, however slow the server is', async () => {
@@ -99,15 +99,26 @@ describe('conducting an experiment', () => {
     expect(mostAtOnce(arm)).toBe(50)
   })
 
-  it('pauses between two arms, and warms up after it', async () => {
+  it('pauses between two arms, and makes nothing between that and the next trial', async () => {
     const { ended } = await made(experimentOf({ sessions: 1, blocks: 1, washoutMs: 500 }))
     expect(ended.map(({ planned, fromMs }) => [planned.warmUp ?? false, fromMs])).toEqual([
       [true, 0],
       [true, 100],
       [false, 200],
-      [true, 800],
-      [false, 900],
+      [false, 800],
     ])
+  })
+
+  it('lets a user think between two trials of the default design, whatever arms they are of', async () => {
+    const load = { kind: 'closed', users: 1, thinkMs: 30 } as const
+    const starts = async (own: Partial<Experiment>) =>
+      (await made(experimentOf({ sessions: 2, blocks: 2, warmUp: 0, load, ...own }), { lengthMs: 10 })).measured.map(
+        ({ fromMs }) => fromMs,
+      )
+    expect(await starts({})).toEqual([0, 40, 80, 120])
+    expect(await starts({ turns: 2 })).toEqual([0, 40, 80, 120, 160, 200, 240, 280])
+    // The longer one of both pauses.
+    expect(await starts({ washoutMs: 90 })).toEqual([0, 100, 200, 300])
   })
 
   it('ends with the block in which the budget was used up', async () => {

@@ -133,14 +133,11 @@ describe('the schedule of an experiment', () => {
     expect(new Set(nonces.map(({ length }) => length))).toEqual(new Set([8]))
   })
 
-  it('warms every arm up before the first block, and again after each washout', () => {
+  it('warms every arm up before the first block', () => {
     const experiment = experimentOf({ sessions: 4, blocks: 4, warmUp: 2, washoutMs: 5, aa: true })
     expect(warmUpsOf(experiment).map(({ arm, warmUp, trial }) => [arm, warmUp, trial])).toEqual(
       ['drain', 'drain', 'abort', 'abort', 'drain-again', 'drain-again'].map((arm) => [arm, true, undefined]),
     )
-    const after = all(experiment).map(({ arm, warmUps }) => warmUps.filter((trial) => trial.arm === arm).length)
-    expect(after).toEqual([0, ...Array(11).fill(2)])
-    expect(all({ ...experiment, washoutMs: 0 }).flatMap(({ warmUps }) => warmUps)).toEqual([])
   })
 
   it('spreads times as their law says: within the range, with the mean, at the rate', () => {

@@ -41,6 +41,8 @@ export interface AnswerScript {
   readonly intervalMs?: number
   /** The pieces of text; by default `num_predict` (or 16) words that depend on the last message and the seed. */
   readonly tokens?: readonly string[]
+  /** How long an answer that its client gave up holds its slot, ms; it is free at the next token by default. */
+  readonly abortLagMs?: number
   /** Sent as `message.thinking` before the text. */
   readonly thinking?: readonly string[]
   /** What the last line has beside `done`; counts and plausible durations (ns) by default. */
@@ -160,6 +162,8 @@ export async function startOllamaLike(options: OllamaLikeOptions = {}): Promise<
     await slot(response)
     try {
       await generate(response, seen, chosen)
+      if (response.closed && !response.writableFinished && chosen.abortLagMs !== undefined)
+        await sleep(chosen.abortLagMs)
     } finally {
       free += 1
       waiting.shift()?.()

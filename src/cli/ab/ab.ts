@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import { abAnalyseCommand } from './analyse.ts'
 import { abDataCommand } from './data.ts'
 import { abListCommand } from './list.ts'
+import { abPlanCommand } from './plan.ts'
 import { abRunCommand } from './run.ts'
 import { abStatusCommand } from './status.ts'
 import { abStopCommand } from './stop.ts'
@@ -20,6 +21,7 @@ export function abCommand(): Command {
     .addCommand(abAnalyseCommand())
     .addCommand(abListCommand())
     .addCommand(abDataCommand())
+    .addCommand(abPlanCommand())
     .addCommand(abStatusCommand())
     .addCommand(abStopCommand())
 }

@@ -1,5 +1,6 @@
 import { type MetricName, metrics } from '../../core/experiment.ts'
 import type { Analysis, Comparison } from '../../experiments/analysis.ts'
+import { carryOverWords, levelsOf } from '../../experiments/words.ts'
 import { counted, milliseconds } from '../../pages/figures.ts'
 import { paragraph, type Screen } from '../screen.ts'
 import { tableLines } from './table.ts'
@@ -67,10 +68,9 @@ function comparisonLines({ comparisons }: Analysis, canvas: Canvas): string[] {
     return `${arm} against ${baseline}${exposed}`
   })
   return [...groups].flatMap(([heading, group]) => {
-    const level = Math.round((group[0]?.level ?? 0) * 100)
     return [
       '',
-      ...paragraph(`${heading}: difference, ${level} % interval, p after Holm`, canvas.width).map((line) =>
+      ...paragraph(`${heading}: difference, ${levelsOf(group)} interval, p after Holm`, canvas.width).map((line) =>
         canvas.paint('heading', line),
       ),
       ...tableLines([], group.map(comparisonRow), { ...canvas, right: [2, 3, 4, 5] }).map((line, index) =>
@@ -111,7 +111,7 @@ function toneOf(comparison: Comparison | undefined) {
 }
 
 function checkLines({ checks, arms }: Analysis, canvas: Canvas): string[] {
-  const { sampleRatio, units, blocks, aa, lag } = checks
+  const { sampleRatio, units, blocks, aa, carryOver, lag } = checks
   const warmUps = arms.reduce((sum, arm) => sum + arm.warmUps, 0)
   const failed = arms.reduce((sum, { outcomes }) => sum + outcomes.failed, 0)
   const p = (value: number | undefined) => (value === undefined ? '' : `, p ${value.toFixed(3)}`)
@@ -129,6 +129,7 @@ function checkLines({ checks, arms }: Analysis, canvas: Canvas): string[] {
     ...(aa === undefined
       ? []
       : [[aa.ok, `${aa.arm} does the same as the baseline, and must not differ${p(aa.p)}`] as [boolean, string]]),
+    ...(carryOver === undefined ? [] : [[carryOver.ok, carryOverWords(carryOver)] as [boolean, string]]),
     ...(lag === undefined
       ? []
       : [

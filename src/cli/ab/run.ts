@@ -13,7 +13,7 @@ import { screenOn } from '../screen.ts'
 import { type NodeFlags, readSettings, wishesOf, withNodeFlags } from '../settings.ts'
 import { stopOnSignals } from '../stop-on-signals.ts'
 import { keptExecution } from './records.ts'
-import { type ReportFlags, show } from './show.ts'
+import { type ReportFlags, show, shownOf } from './show.ts'
 
 interface AbFlags extends NodeFlags, ReportFlags {
   readonly resume?: boolean
@@ -65,7 +65,7 @@ async function ab(file: string, flags: AbFlags): Promise<void> {
     }).finally(() => progress.end())
     await telemetry?.close()
     const kept = keptExecution(store, experiment.name, execution.execution)
-    const { arms } = await show(kept, store, flags)
+    const { arms } = await show(shownOf(kept, store), flags)
     tellEnd(execution, file)
     const failed = arms.some(({ trials }) => trials > 0) && arms.every(({ outcomes }) => outcomes.completed === 0)
     if (failed) remark('No run completed: `caesura runs` and `caesura explain last` show why.')

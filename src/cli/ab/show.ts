@@ -1,3 +1,4 @@
+import type { AnalysisPlan } from '../../core/experiment.ts'
 import type { Trial } from '../../core/trial.ts'
 import type { ExperimentRecords } from '../../experimenting.ts'
 import { analyseTable } from '../../experiments/analyse.ts'
@@ -18,22 +19,41 @@ export interface ReportFlags {
 /** More than a page holds is of no use to it. */
 const MOST_CHARACTERS = 4_000_000
 
-/** Tells what the records of an execution show. The same records give the same bytes. */
-export async function show(
-  { execution, plan }: Kept,
-  store: ExperimentRecords,
-  { json = false, report }: ReportFlags,
-): Promise<Analysis> {
-  const table = tableOf(plan, store.trials(execution))
+/** What is told of. */
+export interface Shown {
+  readonly plan: AnalysisPlan
+  /** Of which execution the trials are; absent for live traffic. */
+  readonly execution: string | undefined
+  /** From the first one on, at each call. */
+  trials(): Iterable<Trial>
+  /** What prints the trials. */
+  readonly command: string
+}
+
+/** An execution as the records have it. */
+export function shownOf({ execution, plan }: Kept, store: ExperimentRecords): Shown {
   // Live traffic has no executions.
   const id = execution.execution === '' ? undefined : execution.execution
+  return {
+    plan,
+    execution: id,
+    trials: () => store.trials(execution),
+    command: `caesura ab data ${JSON.stringify(plan.experiment)}${id === undefined ? '' : ` --execution ${id}`}`,
+  }
+}
+
+/** Tells what the trials of an execution show. The same trials give the same bytes. */
+export async function show(
+  { plan, execution: id, trials, command }: Shown,
+  { json = false, report }: ReportFlags,
+): Promise<Analysis> {
+  const table = tableOf(plan, trials())
   const analysis = analyseTable(plan, table, id === undefined ? {} : { execution: id })
   if (report !== undefined) {
     // Charts take as long to load as a model: only who wants a page pays for them.
     const { abPage } = await import('../../experiments/report/ab-page.ts')
     const curves = curvesOfTable(plan, table)
-    const data = dataFor(store.trials(execution))
-    const command = `caesura ab data ${JSON.stringify(plan.experiment)}${id === undefined ? '' : ` --execution ${id}`}`
+    const data = dataFor(trials())
     await writeWhole(report, abPage({ analysis, curves, plan, data, command }))
   }
   if (json) printJson(analysis)

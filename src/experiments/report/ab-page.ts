@@ -94,6 +94,6 @@ const designTable = ({ design }: Analysis): Markup =>
     ...(design.blocks === undefined ? [] : [{ name: 'Blocks', says: `${design.blocks}, every arm once in each` }]),
     {
       name: 'Tests',
-      says: `${design.permutations.toLocaleString('en-US')} permutations of the units; ${design.resamples.toLocaleString('en-US')} resamples for the intervals; seed ${design.seed}`,
+      says: `${design.permutations.toLocaleString('en-US')} permutations of the units; seed ${design.seed}`,
     },
   ])

@@ -1,13 +1,15 @@
 import { milliseconds, share } from '../../pages/figures.ts'
 import type { Markup } from '../../pages/html.ts'
 import type { Analysis } from '../analysis.ts'
+import { carryOverWords } from '../words.ts'
 import { pValue } from './figures.ts'
 import { type Pair, pairsTable } from './tables.ts'
 
 /** What must hold before figures are believed, and whether it does. */
 export const checksTable = ({ checks, design }: Analysis): Markup => pairsTable('Checks', checksOf(checks, design))
 
-function checksOf({ sampleRatio, units, blocks, aa, lag }: Analysis['checks'], design: Analysis['design']): Pair[] {
+function checksOf(checks: Analysis['checks'], design: Analysis['design']): Pair[] {
+  const { sampleRatio, units, blocks, aa, carryOver, lag } = checks
   const counts = Object.entries(sampleRatio.observed).map(
     ([arm, count]) => `${arm} ${count.toLocaleString('en-US')} of ${rounded(sampleRatio.expected[arm])} expected`,
   )
@@ -39,6 +41,7 @@ function checksOf({ sampleRatio, units, blocks, aa, lag }: Analysis['checks'], d
             says: `${aa.arm} does the same as ${design.baseline} and must not differ${aa.p === undefined ? '' : `: p ${pValue(aa.p)}`}`,
           },
         ]),
+    ...(carryOver === undefined ? [] : [{ name: 'Carry-over', ok: carryOver.ok, says: carryOverWords(carryOver) }]),
     ...(lag === undefined
       ? []
       : [

@@ -3,6 +3,7 @@ import { metrics } from '../../core/experiment.ts'
 import { listed } from '../../pages/figures.ts'
 import { html, type Markup } from '../../pages/html.ts'
 import type { Analysis, Comparison } from '../analysis.ts'
+import { levelsOf } from '../words.ts'
 import { figureOf, panels } from './charts/figure.ts'
 import { type IntervalRow, intervalChart, intervalWords } from './charts/intervals.ts'
 import { PANEL } from './charts/plot.ts'
@@ -12,7 +13,7 @@ import { findingWords, markOf } from './words.ts'
 /** What someone has who reads for five seconds: figures of the two arms, where there are two. */
 export function cards({ arms, comparisons }: Analysis, plan: AnalysisPlan): Markup | undefined {
   const shown = headlines(comparisons, plan).filter(({ view, arm }) => view === 'all' && arm !== plan.aaArm)
-  if (new Set(shown.map(({ arm }) => arm)).size !== 1) return undefined
+  if (new Set(shown.map(({ arm, baseline }) => JSON.stringify([arm, baseline]))).size !== 1) return undefined
   return html`<dl class="cards">${shown.map((comparison) => {
     const { metric, statistic, arm, baseline, interval } = comparison
     const { unit, title } = metrics[metric]
@@ -40,7 +41,7 @@ function changeOf(comparison: Comparison): Markup | string {
   return `${change}: ${findingWords(comparison)}`
 }
 
-const percentOf = ({ level }: Comparison) => `${Number((level * 100).toPrecision(4))} %`
+const percentOf = (comparison: Comparison) => levelsOf([comparison])
 
 /** The first statistic of each metric. */
 const headlines = (comparisons: readonly Comparison[], plan: AnalysisPlan): Comparison[] =>
@@ -77,7 +78,7 @@ function intervalsFigure(
   const of = (metric: MetricName) => comparisons.filter((each) => each.metric === metric)
   return figureOf({
     id,
-    title: `Difference from ${design.baseline}, ${title} ${percentOf(drawn[0])} interval`,
+    title: `Difference from ${drawn.every(({ baseline }) => baseline === design.baseline) ? design.baseline : 'another arm'}, ${title} ${levelsOf(drawn)} interval`,
     words: [
       ...names.map((metric) => html`<b>${metrics[metric].title}</b>: ${inWords(of(metric), plan, exposed)}`),
       'Filled marks are findings after Holm, so among all comparisons together; the table of comparisons has every figure.',
@@ -111,9 +112,10 @@ function inWords(comparisons: readonly Comparison[], plan: AnalysisPlan, exposed
   return `of ${comparisons.length} differences ${listed(counts)}.`
 }
 
-function rowOf(comparison: Comparison, { aaArm }: AnalysisPlan, exposed: boolean): IntervalRow {
-  const { arm, statistic, view, difference: value, interval, equivalence, note } = comparison
-  const name = `${statisticWords[statistic]}, ${arm}${arm === aaArm ? ' (A/A)' : ''}${exposed ? (view === 'all' ? ', all' : ', exposed') : ''}`
+function rowOf(comparison: Comparison, { aaArm, baseline: common }: AnalysisPlan, exposed: boolean): IntervalRow {
+  const { arm, baseline, statistic, view, difference: value, interval, equivalence, note } = comparison
+  const against = baseline === common ? '' : ` against ${baseline}`
+  const name = `${statisticWords[statistic]}, ${arm}${against}${arm === aaArm ? ' (A/A)' : ''}${exposed ? (view === 'all' ? ', all' : ', exposed') : ''}`
   return {
     name,
     value: comparison.finding === 'refused' ? undefined : value,

@@ -11,11 +11,11 @@ export function howToRead({ design, comparisons, arms }: Analysis): Markup {
     ],
     [
       'Interval',
-      `The range in which the difference lies, in 95 of 100 such experiments. It comes from resampling whole ${design.blocks === undefined ? unit : 'blocks'}, because interrupts of one session are alike.`,
+      `The range in which the difference lies, as often as its level says. Its errors are those of whole ${design.blocks === undefined ? unit : 'blocks'}, because interrupts of one session are alike. Where nothing was found it holds 0.`,
     ],
     [
       'p',
-      `How often ${unit} that were dealt out to the arms anew differ at least as much. Holm's p has the number of comparisons in it: it is the one to believe.`,
+      `The larger one of two: how often ${unit} that were dealt out to the arms anew differ at least as much, and how wide the interval must be to hold 0. Holm's p has the number of comparisons in it: it is the one to believe.`,
     ],
     [
       'Within the margin',

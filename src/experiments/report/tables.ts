@@ -4,6 +4,7 @@ import { scrolling } from '../../pages/document.ts'
 import { share } from '../../pages/figures.ts'
 import { html, type Markup } from '../../pages/html.ts'
 import type { Analysis, Comparison } from '../analysis.ts'
+import { levelsOf } from '../words.ts'
 import { difference, figure, intervalOf, number, pValue, relative, type Unit } from './figures.ts'
 import { findingWords, whatIsCompared } from './words.ts'
 
@@ -56,19 +57,22 @@ export function comparisonsTables({ comparisons, design }: Analysis): Markup | u
     `${whatIsCompared(each)}${exposed ? ` (${each.view === 'all' ? 'all sessions' : 'exposed'})` : ''}`
   const unitOf = ({ metric }: Comparison) => metrics[metric].unit
   return html`${figuresTable(
-    `Every arm against ${design.baseline}`,
-    ['metric', 'arm', 'difference', 'relative', 'interval', 'p', 'p (Holm)', 'finding'],
+    comparisons.some(({ baseline }) => baseline !== design.baseline)
+      ? 'Each arm against another one'
+      : `Every arm against ${design.baseline}`,
+    ['metric', 'arm', 'difference', 'relative', 'interval', 'level', 'p', 'p (Holm)', 'finding'],
     comparisons.map((each) => [
       nameOf(each),
-      each.arm,
+      each.baseline === design.baseline ? each.arm : `${each.arm} against ${each.baseline}`,
       each.difference === undefined ? undefined : difference(each.difference, unitOf(each)),
       relative(each.relative),
       each.interval && intervalOf(each.interval, unitOf(each)),
+      each.interval && levelsOf([each]),
       each.p === undefined ? undefined : pValue(each.p),
       each.pHolm === undefined ? undefined : pValue(each.pHolm),
       html`${findingWords(each)}${each.note !== undefined && html`<br><span class="quiet">${each.note}</span>`}`,
     ]),
-    [1, 7],
+    [1, 8],
   )}
 ${figuresTable(
   'What this many units can tell',
@@ -141,7 +145,7 @@ export function phasesTable({ arms }: Analysis): Markup | undefined {
 export function sequencesTable({ sequences = [] }: Analysis): Markup | undefined {
   if (sequences.length === 0) return undefined
   return figuresTable(
-    'Live: the ratio of geometric means, arm ÷ baseline, with a confidence sequence',
+    'Live: the ratio of medians, arm ÷ baseline, with a confidence sequence',
     ['metric', 'arm', 'sessions', 'ratio', 'interval', 'finding'],
     sequences.map((each) => [
       metrics[each.metric].title,

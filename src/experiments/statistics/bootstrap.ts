@@ -1,25 +1,8 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import type { RandomGenerator } from './random.ts'
-import { type SortedColumn, SUMMARY_LENGTH, type Summary } from './sorted-column.ts'
+import { studentQuantile } from './student-t.ts'
 
-/**
- * Draws whole clusters with replacement, as many as there are, and gives p50, p95, p99 and mean of each draw, one array for each
- * column and figure: `[column][figure][draw]`. All columns have the same clusters and see the same draws.
- */
-export function resample(columns: readonly SortedColumn[], draws: number, random: RandomGenerator): Summary[][] {
-  const clusters = columns[0]?.clusters ?? 0
-  const results = columns.map(() => Array.from({ length: SUMMARY_LENGTH }, () => new Float64Array(draws)))
-  const summary = new Float64Array(SUMMARY_LENGTH)
-  eachResample(clusters, draws, random, (weights, draw) => {
-    for (let which = 0; which < columns.length; which++) {
-      columns[which]!.summarise(weights, summary)
-      for (let index = 0; index < SUMMARY_LENGTH; index++) results[which]![index]![draw] = summary[index]!
-    }
-  })
-  return results
-}
-
-/** Calls `use` with how often each cluster is in a draw. The array is used again for the next one. */
+/** Draws clusters with replacement, as many as there are, and calls `use` with how often each is in a draw. The array is used again. */
 export function eachResample(
   clusters: number,
   draws: number,
@@ -32,4 +15,23 @@ export function eachResample(
     for (let drawn = 0; drawn < clusters; drawn++) weights[uniformInt(random, 0, clusters - 1)]! += 1
     use(weights, draw)
   }
+}
+
+/** Standard deviation of the draws. NaN where one is not finite. */
+export function standardErrorOf(draws: Float64Array): number {
+  const mean = draws.reduce((sum, value) => sum + value, 0) / draws.length
+  return Math.sqrt(draws.reduce((sum, value) => sum + (value - mean) ** 2, 0) / (draws.length - 1))
+}
+
+/**
+ * 95 % around an estimate, by Student's t with the standard error of what a bootstrap of at least 2 clusters drew. The bootstrap divides
+ * by n, not by n − 1: with few clusters that hides a part. Undefined where an end is not finite.
+ */
+export function studentInterval(
+  estimate: number,
+  draws: Float64Array,
+  clusters: number,
+): readonly [number, number] | undefined {
+  const half = -studentQuantile(0.025, clusters - 1) * standardErrorOf(draws) * Math.sqrt(clusters / (clusters - 1))
+  return Number.isFinite(half) ? [estimate - half, estimate + half] : undefined
 }

@@ -1,24 +1,6 @@
 /** The number of sessions at which the sequence is narrowest. Chosen ahead of all data. */
 const NARROWEST_AT = 1_000
 
-/** Mean and unbiased variance of what was seen so far (Welford 1962). */
-export class Moments {
-  count = 0
-  mean = 0
-  #squares = 0
-
-  add(value: number): void {
-    const off = value - this.mean
-    this.count += 1
-    this.mean += off / this.count
-    this.#squares += off * (value - this.mean)
-  }
-
-  get variance(): number {
-    return this.#squares / (this.count - 1)
-  }
-}
-
 /** ρ² that makes the sequence narrowest at `count` for this α: Waudby-Smith et al., section B.2, without Lambert's W. */
 function tuning(count: number, alpha: number): number {
   const log = -2 * Math.log(alpha)
@@ -37,17 +19,7 @@ export function sequenceRadius(count: number, alpha: number, narrowestAt = NARRO
 }
 
 /**
- * Difference of two means, arm − baseline, with its confidence sequence. The observations of both arms are one sequence of
- * n = n₁ + n₀, each with the estimate's influence: its variance is s₁² · n/n₁ + s₀² · n/n₀.
+ * The same in standard errors of an estimate from so many sessions of both arms together: what stands in place of Student's t where
+ * somebody may look after every session.
  */
-export function meanSequence(
-  arm: Moments,
-  baseline: Moments,
-  alpha: number,
-): { readonly difference: number; readonly interval: readonly [number, number] } {
-  const count = arm.count + baseline.count
-  const deviation = Math.sqrt(count * (arm.variance / arm.count + baseline.variance / baseline.count))
-  const radius = deviation * sequenceRadius(count, alpha)
-  const difference = arm.mean - baseline.mean
-  return { difference, interval: [difference - radius, difference + radius] }
-}
+export const sequenceReach = (count: number, alpha: number): number => Math.sqrt(count) * sequenceRadius(count, alpha)

@@ -1,5 +1,4 @@
-import { eachResample } from './bootstrap.ts'
-import { intervalOf } from './bootstrapped.ts'
+import { eachResample, studentInterval } from './bootstrap.ts'
 import type { RandomGenerator } from './random.ts'
 
 const DRAWS = 999
@@ -42,8 +41,7 @@ export function slopeOf(
   eachResample(clusters, drawn.length, random, (weights, draw) => {
     drawn[draw] = slopeUnder(sums, weights)
   })
-  const bootstrapped = { estimate: value, draws: drawn.sort(), by: 'student', clusters, freedom: clusters - 1 } as const
-  const interval = clusters < 2 ? undefined : intervalOf(bootstrapped, 0.025)
+  const interval = clusters < 2 ? undefined : studentInterval(value, drawn, clusters)
   return { value, intercept, ...(interval !== undefined && { interval }) }
 }
 

@@ -7,7 +7,8 @@ export type Summary = Float64Array
 export type Weights = Uint16Array
 export const SUMMARY_LENGTH = 4
 const shares = Object.values(quantileShares)
-const MEAN = 3
+/** Its place in a summary. */
+export const MEAN = 3
 
 /** So many standard errors of a quantile's rank before it, a weighted quantile is looked for from; below that, from the start. */
 const REACH = 4
@@ -21,8 +22,10 @@ export class SortedColumn {
   readonly clusters: number
   /** How many values are `Infinity`. */
   readonly censored: number
-  readonly #values: Float64Array
-  readonly #cluster: Uint32Array
+  /** Rising. */
+  readonly values: Float64Array
+  /** Of each value. */
+  readonly cluster: Uint32Array
   readonly #sums: Float64Array
   /**
    * Of each cluster: its number of values and, where quantiles are asked for, how many of them lie before each of the three windows
@@ -44,18 +47,18 @@ export class SortedColumn {
   constructor(values: Float64Array, cluster: Uint32Array, clusters: number, { spread = 1, quantiles = true } = {}) {
     this.size = values.length
     this.clusters = clusters
-    this.#values = values.slice().sort()
-    this.#cluster = inOrder(this.#values, values, cluster)
+    this.values = values.slice().sort()
+    this.cluster = inOrder(this.values, values, cluster)
     this.#sums = new Float64Array(clusters)
     this.#stride = quantiles ? 1 + shares.length : 1
     this.#counts = new Int32Array(clusters * this.#stride)
     let finite = this.size
-    while (finite > 0 && this.#values[finite - 1] === Infinity) finite -= 1
+    while (finite > 0 && this.values[finite - 1] === Infinity) finite -= 1
     this.censored = this.size - finite
     for (let index = 0; index < this.size; index++) {
-      const at = this.#cluster[index]!
+      const at = this.cluster[index]!
       this.#counts[at * this.#stride]! += 1
-      if (index < finite) this.#sums[at]! += this.#values[index]!
+      if (index < finite) this.#sums[at]! += this.values[index]!
     }
     if (quantiles) for (const [which, share] of shares.entries()) this.#openWindow(which, share, spread)
     this.#pass(new Uint16Array(clusters).fill(1))
@@ -63,17 +66,26 @@ export class SortedColumn {
   }
 
   get lowest(): number {
-    return this.#values[0] ?? Number.NaN
+    return this.values[0] ?? Number.NaN
   }
   get highest(): number {
-    return this.#values[this.size - 1] ?? Number.NaN
+    return this.values[this.size - 1] ?? Number.NaN
   }
 
   /** NaN for no values, `Infinity` where one is. */
   get mean(): number {
     let sum = 0
-    for (const value of this.#values) sum += value
+    for (const value of this.values) sum += value
     return sum / this.size
+  }
+
+  /** How many values lie below the mean, and how many above it. */
+  aroundMean(): { readonly below: number; readonly above: number } {
+    const { mean, values, size } = this
+    let [below, above] = [0, 0]
+    while (below < size && values[below]! < mean) below += 1
+    while (above < size && values[size - 1 - above]! > mean) above += 1
+    return { below, above }
   }
 
   /** How many clusters have a value at all. */
@@ -83,9 +95,18 @@ export class SortedColumn {
     return filled
   }
 
+  countOf(cluster: number): number {
+    return this.#counts[cluster * this.#stride]!
+  }
+
+  /** Of the values that are no `Infinity`. */
+  sumOf(cluster: number): number {
+    return this.#sums[cluster]!
+  }
+
   /** Type 7, of all values as they are. */
   quantile(share: number): number {
-    return quantileOf(this.#values, share)
+    return quantileOf(this.values, share)
   }
 
   /** Writes the figures of the sample in which each value stands as often as its cluster's weight says. NaN where it is empty. */
@@ -152,19 +173,19 @@ export class SortedColumn {
     let [next, seen] = [0, 0]
     for (let which = 0; which < rising.length; which++) {
       const { lower, fraction } = rankOf(count, rising[which]!)
-      while (seen <= lower && next < this.size) seen += weights[this.#cluster[next++]!]!
-      const value = count === 0 ? Number.NaN : this.#values[next - 1]!
+      while (seen <= lower && next < this.size) seen += weights[this.cluster[next++]!]!
+      const value = count === 0 ? Number.NaN : this.values[next - 1]!
       let [after, seenAfter] = [next, seen]
-      while (fraction > 0 && seenAfter <= lower + 1 && after < this.size) seenAfter += weights[this.#cluster[after++]!]!
-      into[which] = between(value, this.#values[after - 1]!, fraction)
+      while (fraction > 0 && seenAfter <= lower + 1 && after < this.size) seenAfter += weights[this.cluster[after++]!]!
+      into[which] = between(value, this.values[after - 1]!, fraction)
     }
   }
 
   #weighted(which: number, count: number, before: number, weights: Weights): number {
     if (count === 0) return Number.NaN
     const { lower, fraction } = rankOf(count, shares[which]!)
-    const cluster = this.#cluster
-    const values = this.#values
+    const cluster = this.cluster
+    const values = this.values
     const isBefore = before > lower
     let next = isBefore ? 0 : this.#from[which]!
     let seen = isBefore ? 0 : before
@@ -179,13 +200,13 @@ export class SortedColumn {
   #openWindow(which: number, share: number, spread: number): void {
     const rank = Math.floor((this.size - 1) * share)
     const below = new Float64Array(this.clusters)
-    for (let index = 0; index <= rank; index++) below[this.#cluster[index]!]! += 1
+    for (let index = 0; index <= rank; index++) below[this.cluster[index]!]! += 1
     let variance = 0
     for (let cluster = 0; cluster < this.clusters; cluster++)
       variance += (below[cluster]! - share * this.#counts[cluster * this.#stride]!) ** 2
     const from = Math.max(0, Math.floor(rank - REACH * spread * Math.sqrt(variance)))
     this.#from[which] = from
-    for (let index = 0; index < from; index++) this.#counts[this.#cluster[index]! * this.#stride + 1 + which]! += 1
+    for (let index = 0; index < from; index++) this.#counts[this.cluster[index]! * this.#stride + 1 + which]! += 1
   }
 }
 

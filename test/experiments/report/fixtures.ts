@@ -148,7 +148,7 @@ export function fixtureOf(arms = drainAndAbort, seed = 1, blocks = 20, perBlock 
       experiment: plan.experiment,
       execution: '2f6f0a9c',
       kind: 'offline',
-      design: { baseline: plan.baseline, unit: plan.unit, blocks, seed: 1, permutations: 10_000, resamples: 2_000 },
+      design: { baseline: plan.baseline, unit: plan.unit, blocks, seed: 1, permutations: 10_000 },
       arms: summaries,
       comparisons: compared.map((each) => ({
         ...each,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { resample } from '../../../src/experiments/statistics/bootstrap.ts'
-import { type Bootstrapped, intervalOf, standardErrorOf } from '../../../src/experiments/statistics/bootstrapped.ts'
 import { chiSquareAbove, chiSquareOf } from '../../../src/experiments/statistics/chi-square.ts'
-import { Moments, meanSequence, sequenceRadius } from '../../../src/experiments/statistics/confidence-sequence.ts'
+import { sequenceRadius, sequenceReach } from '../../../src/experiments/statistics/confidence-sequence.ts'
+import { intervalOf, meanContrast, pOfNone, quantileContrast } from '../../../src/experiments/statistics/contrast.ts'
+import { equivalence } from '../../../src/experiments/statistics/equivalence.ts'
 import { holm } from '../../../src/experiments/statistics/holm.ts'
 import { normalBelow, normalQuantile } from '../../../src/experiments/statistics/normal.ts'
 import { paretoFront } from '../../../src/experiments/statistics/pareto.ts'
@@ -97,9 +97,13 @@ describe('distributions', () => {
 
 it('Holm is that of statsmodels', () => {
   // statsmodels.stats.multitest.multipletests([0.01, 0.04, 0.03, 0.005, 0.5], method='holm')[1]
-  const ours = holm([0.01, 0.04, 0.03, 0.005, 0.5])
-  for (const [place, reference] of [0.04, 0.09, 0.09, 0.025, 0.5].entries())
-    expect(ours[place]).toBeCloseTo(reference, 12)
+  const ours = holm([0.01, 0.04, undefined, 0.03, 0.005, 0.5], 0.05)
+  for (const [place, reference] of [0.04, 0.09, undefined, 0.09, 0.025, 0.5].entries())
+    if (reference === undefined) expect(ours[place]).toBeUndefined()
+    else expect(ours[place]!.p).toBeCloseTo(reference, 12)
+  // 0.005 ≤ α/5, then 0.01 ≤ α/4, then 0.03 > α/3: from there on α stays.
+  for (const [place, divisor] of [4, 3, undefined, 3, 5, 3].entries())
+    if (divisor !== undefined) expect(ours[place]!.alpha).toBeCloseTo(0.05 / divisor, 12)
 })
 
 describe('permutation of whole units', () => {
@@ -131,11 +135,12 @@ describe('permutation of whole units', () => {
     expect(mean).toBeCloseTo(-3.5454545454545467, 12)
     expect(p50).toBe(-1)
     expect(Math.abs(p![3]! - 0.03125)).toBeLessThan(within(0.03125))
-    expect(Math.abs(p![0]! - 0.75)).toBeLessThan(within(0.75))
+    // Draws that have the same difference of medians are held against each other by their means.
+    expect(Math.abs(p![0]! - 0.15625)).toBeLessThan(within(0.15625))
   })
 })
 
-describe('bootstrap of whole clusters', () => {
+describe('differences of whole clusters', () => {
   // [[round(v, 1) for v in 50 + 10 * np.sin(np.arange(1, 4 + i % 3) * 1.7 * (i + 1)) + i] for i in range(15)]
   const clusters = [
     [59.9, 47.4, 40.7],
@@ -154,34 +159,71 @@ describe('bootstrap of whole clusters', () => {
     [53.3, 58.4, 70.6, 71.1],
     [67.6, 70.7, 72.9, 73.9, 73.6],
   ]
-  const [draws] = resample([columnOf(clusters)], 20_000, randomFor(1, 'test'))
-  const figure = (which: number, estimate: number, by: Bootstrapped['by']): Bootstrapped => ({
-    estimate,
-    draws: draws![which]!.slice().sort(),
-    by,
-    clusters: 15,
-    freedom: 14,
+  const values = clusters.flat().sort((a, b) => a - b)
+
+  it('gives the interval of a mean that statsmodels gives with errors by cluster', () => {
+    // The other arm is one constant: what is left is the interval of one mean.
+    // m = sm.OLS(values, ones).fit(cov_type='cluster', cov_kwds={'groups': g, 'use_correction': False}); m.bse[0] * sqrt(15 / 14)
+    const constant = columnOf(clusters.map(() => [50]))
+    const contrast = meanContrast(columnOf(clusters), constant, true)
+    const mean = values.reduce((sum, value) => sum + value, 0) / values.length
+    const scores = clusters.map((cluster) => cluster.reduce((sum, value) => sum + value - mean, 0))
+    const error = Math.sqrt((scores.reduce((sum, score) => sum + score ** 2, 0) * 15) / 14) / values.length
+    const [low, high] = intervalOf(contrast, 0.025)!
+    // t.ppf(.975, 14)
+    expect(high - low).toBeCloseTo(2 * 2.1447866879169273 * error, 6)
+    expect((high + low) / 2).toBeCloseTo(mean - 50, 9)
+    // 200,000 draws with NumPy had 1.6019; a linear figure is close to it.
+    expect(Math.abs(error / (1.601861111438743 * Math.sqrt(15 / 14)) - 1)).toBeLessThan(0.03)
   })
 
-  it('gives the standard errors of 200,000 draws with NumPy', () => {
-    // d = np.concatenate([clusters[i] for i in rng.integers(0, 15, 15)]); d.mean(), np.quantile(d, .5)
-    expect(standardErrorOf(figure(3, 0, 'student'))).toBeCloseTo(1.601861111438743, 1)
-    expect(standardErrorOf(figure(0, 0, 'percentile'))).toBeCloseTo(1.6448021288243615, 1)
+  it('comes to the interval and the TOST of a paired t test where clusters are pairs of single values', () => {
+    // statsmodels 0.15.0: ttost_paired(a, b, -2.5, 2.5)[0]; scipy 1.17.1: t.interval(.95, 11, loc=d.mean(), scale=d.std(ddof=1) / sqrt(12))
+    const a = [101.2, 98.4, 110.5, 95.1, 104.8, 99.9, 107.3, 92.6, 103.3, 100.7, 96.2, 105.9]
+    const b = [99.8, 99.1, 107.2, 96.4, 102.1, 98, 108.8, 91.1, 101, 101.9, 94.9, 103.2]
+    const [ofA, ofB] = [a, b].map((each) => columnOf(each.map((value) => [value])))
+    const contrast = meanContrast(ofA!, ofB!, true)
+    const [low, high] = intervalOf(contrast, 0.025)!
+    expect(contrast.estimate).toBeCloseTo(1.0333333333333339, 10)
+    expect(low).toBeCloseTo(-0.07259271582831839, 6)
+    expect(high).toBeCloseTo(2.139259382494986, 6)
+    const { p, equivalent } = equivalence(contrast, 2.5)!
+    expect(p).toBeCloseTo(0.006982195590179572, 6)
+    expect(equivalent).toBe(true)
   })
 
-  it('gives the expanded percentile interval of a median', () => {
-    // cut = norm.cdf(sqrt(15 / 14) * t.ppf(.025, 14)), which is 0.01321; np.quantile(medians, [cut, 1 - cut])
-    const [low, high] = intervalOf(figure(0, 58.65, 'percentile'), 0.025)!
-    expect(Math.abs(low - 55.7)).toBeLessThan(0.15)
-    expect(Math.abs(high - 62)).toBeLessThan(0.15)
+  it('gives the order statistics of a sign test as the interval of a median', () => {
+    // 60 values, one a cluster, against a constant: ranks 30.5 ± t.ppf(.975, 59) · √60 / 2 of values 0 to 59.
+    const ranks = columnOf(Array.from({ length: 60 }, (_, index) => [index]))
+    const constant = columnOf(Array.from({ length: 60 }, () => [0]))
+    const [low, high] = intervalOf(quantileContrast(ranks, constant, 0.5, true), 0.025)!
+    const half = (2.000995378088268 * Math.sqrt(60)) / 2 / 60
+    expect(low).toBeCloseTo(59 * (0.5 - half), 4)
+    expect(high).toBeCloseTo(59 * (0.5 + half), 4)
   })
 
-  it('gives Student’s interval of a mean', () => {
-    // 58.19666666666667 ± t.ppf(.975, 14) * sqrt(15 / 14) * 1.601861111438743
-    const half = 2.1447866879169273 * Math.sqrt(15 / 14) * 1.601861111438743
-    const [low, high] = intervalOf(figure(3, 58.19666666666667, 'student'), 0.025)!
-    expect(Math.abs(low - (58.19666666666667 - half))).toBeLessThan(0.1)
-    expect(Math.abs(high - (58.19666666666667 + half))).toBeLessThan(0.1)
+  it('has a p at which the interval just touches 0', () => {
+    const other = columnOf(clusters.map((cluster, index) => cluster.map((value) => value - 4 - (index % 5))))
+    for (const contrast of [
+      quantileContrast(columnOf(clusters), other, 0.5, true),
+      quantileContrast(columnOf(clusters), other, 0.5, false),
+      meanContrast(columnOf(clusters), other, true),
+      meanContrast(columnOf(clusters), other, false),
+    ]) {
+      const { p } = pOfNone(contrast)
+      expect(p).toBeLessThan(0.5)
+      expect(intervalOf(contrast, p / 2)![0]).toBeGreaterThan(0)
+      expect(intervalOf(contrast, p / 2.02)![0]).toBeLessThan(0.3)
+    }
+  })
+
+  it('takes out what both arms have of one block', () => {
+    const other = columnOf(clusters.map((cluster) => cluster.map((value) => value + 1)))
+    const width = (paired: boolean) => {
+      const [low, high] = intervalOf(quantileContrast(columnOf(clusters), other, 0.5, paired), 0.025)!
+      return high - low
+    }
+    expect(width(true)).toBeLessThan(width(false) / 3)
   })
 
   it('finds quantiles under weights as in a sample that is written out', () => {
@@ -217,15 +259,8 @@ describe('confidence sequence', () => {
     expect(sequenceRadius(1_000, 0.05) / 0.09597899802596532).toBeLessThan(1.001)
   })
 
-  it('lies around the difference of means, scaled by the standard error', () => {
-    const [arm, baseline] = [new Moments(), new Moments()]
-    for (const value of [1, 2, 3, 6]) arm.add(value)
-    for (const value of [2, 2, 5, 7, 9]) baseline.add(value)
-    const { difference, interval } = meanSequence(arm, baseline, 0.05)
-    // np.var([1, 2, 3, 6], ddof=1) is 14 / 3, np.var([2, 2, 5, 7, 9], ddof=1) is 9.5
-    const error = Math.sqrt(14 / 3 / 4 + 9.5 / 5)
-    expect(difference).toBe(-2)
-    expect(interval[1] - difference).toBeCloseTo(error * Math.sqrt(9) * sequenceRadius(9, 0.05), 12)
+  it('reaches so many standard errors that the count of sessions does not matter otherwise', () => {
+    expect(sequenceReach(1_000, 0.05)).toBeCloseTo(Math.sqrt(1_000) * 0.0959892432872041, 12)
   })
 })
 
