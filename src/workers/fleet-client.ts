@@ -7,7 +7,7 @@ import type { Fleet, FleetAddress, FleetLoad, FleetNode, FleetRun, RunFilter, Su
 import type { Pipeline } from '../core/pipeline.ts'
 import { recordSchema } from '../core/record.ts'
 import { newTraceId } from '../core/trace.ts'
-import { endedAnswer } from './append-script.ts'
+import { endedAnswer } from './commands.ts'
 import { readLoad } from './fleet-load.ts'
 import { Inbox } from './inbox.ts'
 import { readNodes } from './node-directory.ts'

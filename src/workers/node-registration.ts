@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { CaesuraError } from '../core/errors.ts'
 import type { FleetNode } from '../core/fleet.ts'
 import type { Node } from '../core/ports.ts'
+import type { AnswerOf } from './commands.ts'
 import type { FleetClock } from './fleet-clock.ts'
 import type { FleetRedis } from './redis.ts'
 import type { Slots } from './slots.ts'
@@ -64,7 +65,7 @@ export class NodeRegistration {
   }
 
   /** `instead`: a worker that is known to be dead. */
-  #write(state: FleetNode['state'], reason: string, instead = ''): Promise<[string, ...unknown[]]> {
+  #write(state: FleetNode['state'], reason: string, instead = ''): Promise<AnswerOf<'registerNode'>> {
     const { name, backend, pool, models } = this.#node
     const fields = {
       host: hostname(),

@@ -3,16 +3,16 @@ import { withoutPassword } from '../core/address.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { FleetAddress } from '../core/fleet.ts'
 import type { Log } from '../core/log.ts'
+import { type AnswerOf, type CommandName, commands, luaOf, type Parameter, type ParametersOf } from './commands.ts'
 import { DEFAULT_PREFIX, type FleetKeys, fleetKeys } from './keys.ts'
-import { type ScriptName, scripts } from './scripts.ts'
 
 /** A connection with the fleet's scripts, and its keys. */
 export interface FleetRedis {
   readonly address: FleetAddress
   readonly keys: FleetKeys
   readonly client: Redis
-  /** Runs a script on Redis, whole or not at all. Waits for Redis to be back, however long that takes. */
-  call(script: ScriptName, ...parameters: (string | number)[]): Promise<[string, ...unknown[]]>
+  /** Runs a command on Redis, whole or not at all. Waits for Redis to be back, however long that takes. */
+  call<N extends CommandName>(name: N, ...parameters: ParametersOf<N>): Promise<AnswerOf<N>>
   close(): void
 }
 
@@ -36,17 +36,15 @@ export function connect({ url }: FleetAddress): Redis {
 export async function openFleetRedis(address: FleetAddress): Promise<FleetRedis> {
   const client = connect(address)
   await checkRedis(client, address)
-  for (const [name, lua] of Object.entries(scripts)) client.defineCommand(name, { numberOfKeys: 0, lua })
+  const names = Object.keys(commands) as CommandName[]
+  for (const name of names) client.defineCommand(name, { numberOfKeys: 0, lua: luaOf(name) })
   const keys = fleetKeys(address.prefix ?? DEFAULT_PREFIX)
-  const commands = client as unknown as Record<
-    ScriptName,
-    (...args: (string | number)[]) => Promise<[string, ...unknown[]]>
-  >
+  const defined = client as unknown as Record<CommandName, (...args: Parameter[]) => Promise<never>>
   return {
     address,
     keys,
     client,
-    call: (script, ...parameters) => commands[script](keys.prefix, ...parameters),
+    call: (name, ...parameters) => defined[name](keys.prefix, ...parameters),
     close: () => client.disconnect(),
   }
 }

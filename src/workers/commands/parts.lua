@@ -1,5 +1,5 @@
-/** What several of the scripts share. Every script that posts ends with `deliver`. */
-export const parts = `
+-- What several of the commands share. Every command that posts ends with `deliver`.
+
 local prefix = ARGV[1]
 local mail, inboxes, living, owners = {}, {}, {}, {}
 
@@ -60,23 +60,3 @@ local function cancelCall(runId, callId, reason)
     redis.call('PUBLISH', prefix .. ':orders:' .. of[2], 'cancel ' .. runId .. ' ' .. callId)
   else endCall(runId, callId, cancelledEnd) end
 end
-`
-
-/**
- * A script for what many ask at once: the function `one` for each, with the place of its first and last parameter. A fault in one
- * of them is its own. Parameters: prefix, then for each how many it has and these. → `ok` and an answer for each.
- */
-export const forEach = (one: string): string => `${parts}
-${one}
-local answers = {'ok'}
-local at = 2
-while ARGV[at] do
-  local last = at + tonumber(ARGV[at])
-  local whole, answer = pcall(one, at + 1, last)
-  if not whole then answer = {'error', type(answer) == 'table' and answer.err or tostring(answer)} end
-  answers[#answers + 1] = answer
-  at = last + 1
-end
-deliver()
-return answers
-`

@@ -1,19 +1,8 @@
-import type { SignalAnswer } from '../core/engine.ts'
-import { forEach } from './script-parts.ts'
+-- For each run: runId, epoch, seq that the events follow, state ('' for the old one), number of events, the events, then orders of
+-- five each: open (call, request, queue, node that is asked to take it at once), cancel (call, reason), text (call, text), drop
+-- (call), answer (inbox, payload, signal's id), untold (now in ms), end (record, ms to keep it, now in ms, most that are kept). → `ok` and the calls that a worker was
+-- asked to take; `older` and the epoch, `gap` and the seq, where nothing was written.
 
-export const endedAnswer: SignalAnswer = {
-  accepted: false,
-  code: 'CAESURA_E_RUN_ENDED',
-  reason: 'the run has ended',
-}
-
-/**
- * For each run: runId, epoch, seq that the events follow, state ('' for the old one), number of events, the events, then orders of
- * five each: open (call, request, queue, node that is asked to take it at once), cancel (call, reason), text (call, text), drop
- * (call), answer (inbox, payload, signal's id), untold (now in ms), end (record, ms to keep it, now in ms, most that are kept). → `ok` and the calls that a worker was
- * asked to take; `older` and the epoch, `gap` and the seq, where nothing was written.
- */
-export const appendAll = forEach(`
 local function handOver(runId, callId, queue, node)
   local of = redis.call('HMGET', prefix .. ':node:' .. node, 'worker', 'state', 'rate', 'pool')
   if not of[1] or of[2] ~= 'up' or (of[3] and of[3] ~= '') then return false end
@@ -30,7 +19,7 @@ local function refuseSignals(runId, run)
   for _, entry in ipairs(redis.call('XRANGE', prefix .. ':signals:' .. runId, '-', '+')) do
     local signal = cjson.decode(entry[2][2])
     if signal[1] == 'interrupt' and redis.call('HGET', run, 'signal:' .. signal[3].id) == '1' then
-      post(signal[3].inbox, '["answer","' .. signal[3].id .. '",${JSON.stringify(endedAnswer)}]')
+      post(signal[3].inbox, '["answer","' .. signal[3].id .. '",{{endedAnswer}}]')
     end
   end
 end
@@ -109,4 +98,3 @@ local function one(first, last)
   end
   return answer
 end
-`)
