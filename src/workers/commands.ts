@@ -33,9 +33,31 @@ type Many = readonly Parameter[]
 export const commands = {
   submit: command<[runId: string, spec: string, nowMs: number, tenant: string], ['ok', number] | ['exists']>('submit'),
   claimRun: command<
-    [runId: string, epoch: number, inbox: string],
-    ['ok', fields: string[], signals: number] | ['older', string] | ['ended'] | ['unknown']
-  >('claim-run'),
+    [runId: string, epoch: number, inbox: string, suspect: number, deadly: number, alone: '0' | '1'],
+    | ['ok', fields: string[], signals: number]
+    | ['older', string]
+    | ['ended']
+    | ['unknown']
+    | ['suspect' | 'deadly', crashes: number]
+    | ['broken', what: string]
+  >('claim-run', { shares: true }),
+  releaseRun: command<[runId: string, epoch: number, inbox: string, leaves: '0' | '1'], ['ok']>('release-run', {
+    shares: true,
+  }),
+  buryRun: command<
+    [
+      runId: string,
+      entry: string,
+      most: number,
+      error: string,
+      ms: number,
+      keepMs: number,
+      nowMs: number,
+      keepMost: number,
+      epoch: number | '',
+    ],
+    ['ok'] | ['older'] | ['ended']
+  >('bury-run', { shares: true }),
   appendAll: command<Many, ['ok', ...unknown[]]>('append-all', { each: true }),
   claimCall: command<
     [runId: string, callId: string, claim: string, queue: string, node: string, lost: string, worker: string],
@@ -43,17 +65,22 @@ export const commands = {
   >('claim-call', { shares: true }),
   tellAll: command<Many, ['ok', ...unknown[]]>('tell-all', { each: true }),
   moveCall: command<[runId: string, callId: string, queue: string], ['ok'] | ['late']>('move-call'),
-  endLost: command<[runId: string, callId: string, batch: string], ['ended'] | ['kept']>('end-lost', { shares: true }),
+  endCall: command<
+    [runId: string, callId: string, batch: string, why: 'lost' | 'anyway'],
+    ['ended'] | ['kept'] | ['gone']
+  >('end-call', { shares: true }),
   declineCall: command<[runId: string, callId: string], ['ok']>('decline-call', { shares: true }),
   signal: command<
     [runId: string, payload: string, id: string, reason: string],
-    ['ok', number] | ['ended'] | ['unknown']
+    ['ok', number] | ['ended'] | ['unknown'] | ['broken']
   >('signal', { shares: true }),
-  follow: command<[runId: string, inbox: string], ['ok', status: string, seq: string] | ['unknown']>('follow'),
+  follow: command<[runId: string, inbox: string], ['ok', status: string, seq: string] | ['unknown']>('follow', {
+    shares: true,
+  }),
   registerNode: command<
     [node: string, worker: string, aliveMs: number, instead: string, ...fields: Parameter[]],
     ['ok'] | ['taken', worker: string, host: string, pid: string]
-  >('register-node'),
+  >('register-node', { shares: true }),
   forgetNode: command<[node: string, worker: string], ['ok'] | ['taken']>('forget-node'),
 } as const
 

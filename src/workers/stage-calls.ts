@@ -10,6 +10,7 @@ import { lostNews } from './news.ts'
 import { NewsWriter } from './news-writer.ts'
 import type { FleetRedis } from './redis.ts'
 import type { CallTicket } from './ticket-queues.ts'
+import { parseJson, readCallRequest } from './wire.ts'
 
 /** What became of a ticket. */
 export type TicketOutcome = 'done' | 'gone' | 'ended' | 'moved' | 'taken' | 'lost'
@@ -63,7 +64,7 @@ export class StageCalls {
     // Never the same one twice: a Redis that has come back with less than it had counts a job's attempts again.
     const claim = `${claimant} ${this.#claims++}`
     const { name } = this.#node
-    const [answer, request] = await this.#redis.call(
+    const [answer, request = ''] = await this.#redis.call(
       'claimCall',
       runId,
       callId,
@@ -73,18 +74,22 @@ export class StageCalls {
       lostNews,
       this.#worker,
     )
-    if (answer !== 'ok') return answer as TicketOutcome
+    if (answer !== 'ok') return answer
     const controller = new AbortController()
     const key = `${runId} ${callId}`
     const live: LiveCall = { controller, newsAt: performance.now() }
     this.#live.set(key, live)
     const lose = () => controller.abort(new WorkerLeaves('the lock of its job is lost'))
     lost?.addEventListener('abort', lose, { once: true })
-    const writer = new NewsWriter(this.#group, ticket, claim, lose)
-    const end = await this.#generate(request as string, live, writer)
+    const writer = new NewsWriter(this.#group, ticket, claim, (fault) =>
+      fault === 'refused'
+        ? lose()
+        : controller.abort(new WorkerLeaves('Redis has taken none of its news for too long')),
+    )
+    const end = await this.#generate(callId, request, live, writer)
     this.#live.delete(key)
     lost?.removeEventListener('abort', lose)
-    this.#ended(end, request as string)
+    this.#ended(end, request)
     writer.tell(['end', end.end === 'cancelled' ? cancelledEnd(controller.signal) : end])
     await writer.written()
     return 'done'
@@ -124,7 +129,7 @@ export class StageCalls {
     this.#newsAt = live.newsAt = performance.now()
   }
 
-  async #generate(request: string, live: LiveCall, writer: NewsWriter): Promise<CallEnd> {
+  async #generate(callId: string, request: string, live: LiveCall, writer: NewsWriter): Promise<CallEnd> {
     const { name, backend } = this.#node
     const clock = this.#clock
     const at = (ns?: number) => clock.toFleet(ns ?? clock.now())
@@ -134,7 +139,7 @@ export class StageCalls {
       const process = this.#process()
       const place = { name, backend: backend.kind, ...(address !== undefined && { address }), process }
       writer.tell(['placed', place, this.#worker])
-      return await backend.generate(JSON.parse(request) as CallRequest, {
+      return await backend.generate(readCallRequest(callId, request), {
         clock,
         signal: live.controller.signal,
         mark: (mark, ns) => {
@@ -170,7 +175,8 @@ const cancelledEnd = ({ reason }: AbortSignal): CallEnd =>
 export function tellCall(log: Log, node: string, { end, error }: CallEnd, request: string): void {
   const level = end === 'failed' ? 'info' : 'debug'
   if (!log.has(level)) return
-  const { runId, callId, stage, model, attempt, trace } = JSON.parse(request) as CallRequest
+  const asked = parseJson(request) as Partial<CallRequest> | null | undefined
+  const { runId = '', callId = '', stage, model, attempt, trace } = asked ?? {}
   const code = error?.code
   log[level](
     `node ${node}: call ${callId} of run ${runId} ${end}${code === undefined ? '' : ` (${code})`}`,

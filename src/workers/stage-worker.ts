@@ -122,7 +122,7 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
     isStuck = stuck !== ''
     reason = why !== '' ? why : stuck
     for (const worker of workers) {
-      if (state !== 'up') void worker.pause(true)
+      if (state !== 'up') worker.pause(true).catch(() => undefined)
       else if (worker.isPaused()) worker.resume()
     }
   }
@@ -133,8 +133,8 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
     // A ticket that this node can't serve now goes back: a ticket of the pool for another node, one of its own for later.
     if (!hasSlot || state !== 'up') {
       if (hasSlot) slots.release()
-      for (const worker of workers) if (worker.name === queue) void worker.pause(true)
-      await job.moveToWait(token)
+      for (const worker of workers) if (worker.name === queue) worker.pause(true).catch(() => undefined)
+      await redis.refusals.waitOut(() => job.moveToWait(token)).catch(() => undefined)
       throw new WaitingError()
     }
     try {

@@ -121,7 +121,7 @@ describe('what an older owner or a lost worker still writes', () => {
     expect(await each(client, 'appendAll', [runId, 0, 2, '', 1, event])).toEqual(['older', '1'])
     const news = JSON.stringify([['token', 0, 'zombie']])
     expect(await each(client, 'tellAll', [runId, 'draft.1', 'a lost claim', news, '0', 2])).toEqual(['refused'])
-    expect((await call('claimRun', runId, 1, 'another inbox'))[0]).toBe('older')
+    expect((await call('claimRun', runId, 1, 'another inbox', 3, 6, '0'))[0]).toBe('older')
     await client.ended(runId)
     expect((await client.read(runId)).record).toMatchObject({ outcome: 'completed', output: 'r0 r1' })
   })
@@ -130,7 +130,7 @@ describe('what an older owner or a lost worker still writes', () => {
     const client = await fleet.client()
     const { call, client: raw, keys } = client.redis
     await call('submit', 'twice', '{}', 1, '')
-    await call('claimRun', 'twice', 1, 'inbox')
+    await call('claimRun', 'twice', 1, 'inbox', 3, 6, '0')
     await each(client, 'appendAll', ['twice', 1, 0, 'state', 0, 'open', 'c.1', '{}', 'q', ''])
     const lost = '[["end",{"end":"failed"}]]'
     expect(await call('claimCall', 'twice', 'c.1', 'claim', 'q', 'n', lost, 'w')).toEqual(['ok', '{}'])

@@ -1,7 +1,8 @@
 -- For each run: runId, epoch, seq that the events follow, state ('' for the old one), number of events, the events, then orders of
 -- five each: open (call, request, queue, node that is asked to take it at once), cancel (call, reason), text (call, text), drop
--- (call), answer (inbox, payload, signal's id), untold (now in ms), end (record, ms to keep it, now in ms, most that are kept). → `ok` and the calls that a worker was
--- asked to take; `older` and the epoch, `gap` and the seq, where nothing was written.
+-- (call), answer (inbox, payload, signal's id), untold (now in ms), end (record, ms to keep it, now in ms, most that are kept). → `ok` and
+-- the calls that a worker was asked to take. Where nothing was written: `older` and the epoch, `gap` and the seq, `broken` and what lies
+-- under another key's name.
 
 local function handOver(runId, callId, queue, node)
   local of = redis.call('HMGET', prefix .. ':node:' .. node, 'worker', 'state', 'rate', 'pool')
@@ -14,66 +15,45 @@ local function handOver(runId, callId, queue, node)
   return redis.call('PUBLISH', prefix .. ':orders:' .. of[1], 'take ' .. runId .. ' ' .. callId .. ' ' .. queue) > 0
 end
 
--- Signals that crossed the end: their senders wait, and the owner can write nothing of the run any more.
-local function refuseSignals(runId, run)
-  for _, entry in ipairs(redis.call('XRANGE', prefix .. ':signals:' .. runId, '-', '+')) do
-    local signal = cjson.decode(entry[2][2])
-    if signal[1] == 'interrupt' and redis.call('HGET', run, 'signal:' .. signal[3].id) == '1' then
-      post(signal[3].inbox, '["answer","' .. signal[3].id .. '",{{endedAnswer}}]')
-    end
-  end
-end
-
 local function endRun(runId, record, keepMs, now, most)
   local run = prefix .. ':run:' .. runId
-  refuseSignals(runId, run)
+  refuseSignals(runId, run, '{{endedAnswer}}')
   redis.call('HSET', run, 'record', record, 'status', 'ended')
-  redis.call('HDEL', run, 'state', 'owner')
-  for _, field in ipairs(redis.call('HKEYS', run)) do
-    local kind = string.match(field, '^(%a+):')
-    if kind == 'text' or kind == 'signal' or kind == 'active' then redis.call('HDEL', run, field) end
-  end
-  redis.call('DEL', prefix .. ':signals:' .. runId)
-  for _, kind in ipairs({':run:', ':events:', ':readers:'}) do redis.call('PEXPIRE', prefix .. kind .. runId, keepMs) end
-  redis.call('ZREM', prefix .. ':live', runId)
-  local tenant = redis.call('HGET', run, 'tenant') or ''
-  if redis.call('HINCRBY', prefix .. ':tenants', tenant, -1) <= 0 then redis.call('HDEL', prefix .. ':tenants', tenant) end
-  local finished = prefix .. ':finished'
-  redis.call('ZADD', finished, now, runId)
-  redis.call('ZREMRANGEBYSCORE', finished, '-inf', '(' .. (tonumber(now) - tonumber(keepMs)))
-  local over = redis.call('ZCARD', finished) - tonumber(most)
-  if over > 0 then
-    for _, old in ipairs(redis.call('ZRANGE', finished, 0, math.min(over, 100) - 1)) do
-      redis.call('DEL', prefix .. ':run:' .. old, prefix .. ':events:' .. old, prefix .. ':readers:' .. old)
-      redis.call('ZREM', finished, old)
-    end
-  end
+  retire(runId, run, keepMs, now, most)
 end
 
-local function tellReaders(runId, owner, first, last)
-  local readers = prefix .. ':readers:' .. runId
-  local inboxes = redis.call('SMEMBERS', readers)
-  if #inboxes == 0 then return end
-  local batch = '["events","' .. runId .. '",[' .. table.concat(ARGV, ',', first, last) .. '],"' .. (owner or '') .. '"]'
-  for _, inbox in ipairs(inboxes) do
-    if not post(inbox, batch) then redis.call('SREM', readers, inbox) end
+-- What an order writes to must be what it takes it for, before anything is written.
+local function isUsable(orders, last, runId)
+  for i = orders, last, 5 do
+    if ARGV[i] == 'open' then
+      local found = redis.call('TYPE', prefix .. ':call:' .. runId .. ':' .. ARGV[i + 1]).ok
+      if found ~= 'none' and found ~= 'hash' then return false end
+    end
   end
+  return true
 end
 
 local function one(first, last)
   local runId, epoch, seqText, state, count = ARGV[first], ARGV[first + 1], ARGV[first + 2], ARGV[first + 3], tonumber(ARGV[first + 4])
   local run = prefix .. ':run:' .. runId
-  local old = redis.call('HMGET', run, 'epoch', 'seq', 'owner')
+  local old = redis.call('HMGET', run, 'epoch', 'seq', 'owner', 'crashes')
   if old[1] ~= epoch then return {'older', old[1] or ''} end
   if old[2] ~= seqText then return {'gap', old[2] or ''} end
   local seq = tonumber(seqText)
   local events = first + 5
+  if not isUsable(events + count, last, runId) then return {'broken', 'the hash of a call'} end
   if count > 0 then
     local stream = prefix .. ':events:' .. runId
-    for i = 1, count do redis.call('XADD', stream, (seq + i) .. '-0', 'e', ARGV[events + i - 1]) end
+    local told = {}
+    for i = 1, count do
+      told[i] = ARGV[events + i - 1]
+      redis.call('XADD', stream, (seq + i) .. '-0', 'e', told[i])
+    end
     if state ~= '' then redis.call('HSET', run, 'seq', seq + count, 'state', state)
     else redis.call('HSET', run, 'seq', seq + count) end
-    tellReaders(runId, old[3], events, events + count - 1)
+    tellReaders(runId, old[3], told)
+    -- Its owner got on with it: the ones before did not die of it.
+    if old[4] and old[4] ~= '0' then redis.call('HSET', run, 'crashes', 0) end
   elseif state ~= '' then redis.call('HSET', run, 'state', state) end
   local answer = {'ok'}
   for i = events + count, last, 5 do
@@ -82,11 +62,14 @@ local function one(first, last)
     if what == 'open' then
       if redis.call('HSETNX', call, 'request', b) == 1 then
         redis.call('HSET', call, 'status', 'waiting', 'queue', c)
+        redis.call('HSET', run, 'active:' .. a, 1)
         if d ~= '' and handOver(runId, a, c, d) then answer[#answer + 1] = a end
       end
     elseif what == 'cancel' then cancelCall(runId, a, b)
     elseif what == 'text' then redis.call('HSET', run, 'text:' .. a, b)
-    elseif what == 'drop' then redis.call('DEL', call, prefix .. ':news:' .. runId .. ':' .. a)
+    elseif what == 'drop' then
+      redis.call('DEL', call, prefix .. ':news:' .. runId .. ':' .. a)
+      redis.call('HDEL', run, 'active:' .. a)
     elseif what == 'answer' then
       post(a, b)
       redis.call('HSET', run, 'signal:' .. c, 2)

@@ -4,12 +4,12 @@
 
 local runId, callId = ARGV[2], ARGV[3]
 local call = prefix .. ':call:' .. runId .. ':' .. callId
-local of = redis.call('HMGET', call, 'status', 'queue', 'request', 'claim', 'worker', 'node')
-if not of[1] then return {'gone'} end
+local of = redis.pcall('HMGET', call, 'status', 'queue', 'request', 'claim', 'worker', 'node')
+if of.err or not of[1] then return {'gone'} end
 if of[1] == 'ended' then return {'ended'} end
 if of[2] ~= ARGV[5] then return {'moved'} end
 if of[1] == 'active' then
-  if of[4] == ARGV[4] then return {'ok', of[3]} end
+  if of[4] == ARGV[4] then return {'ok', of[3] or ''} end
   local isDirect = string.sub(of[4], 1, 7) == 'direct ' or string.sub(ARGV[4], 1, 7) == 'direct '
   if isDirect and isThere(of[6], of[5]) then return {'taken'} end
   endCall(runId, callId, ARGV[7])
@@ -20,4 +20,4 @@ redis.call('HSET', call, 'status', 'active', 'claim', ARGV[4], 'worker', ARGV[8]
 -- Where a cancel of the run finds it.
 local run = prefix .. ':run:' .. runId
 if redis.call('HEXISTS', run, 'status') == 1 then redis.call('HSET', run, 'active:' .. callId, 1) end
-return {'ok', of[3]}
+return {'ok', of[3] or ''}
