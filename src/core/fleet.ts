@@ -62,8 +62,10 @@ export interface FleetNode {
   readonly address?: string
   readonly slots: number
   readonly busy: number
-  /** Empty: it takes calls for any. */
+  /** That it takes calls for. Empty with `anyModel`. */
   readonly models: readonly string[]
+  /** It takes calls for any model. */
+  readonly anyModel?: boolean
   /** Of this software. */
   readonly version: string
   /** `down`: its server does not answer, or fails again and again. */

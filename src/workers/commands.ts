@@ -60,8 +60,17 @@ export const commands = {
   >('bury-run', { shares: true }),
   appendAll: command<Many, ['ok', ...unknown[]]>('append-all', { each: true }),
   claimCall: command<
-    [runId: string, callId: string, claim: string, queue: string, node: string, lost: string, worker: string],
-    ['ok', request: string] | ['gone'] | ['ended'] | ['moved'] | ['taken'] | ['lost']
+    [
+      runId: string,
+      callId: string,
+      claim: string,
+      queue: string,
+      node: string,
+      lost: string,
+      worker: string,
+      models: string,
+    ],
+    ['ok', request: string] | ['gone'] | ['ended'] | ['moved'] | ['taken'] | ['lost'] | ['elsewhere']
   >('claim-call', { shares: true }),
   tellAll: command<Many, ['ok', ...unknown[]]>('tell-all', { each: true }),
   moveCall: command<[runId: string, callId: string, queue: string], ['ok'] | ['late']>('move-call'),

@@ -16,6 +16,9 @@ const NODE_WAIT_MS = 30_000
 /** After so long a ticket that nobody took up is added again, in case that it was lost, ms. */
 const REISSUE_MS = 10_000
 
+/** After so long a call that waits for one of several nodes that have its model may go to another that has a free slot, ms. */
+const ELSEWHERE_MS = 1000
+
 /** A call that was told to stop and has not ended after so long is ended without its worker, ms. */
 const STOP_MS = 10_000
 
@@ -101,10 +104,22 @@ export class QueueExecutor implements Executor {
     }
   }
 
-  /** The worker that was offered the call can't take it. */
+  /** The worker that was offered the call can't take it, or has taken its ticket and has not got its model. */
   declined(callId: string): void {
     const call = this.#calls.get(callId)
-    if (call?.isOffered) this.#ticket(call)
+    if (call === undefined || call.settled) return
+    if (call.isOffered) this.#ticket(call)
+    else this.#placeAgain(call).catch(() => undefined)
+  }
+
+  /** The fleet is not as it was when the call was placed. */
+  async #placeAgain(call: RemoteCall): Promise<void> {
+    const { directory } = this.#parts
+    await directory.refresh()
+    if (call.queue === undefined || call.settled) return
+    const queue = directory.queueFor(call.request)
+    if (queue !== undefined && queue !== call.queue) await this.#moveTo(call, queue)
+    else call.issuedAt = Number.NEGATIVE_INFINITY
   }
 
   /** News may have been missed: reads them all again. */
@@ -133,14 +148,23 @@ export class QueueExecutor implements Executor {
       // It may have been taken up by a worker that has died before it said so. Adding it again does nothing where it still lies there.
       this.#endLost(call)
       this.#ticket(call)
+    } else if (performance.now() - call.issuedAt > ELSEWHERE_MS) {
+      const freer = directory.freerThan(call.queue, call.request)
+      if (freer !== undefined) this.#moveTo(call, freer).catch(() => undefined)
     }
   }
 
   async #move(call: RemoteCall, from: string): Promise<void> {
-    const { directory, tickets, session, priority } = this.#parts
+    const { directory } = this.#parts
     const queue = directory.queueFor(call.request)
     if (queue === undefined || queue === from) return this.#endLost(call)
+    await this.#moveTo(call, queue)
+  }
+
+  async #moveTo(call: RemoteCall, queue: string): Promise<void> {
+    const { tickets, session, priority } = this.#parts
     call.queue = queue
+    call.issuedAt = performance.now()
     if (!(await tickets.move(session.runId, call.request.callId, queue, priority))) this.#endLost(call)
   }
 
@@ -196,7 +220,7 @@ export class QueueExecutor implements Executor {
     const { request } = call
     const { session } = this.#parts
     const node = this.#handOverTo(call, queue)
-    session.order(['open', request.callId, JSON.stringify(request), queue, node ?? ''], {
+    session.order(['open', request.callId, JSON.stringify(request), queue, node ?? '', request.model], {
       sent: () => {
         call.queued()
         if (node === undefined) this.#ticket(call)
@@ -233,6 +257,14 @@ export class QueueExecutor implements Executor {
       return true
     }
     const last = batch.at(-1)
+    if (index === call.next && last?.[0] === 'end' && last[1].error?.code === 'CAESURA_E_NO_MODEL') {
+      // The worker has said which models it has: who makes the call again is chosen by that.
+      this.#parts.directory
+        .refresh()
+        .catch(() => undefined)
+        .finally(() => call.feed(index, batch))
+      return true
+    }
     if (index !== call.next || call.isStopped || last?.[0] !== 'end' || last[1].end !== 'cancelled')
       return call.feed(index, batch)
     // A cancel of the run went to the call's worker directly: the run hears of it before it hears what it has led to.

@@ -5,10 +5,10 @@ import type { RunRecord } from '../core/record.ts'
 import type { Answer, GroupWriter } from './group-writer.ts'
 import type { RunState } from './run-spec.ts'
 
-/** An order of `append`: its name and up to four parameters. */
+/** An order of `append`: its name and up to five parameters. */
 type Order = readonly [name: string, ...parameters: (string | number)[]]
 
-const ORDER_LENGTH = 5
+const ORDER_LENGTH = 6
 
 /** How many events, and characters of them, one write takes; what has piled up goes in several. */
 const MOST_EVENTS = 1000

@@ -1,9 +1,11 @@
 import type { CallEnd, CallRequest } from '../core/call.ts'
 import { CallCancelled, summarize } from '../core/errors.ts'
 import { correlation, type Log } from '../core/log.ts'
+import { namesOfModel } from '../core/placement.ts'
 import type { Node } from '../core/ports.ts'
 import type { ProcessRecord } from '../core/record.ts'
 import { callPart } from '../core/trace.ts'
+import type { AnswerOf } from './commands.ts'
 import type { FleetClock } from './fleet-clock.ts'
 import { GroupWriter } from './group-writer.ts'
 import { lostNews } from './news.ts'
@@ -13,7 +15,7 @@ import type { CallTicket } from './ticket-queues.ts'
 import { parseJson, readCallRequest } from './wire.ts'
 
 /** What became of a ticket. */
-export type TicketOutcome = 'done' | 'gone' | 'ended' | 'moved' | 'taken' | 'lost'
+export type TicketOutcome = 'done' | Exclude<AnswerOf<'claimCall'>[0], 'ok'>
 
 interface LiveCall {
   readonly controller: AbortController
@@ -27,6 +29,8 @@ export class StageCalls {
   readonly #clock: FleetClock
   readonly #node: Node
   readonly #worker: string
+  readonly #models: () => readonly string[] | undefined
+  readonly #lostModel: () => Promise<void>
   readonly #process: () => ProcessRecord
   readonly #ended: (end: CallEnd, request: string) => void
   readonly #live = new Map<string, LiveCall>()
@@ -40,6 +44,10 @@ export class StageCalls {
     readonly clock: FleetClock
     readonly node: Node
     readonly worker: string
+    /** The models that the node takes calls for; undefined: any. */
+    readonly models: () => readonly string[] | undefined
+    /** The node's server has not got a model that it listed: tells the fleet which it has. Never rejects. */
+    readonly lostModel: () => Promise<void>
     /** This process, as records name it. */
     readonly process: () => ProcessRecord
     /** Hears how each call ended, and what was asked, as JSON. */
@@ -49,6 +57,8 @@ export class StageCalls {
     this.#clock = parts.clock
     this.#node = parts.node
     this.#worker = parts.worker
+    this.#models = parts.models
+    this.#lostModel = parts.lostModel
     this.#process = parts.process
     this.#ended = parts.ended
     this.#group = new GroupWriter(parts.redis, 'tellAll')
@@ -73,6 +83,7 @@ export class StageCalls {
       name,
       lostNews,
       this.#worker,
+      namesOf(this.#models()),
     )
     if (answer !== 'ok') return answer
     const controller = new AbortController()
@@ -90,7 +101,8 @@ export class StageCalls {
     this.#live.delete(key)
     lost?.removeEventListener('abort', lose)
     this.#ended(end, request)
-    writer.tell(['end', end.end === 'cancelled' ? cancelledEnd(controller.signal) : end])
+    if (end.error?.code === 'CAESURA_E_NO_MODEL') await this.#lostModel()
+    writer.tell(['end', this.#endOf(end, controller.signal)])
     await writer.written()
     return 'done'
   }
@@ -123,6 +135,12 @@ export class StageCalls {
   /** Ends every call as failed, so that its run may have it made elsewhere. */
   stop(): void {
     for (const { controller } of this.#live.values()) controller.abort(new WorkerLeaves('the worker is being stopped'))
+  }
+
+  /** A call whose model was removed here may be made elsewhere. */
+  #endOf(end: CallEnd, signal: AbortSignal): CallEnd {
+    if (end.end === 'cancelled') return cancelledEnd(signal)
+    return end.error?.code === 'CAESURA_E_NO_MODEL' ? { ...end, retryable: true } : end
   }
 
   #note(live: LiveCall): void {
@@ -162,6 +180,10 @@ export class StageCalls {
     }
   }
 }
+
+/** All names by which the node's models may be asked for, each between two line breaks; '' for any. */
+const namesOf = (models: readonly string[] | undefined): string =>
+  models === undefined ? '' : `\n${models.flatMap(namesOfModel).join('\n')}\n`
 
 /** The run still wants the call: it is for the worker that it ends. */
 class WorkerLeaves extends CallCancelled {}

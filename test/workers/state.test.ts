@@ -115,10 +115,10 @@ describe('runs that have ended', () => {
       await call('submit', runId, '{}', run, 'tenant')
       await call('claimRun', runId, 1, 'gone', 3, 6, '0')
       const event = JSON.stringify({ seq: 1, runId, ms: 0, type: 'run-end', outcome: 'completed' })
-      const open = ['open', 'a.1', '{}', 'q', '', 'text', 'a.1', '{}', '', '']
+      const open = ['open', 'a.1', '{}', 'q', '', 'm', 'text', 'a.1', '{}', '', '', '']
       await each(client, 'appendAll', [runId, 1, 0, '{}', 0, ...open])
       await call('signal', runId, '["cancel","r"]', runId, 'r')
-      const end = ['drop', 'a.1', '', '', '', 'end', record, 60_000, Date.now(), 500]
+      const end = ['drop', 'a.1', '', '', '', '', 'end', record, 60_000, Date.now(), 500]
       await each(client, 'appendAll', [runId, 1, 0, '', 1, event, ...end])
       if (run % 2000 === 1999) {
         sizes.push(await raw.dbsize())

@@ -131,16 +131,16 @@ describe('what an older owner or a lost worker still writes', () => {
     const { call, client: raw, keys } = client.redis
     await call('submit', 'twice', '{}', 1, '')
     await call('claimRun', 'twice', 1, 'inbox', 3, 6, '0')
-    await each(client, 'appendAll', ['twice', 1, 0, 'state', 0, 'open', 'c.1', '{}', 'q', ''])
+    await each(client, 'appendAll', ['twice', 1, 0, 'state', 0, 'open', 'c.1', '{}', 'q', '', 'm'])
     const lost = '[["end",{"end":"failed"}]]'
-    expect(await call('claimCall', 'twice', 'c.1', 'claim', 'q', 'n', lost, 'w')).toEqual(['ok', '{}'])
-    expect(await call('claimCall', 'twice', 'c.1', 'claim', 'q', 'n', lost, 'w')).toEqual(['ok', '{}'])
+    expect(await call('claimCall', 'twice', 'c.1', 'claim', 'q', 'n', lost, 'w', '')).toEqual(['ok', '{}'])
+    expect(await call('claimCall', 'twice', 'c.1', 'claim', 'q', 'n', lost, 'w', '')).toEqual(['ok', '{}'])
     for (const _ of [1, 2]) await each(client, 'tellAll', ['twice', 'c.1', 'claim', '[["token",1,"x"]]', '0', 0])
     expect(await raw.xlen(keys.news('twice', 'c.1'))).toBe(1)
     for (const _ of [1, 2]) await call('signal', 'twice', '["interrupt"]', 'same', '')
     expect(await raw.xlen(keys.signals('twice'))).toBe(1)
     // Another worker finds the call taken: its worker must be gone, so it ends as failed, once.
-    expect((await call('claimCall', 'twice', 'c.1', 'other', 'q', 'n', lost, 'w2'))[0]).toBe('lost')
+    expect((await call('claimCall', 'twice', 'c.1', 'other', 'q', 'n', lost, 'w2', ''))[0]).toBe('lost')
     expect(await each(client, 'tellAll', ['twice', 'c.1', 'claim', '[["token",2,"y"]]', '0', 1])).toEqual(['ok'])
     expect(await raw.xlen(keys.news('twice', 'c.1'))).toBe(2)
   })

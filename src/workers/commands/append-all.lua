@@ -1,5 +1,5 @@
 -- For each run: runId, epoch, seq that the events follow, state ('' for the old one), number of events, the events, then orders of
--- five each: open (call, request, queue, node that is asked to take it at once), cancel (call, reason), text (call, text), drop
+-- six each: open (call, request, queue, node that is asked to take it at once, model), cancel (call, reason), text (call, text), drop
 -- (call), answer (inbox, payload, signal's id), untold (now in ms), end (record, ms to keep it, now in ms, most that are kept). → `ok` and
 -- the calls that a worker was asked to take. Where nothing was written: `older` and the epoch, `gap` and the seq, `broken` and what lies
 -- under another key's name.
@@ -24,7 +24,7 @@ end
 
 -- What an order writes to must be what it takes it for, before anything is written.
 local function isUsable(orders, last, runId)
-  for i = orders, last, 5 do
+  for i = orders, last, 6 do
     if ARGV[i] == 'open' then
       local found = redis.call('TYPE', prefix .. ':call:' .. runId .. ':' .. ARGV[i + 1]).ok
       if found ~= 'none' and found ~= 'hash' then return false end
@@ -56,12 +56,12 @@ local function one(first, last)
     if old[4] and old[4] ~= '0' then redis.call('HSET', run, 'crashes', 0) end
   elseif state ~= '' then redis.call('HSET', run, 'state', state) end
   local answer = {'ok'}
-  for i = events + count, last, 5 do
-    local what, a, b, c, d = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4]
+  for i = events + count, last, 6 do
+    local what, a, b, c, d, e = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5]
     local call = prefix .. ':call:' .. runId .. ':' .. a
     if what == 'open' then
       if redis.call('HSETNX', call, 'request', b) == 1 then
-        redis.call('HSET', call, 'status', 'waiting', 'queue', c)
+        redis.call('HSET', call, 'status', 'waiting', 'queue', c, 'model', e)
         redis.call('HSET', run, 'active:' .. a, 1)
         if d ~= '' and handOver(runId, a, c, d) then answer[#answer + 1] = a end
       end
