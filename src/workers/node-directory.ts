@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import type { NodeWish } from '../core/call.ts'
 import type { FleetNode } from '../core/fleet.ts'
 import { candidatesFor, hasModel } from '../core/placement.ts'
@@ -114,25 +115,42 @@ export async function readNodes({ client, keys }: FleetRedis): Promise<FleetNode
   for (const [index, name] of names.entries()) {
     const fields = (rows?.[index]?.[1] ?? {}) as Record<string, string>
     if (fields.worker === undefined) gone.push(name)
-    else found.push(nodeOf(name, fields))
+    else found.push(...[nodeOf(name, fields)].filter((node) => node !== undefined))
   }
   if (gone.length > 0) await client.srem(keys.nodes, ...gone)
   return found
 }
 
-const nodeOf = (name: string, fields: Record<string, string>): FleetNode => ({
-  name,
-  worker: fields.worker ?? '',
-  pool: fields.pool ?? 'default',
-  backend: fields.backend ?? '',
-  ...(fields.address !== undefined && fields.address !== '' && { address: fields.address }),
-  slots: Number(fields.slots ?? 1),
-  busy: Number(fields.busy ?? 0),
-  models: (fields.models ?? '').split('\n').filter((model) => model !== '' && model !== ANY_MODEL),
-  // A worker of an older version writes nothing where it takes any.
-  ...((fields.models ?? '') === '' || fields.models === ANY_MODEL ? { anyModel: true } : {}),
-  version: fields.version ?? '',
-  state: fields.state === 'down' ? 'down' : fields.state === 'stopping' ? 'stopping' : 'up',
-  ...(fields.reason !== undefined && fields.reason !== '' && { reason: fields.reason }),
-  seen: Number(fields.seen ?? 0),
+const count = (most: number) => z.coerce.number().int().min(0).max(most)
+
+/** A node's entry. What an older version leaves out has a default. */
+const entrySchema = z.object({
+  worker: z.string().min(1),
+  pool: z.string().default('default'),
+  backend: z.string().default(''),
+  address: z.string().default(''),
+  slots: count(100_000).default(1),
+  busy: count(100_000).default(0),
+  models: z.string().default(''),
+  version: z.string().default(''),
+  state: z.enum(['up', 'down', 'stopping']).default('up'),
+  reason: z.string().default(''),
+  seen: count(Number.MAX_SAFE_INTEGER).default(0),
 })
+
+/** Undefined for an entry that no worker wrote. */
+function nodeOf(name: string, fields: Record<string, string>): FleetNode | undefined {
+  const read = entrySchema.safeParse(fields)
+  if (!read.success) return undefined
+  const { address, models, reason, ...entry } = read.data
+  // A worker of an older version writes nothing where it takes any.
+  const isAny = models === '' || models === ANY_MODEL
+  return {
+    name,
+    ...entry,
+    ...(address !== '' && { address }),
+    models: isAny ? [] : models.split('\n').filter((model) => model !== ''),
+    ...(isAny && { anyModel: true }),
+    ...(reason !== '' && { reason }),
+  }
+}
