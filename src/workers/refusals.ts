@@ -25,6 +25,9 @@ export function refusalOf(error: unknown): string | undefined {
 const FIRST_PAUSE_MS = 25
 const LONGEST_PAUSE_MS = 400
 
+/** Without a refusal for so long, ms, Redis takes commands again. */
+const QUIET_MS = 1000
+
 /** Hears when Redis begins to refuse commands, and when it takes them again. */
 export interface RefusalListener {
   began(name: string): void
@@ -35,6 +38,7 @@ export interface RefusalListener {
 export class Refusals {
   readonly #listeners = new Set<RefusalListener>()
   #since: number | undefined
+  #lastAt = 0
   #isClosed = false
   /** How many answers were refusals so far. */
   count = 0
@@ -56,15 +60,16 @@ export class Refusals {
   /** Redis has refused a command. */
   note(name: string): void {
     this.count += 1
+    this.#lastAt = performance.now()
     if (this.#since !== undefined) return
     this.#since = performance.now()
     for (const { began } of this.#listeners) began(name)
   }
 
-  /** Redis has taken a command that it may refuse. */
+  /** Redis has taken a command: it may be one that it never refuses, so it takes them all again once it has refused none for a while. */
   over(): void {
-    if (this.#since === undefined) return
-    const ms = Math.round(performance.now() - this.#since)
+    if (this.#since === undefined || performance.now() - this.#lastAt < QUIET_MS) return
+    const ms = Math.round(this.#lastAt - this.#since)
     this.#since = undefined
     for (const { ended } of this.#listeners) ended(ms)
   }
