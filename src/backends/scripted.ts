@@ -49,6 +49,7 @@ export type Script = CallScript | ((request: CallRequest) => CallScript)
 export function scriptedBackend(script: Script, models: readonly string[] = ['scripted']): Backend {
   return {
     kind: 'scripted',
+    takesAnyModel: true,
     server: async () => ({ kind: 'scripted' }),
     models: async () => models.map((name) => ({ name })),
     load: async () => undefined,

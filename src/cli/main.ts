@@ -22,6 +22,7 @@ const verbs: Record<string, () => Promise<Command>> = {
   'model-server': async () => (await import('./model-server.ts')).modelServerCommand(),
   worker: async () => (await import('./worker.ts')).workerCommand(),
   nodes: async () => (await import('./nodes.ts')).nodesCommand(),
+  dead: async () => (await import('./dead.ts')).deadCommand(),
   cancel: async () => (await import('./cancel.ts')).cancelCommand(),
   interrupt: async () => (await import('./interrupt.ts')).interruptCommand(),
   serve: async () => (await import('./serve.ts')).serveCommand(),

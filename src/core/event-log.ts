@@ -41,9 +41,9 @@ export class EventLog {
     this.#listener = listener
   }
 
-  /** What was told after `seq` until now, without delivering it. */
-  since(seq: number): readonly RunEvent[] {
-    return this.#events.slice(seq)
+  /** What was told after `seq` until now, without delivering it: the first `most` of it. */
+  since(seq: number, most = Number.POSITIVE_INFINITY): readonly RunEvent[] {
+    return this.#events.slice(seq, seq + most)
   }
 
   /** A reader in another process was handed the events up to `seq`. */

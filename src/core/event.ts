@@ -60,7 +60,13 @@ export const runEventSchema = z.discriminatedUnion('type', [
   z.strictObject({ ...head, type: z.literal('output-commit'), ...call, characters: z.int().min(0) }),
   /** Nothing of the call's text stands. */
   z.strictObject({ ...head, type: z.literal('output-withdraw'), ...call }),
-  z.strictObject({ ...head, type: z.literal('run-end'), outcome: recordSchema.shape.outcome }),
+  z.strictObject({
+    ...head,
+    type: z.literal('run-end'),
+    outcome: recordSchema.shape.outcome,
+    /** Why a run that a fleet put aside has failed: it has no record. */
+    error: z.strictObject({ code: z.string(), message: z.string() }).optional(),
+  }),
 ])
 export type RunEvent = z.infer<typeof runEventSchema>
 /** An event before the log has numbered it. */

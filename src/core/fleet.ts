@@ -62,8 +62,10 @@ export interface FleetNode {
   readonly address?: string
   readonly slots: number
   readonly busy: number
-  /** Empty: it takes calls for any. */
+  /** That it takes calls for. Empty with `anyModel`. */
   readonly models: readonly string[]
+  /** It takes calls for any model. */
+  readonly anyModel?: boolean
   /** Of this software. */
   readonly version: string
   /** `down`: its server does not answer, or fails again and again. */
@@ -82,6 +84,17 @@ export interface FleetLoad {
   readonly liveRuns: number
   /** Workers that host runs and gave a sign of life within the last 10 s. */
   readonly pipelineWorkers: number
+}
+
+/** What a fleet put aside, and why: a run that can't go on, or a job that is no ticket. */
+export interface DeadEntry {
+  /** Absent where a job named no run. */
+  readonly runId?: string
+  /** The data of a job that is no ticket. */
+  readonly job?: unknown
+  /** ISO 8601. */
+  readonly at: string
+  readonly error: { readonly code: string; readonly message: string }
 }
 
 /** The fleet as any process sees it. Everything waits while Redis is away, and goes on when it is back. */
@@ -111,6 +124,15 @@ export interface Fleet {
   resumeExperiment(name: string): Promise<boolean>
   /** The names of those that are stopped, in order. */
   stoppedExperiments(): Promise<readonly string[]>
+  /** What was put aside, newest first: at most 1,000. */
+  dead(): Promise<readonly DeadEntry[]>
+  /**
+   * Starts a run that was put aside once more, from its beginning, under a new id, and takes it off the list. Throws
+   * `CAESURA_E_RUN_UNKNOWN` where it is not on the list, `CAESURA_E_STATE` where what it was to run can't be read.
+   */
+  retryDead(runId: string): Promise<{ runId: string; traceId: string }>
+  /** Takes a run off the list. False where it was not on it. */
+  dropDead(runId: string): Promise<boolean>
   /** Who serves calls now, by name. */
   nodes(): Promise<readonly FleetNode[]>
   /** What there is to do now, in four requests to Redis however much that is. */

@@ -32,6 +32,8 @@ export interface Backend {
   generate(request: CallRequest, context: GenerateContext): Promise<CallEnd>
   /** Whether the server is there. Throws `CAESURA_E_NO_SERVER`, `CAESURA_E_NO_BACKEND`. */
   server(signal: AbortSignal): Promise<ServerInfo>
+  /** It takes calls for any model, whatever `models` lists. */
+  readonly takesAnyModel?: boolean
   /** The models it can run now. Throws as `server` does. */
   models(signal: AbortSignal): Promise<readonly ModelInfo[]>
   /** What to type to get a model that is missing; absent when there is no such command. */

@@ -1,6 +1,8 @@
 import type { CallEnd, CallRequest, NodeWish } from '../core/call.ts'
 import { CallCancelled, summarize } from '../core/errors.ts'
+import { candidatesFor, hasModel } from '../core/placement.ts'
 import type { Executor, Node } from '../core/ports.ts'
+import { ModelLists } from './model-lists.ts'
 
 interface Waiter {
   readonly request: CallRequest
@@ -10,31 +12,48 @@ interface Waiter {
 interface NodeState {
   readonly node: Node
   free: number
+  readonly name: string
+  /** The models that it takes calls for, as far as they are known. */
+  readonly models: readonly string[] | undefined
   /** Prompts that are read ahead on it, each with what ends it. */
   readonly prefills: Set<AbortController>
 }
 
 /**
  * Runs calls on nodes of this process. A node works on as many calls at once as it has slots; the others wait in the order in
- * which they came, each for the first free node that may take it (its model, its placement). A cancelled waiter is never sent.
- * Close it only when no call is left.
+ * which they came, each for the first free node that may take it (its model, its placement). A call whose model was removed from a node goes
+ * to another that has it. A cancelled waiter is never sent. Close it only when no call is left.
  */
 export function inProcessExecutor(nodes: readonly Node[]): Executor {
-  const states = nodes.map((node): NodeState => ({ node, free: node.slots, prefills: new Set() }))
+  const lists = new ModelLists(nodes)
+  const states = nodes.map(
+    (node): NodeState => ({
+      node,
+      name: node.name,
+      get models() {
+        return lists.of(node)
+      },
+      free: node.slots,
+      prefills: new Set(),
+    }),
+  )
   // A Set keeps the order of arrival and forgets a cancelled waiter in constant time.
   const waiting = new Set<Waiter>()
   const closing = new AbortController()
 
-  const mayTake = ({ node }: NodeState, { model, placement, previousNode, node: pinned }: NodeWish): boolean => {
-    if (node.models !== undefined && !node.models.includes(model)) return false
-    if (pinned !== undefined) return node.name === pinned
-    if (previousNode === undefined || placement === 'any') return true
-    return placement === 'same' ? node.name === previousNode : node.name !== previousNode
+  /**
+   * The nodes that may take a call. Where no server lists the model, those that were not told their models may be asked for it all the
+   * same: a server may know a name that it does not list.
+   */
+  const candidates = (wish: NodeWish): NodeState[] => {
+    const able = candidatesFor(states, wish)
+    if (able.length > 0 || states.some(({ models }) => hasModel(models, wish.model))) return able
+    const untold = states.filter(({ node }) => node.models === undefined)
+    return candidatesFor(
+      untold.map((state) => ({ name: state.name, state })),
+      wish,
+    ).map(({ state }) => state)
   }
-
-  /** The wish, without its placement where no node satisfies that and any other will do. */
-  const satisfiable = <W extends NodeWish>(wish: W): W =>
-    wish.otherwise === 'any' && !states.some((state) => mayTake(state, wish)) ? { ...wish, placement: 'any' } : wish
 
   const stopPrefills = ({ prefills }: NodeState, reason: CallCancelled) => {
     for (const controller of prefills) controller.abort(reason)
@@ -43,7 +62,7 @@ export function inProcessExecutor(nodes: readonly Node[]): Executor {
   const release = (state: NodeState) => {
     state.free += 1
     for (const waiter of waiting) {
-      if (!mayTake(state, waiter.request)) continue
+      if (!candidates(waiter.request).includes(state)) continue
       waiting.delete(waiter)
       waiter.start(state)
       return
@@ -51,7 +70,7 @@ export function inProcessExecutor(nodes: readonly Node[]): Executor {
   }
 
   function acquire(request: CallRequest, signal: AbortSignal): NodeState | Promise<NodeState | undefined> {
-    const able = states.filter((state) => state.free > 0 && mayTake(state, request))
+    const able = candidates(request).filter(({ free }) => free > 0)
     const free = able.find(({ node }) => node.name === request.warmNode) ?? able[0]
     if (free !== undefined) {
       free.free -= 1
@@ -77,17 +96,17 @@ export function inProcessExecutor(nodes: readonly Node[]): Executor {
 
   /** A node that could take such a call now, over and above what is read ahead there; else why there is none. */
   function idleFor(wish: NodeWish): NodeState | string {
-    const request = satisfiable(wish)
-    const able = states.filter((state) => mayTake(state, request))
+    const able = candidates(wish)
     if (able.length === 0) return `no node takes calls for ${wish.model}`
     return able.find(({ free, prefills }) => free > prefills.size) ?? 'no free slot'
   }
 
   return {
-    async execute(asked, { clock, signal, observer }): Promise<CallEnd> {
+    async execute(request, { clock, signal, observer }): Promise<CallEnd> {
       if (signal.aborted) return { end: 'cancelled' }
-      const request = satisfiable(asked)
-      if (!states.some((state) => mayTake(state, request))) return nobody(request, nodes)
+      const listed = lists.ready()
+      if (listed !== undefined) await listed
+      if (candidates(request).length === 0) return nobody(request, nodes)
       const place = acquire(request, signal)
       // Without a wait the call is sent in this very turn of the event loop.
       const state = place instanceof Promise ? await place : place
@@ -101,7 +120,7 @@ export function inProcessExecutor(nodes: readonly Node[]): Executor {
           backend: backend.kind,
           ...(backend.address !== undefined && { address: backend.address }),
         })
-        return await backend.generate(request, {
+        const end = await backend.generate(request, {
           clock,
           signal,
           mark: (mark, at) => observer.mark(mark, at),
@@ -109,6 +128,10 @@ export function inProcessExecutor(nodes: readonly Node[]): Executor {
           thinking: (text, at) => observer.thinking(text, at),
           late: (ns) => observer.late?.(ns),
         })
+        if (end.error?.code !== 'CAESURA_E_NO_MODEL' || signal.aborted) return end
+        // It was removed since the server listed it: another node may have it.
+        await lists.without(request.model, state.node)
+        return candidates(request).some((other) => other !== state) ? { ...end, retryable: true } : end
       } finally {
         observer.mark('slot-released')
         release(state)

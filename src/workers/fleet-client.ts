@@ -3,20 +3,30 @@ import { assign } from '../core/assignment.ts'
 import type { PlannedSignal, SignalAnswer } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { RunEvent } from '../core/event.ts'
-import type { Fleet, FleetAddress, FleetLoad, FleetNode, FleetRun, RunFilter, SubmitOptions } from '../core/fleet.ts'
+import type {
+  DeadEntry,
+  Fleet,
+  FleetAddress,
+  FleetLoad,
+  FleetNode,
+  FleetRun,
+  RunFilter,
+  SubmitOptions,
+} from '../core/fleet.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { recordSchema } from '../core/record.ts'
 import { newTraceId } from '../core/trace.ts'
-import { endedAnswer } from './append-script.ts'
+import { endedAnswer } from './commands.ts'
+import { DeadRuns } from './dead-runs.ts'
 import { type FleetClock, fleetClock } from './fleet-clock.ts'
 import { readLoad } from './fleet-load.ts'
-import type { SignalPayload } from './hosted-run.ts'
 import { Inbox } from './inbox.ts'
 import { readNodes } from './node-directory.ts'
 import { type FleetRedis, openFleetRedis } from './redis.ts'
 import { RunReader } from './run-reader.ts'
 import { FLEET_VERSION, type RunSpec } from './run-spec.ts'
 import { TicketQueues } from './ticket-queues.ts'
+import { asEvent, parseJson, type SignalPayload, unreadable } from './wire.ts'
 
 /** Runs outlive the process that submitted them: only their ids matter. */
 const runIdPattern = /^[A-Za-z0-9_-]{1,100}$/
@@ -57,8 +67,9 @@ export class FleetClient implements Fleet {
     this.#tickets = new TicketQueues(redis)
     this.#inbox.on('events', (runId, events, owner) => {
       if (!this.#readers.has(runId as string)) return
-      this.#owners.set(runId as string, owner as string)
-      for (const reader of this.#readers.get(runId as string) ?? []) reader.take(events as RunEvent[])
+      if (typeof owner === 'string') this.#owners.set(runId as string, owner)
+      const told = Array.isArray(events) ? events.map(asEvent).filter((event) => event !== undefined) : []
+      for (const reader of this.#readers.get(runId as string) ?? []) reader.take(told)
     })
     this.#inbox.on('answer', (id, answer) => {
       this.#answers.get(id as string)?.(answer as SignalAnswer)
@@ -153,12 +164,14 @@ export class FleetClient implements Fleet {
     if (answer === 'ok') return answered
     this.#answers.delete(id)
     if (answer === 'unknown') throw unknownRun(runId)
+    if (answer === 'broken') throw unreadable(`the signals of the run ${runId}`)
     return endedAnswer
   }
 
   async cancel(runId: string, reason = 'cancelled'): Promise<boolean> {
     const [answer] = await this.redis.call('signal', runId, JSON.stringify(['cancel', reason]), randomUUID(), reason)
     if (answer === 'unknown') throw unknownRun(runId)
+    if (answer === 'broken') throw unreadable(`the signals of the run ${runId}`)
     return answer === 'ok'
   }
 
@@ -172,6 +185,18 @@ export class FleetClient implements Fleet {
 
   async stoppedExperiments(): Promise<string[]> {
     return (await this.redis.client.smembers(this.redis.keys.stopped)).sort()
+  }
+
+  dead(): Promise<DeadEntry[]> {
+    return new DeadRuns(this.redis).list()
+  }
+
+  retryDead(runId: string): Promise<{ runId: string; traceId: string }> {
+    return new DeadRuns(this.redis).retry(runId, this)
+  }
+
+  dropDead(runId: string): Promise<boolean> {
+    return new DeadRuns(this.redis).drop(runId)
   }
 
   nodes(): Promise<FleetNode[]> {
@@ -313,14 +338,17 @@ function runOf(runId: string, fields: readonly (string | null)[]): FleetRun | un
     tenant: tenant ?? '',
     seq: Number(seq),
     ...(record != null && readRecord(record)),
-    ...(dead != null && { dead }),
+    ...(dead != null && { dead: reasonOf(dead) }),
   }
 }
 
 function readRecord(record: string): Pick<FleetRun, 'record' | 'dead'> {
-  const read = recordSchema.safeParse(JSON.parse(record))
+  const read = recordSchema.safeParse(parseJson(record))
   return read.success ? { record: read.data } : { dead: 'its record is of another version' }
 }
+
+/** Why a run was put aside. An older version wrote the sentence alone. */
+const reasonOf = (dead: string): string => (Object(parseJson(dead)) as { message?: string }).message ?? dead
 
 /** Of a spec as it was kept; '' where it is unreadable: such a run is listed all the same. */
 function inSpec(spec: string | null | undefined, part: (spec: RunSpec) => string): string {

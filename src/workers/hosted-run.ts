@@ -1,4 +1,5 @@
 import type { SignalAnswer } from '../core/engine.ts'
+import { CaesuraError } from '../core/errors.ts'
 import type { Estimates } from '../core/estimates.ts'
 import type { RunEvent } from '../core/event.ts'
 import { Journal } from '../core/journal.ts'
@@ -11,7 +12,7 @@ import { renderKnownStart, renderTemplate } from '../core/template.ts'
 import type { TraceContext } from '../core/trace.ts'
 import type { GeneratedText } from '../core/transcript.ts'
 import { type HostedRun, startRun } from '../machines/start-run.ts'
-import { endedAnswer } from './append-script.ts'
+import { endedAnswer } from './commands.ts'
 import type { FleetClock } from './fleet-clock.ts'
 import type { GroupWriter } from './group-writer.ts'
 import type { NewsBatch } from './news.ts'
@@ -21,6 +22,7 @@ import type { FleetRedis } from './redis.ts'
 import { type Retention, RunSession } from './run-session.ts'
 import { FLEET_VERSION, type RunState, readSpec, readState } from './run-spec.ts'
 import type { TicketQueues } from './ticket-queues.ts'
+import { asEvent, asNews, readSignal, readStream, readText, type SignalPayload, unreadable } from './wire.ts'
 
 /** What the runs of one process share. */
 export interface Host {
@@ -39,15 +41,6 @@ export interface Host {
   readonly telemetry?: Telemetry
 }
 
-/** What a signal in Redis says: what is asked, when it was sent (ms on the fleet's clock; absent: not known), who waits for the answer. */
-export type SignalPayload =
-  | readonly [
-      'interrupt',
-      { readonly input?: string; readonly sentAt?: number },
-      { readonly inbox: string; readonly id: string },
-    ]
-  | readonly ['cancel', string]
-
 /** A run that this process owns: its machine, what it writes, and what it hears. */
 export class OwnedRun {
   readonly session: RunSession
@@ -62,6 +55,7 @@ export class OwnedRun {
   readonly #run: HostedRun
   readonly #journal: Journal
   readonly #tickets = new Map<number, (answer: SignalAnswer) => void>()
+  #hasCrashed: boolean
   #signals: number
   #catchingUp: 'no' | 'yes' | 'again' = 'no'
 
@@ -71,15 +65,12 @@ export class OwnedRun {
     const state = fields.state === undefined ? undefined : readState(runId, fields.state)
     const texts = new Map<string, GeneratedText>()
     for (const [field, value] of Object.entries(fields)) {
-      if (field.startsWith('text:')) texts.set(field.slice(5), JSON.parse(value) as GeneratedText)
+      if (field.startsWith('text:')) texts.set(field.slice(5), readText(runId, value))
     }
     const { client, keys } = host.redis
-    const events =
-      state === undefined
-        ? []
-        : (await client.xrange(keys.events(runId), '-', '+')).map(([, [, event]]) => JSON.parse(event!) as RunEvent)
+    const events = state === undefined ? [] : await readEvents(host.redis, runId)
     const unsettled = (state?.journal.calls ?? []).filter(({ request }) => !texts.has(request.callId))
-    const news = new Map<string, readonly NewsBatch[]>()
+    const news = new Map<string, readonly (NewsBatch | undefined)[]>()
     const queues = new Map<string, string>()
     for (const { request } of unsettled) {
       news.set(request.callId, await readNews(host.redis, runId, request.callId))
@@ -87,7 +78,8 @@ export class OwnedRun {
       if (queue !== null) queues.set(request.callId, queue)
     }
     const signals = state === undefined ? [] : await readSignals(host.redis, runId)
-    return new OwnedRun(host, { runId, epoch, spec, state, texts, events, news, queues, signals })
+    const hasCrashed = Number(fields.crashes ?? 0) > 0
+    return new OwnedRun(host, { runId, epoch, spec, state, texts, events, news, queues, signals, hasCrashed })
   }
 
   private constructor(
@@ -99,9 +91,10 @@ export class OwnedRun {
       state: RunState | undefined
       texts: ReadonlyMap<string, GeneratedText>
       events: readonly RunEvent[]
-      news: ReadonlyMap<string, readonly NewsBatch[]>
+      news: ReadonlyMap<string, readonly (NewsBatch | undefined)[]>
       queues: ReadonlyMap<string, string>
       signals: readonly SignalPayload[]
+      hasCrashed: boolean
     },
   ) {
     const { runId, spec, state, texts, events } = kept
@@ -112,6 +105,7 @@ export class OwnedRun {
     this.pipeline = spec.pipeline
     this.#traceId = spec.trace.traceId
     this.#signals = state?.signals ?? 0
+    this.#hasCrashed = kept.hasCrashed
     this.session = new RunSession(
       group,
       { runId, epoch: kept.epoch, seq: events.length, kept: texts.keys(), traces: host.telemetry !== undefined },
@@ -187,12 +181,17 @@ export class OwnedRun {
     this.session.touch()
   }
 
+  /** ms since 1970. */
+  get startedAt(): number {
+    return this.#journal.startedUnixMs
+  }
+
   /** By which lines about it are found. */
   get correlation(): LogFields {
     return correlation(this.#runId, this.#traceId)
   }
 
-  /** Takes the signals that came while nobody owned the run. */
+  /** Takes the signals that came while nobody owned the run. Never rejects: a run whose signals can't be read is lost. */
   async catchUp(): Promise<void> {
     if (this.#catchingUp !== 'no') {
       this.#catchingUp = 'again'
@@ -213,8 +212,21 @@ export class OwnedRun {
     else this.#take(number, signal)
   }
 
-  news(callId: string, index: number, batch: NewsBatch): void {
+  news(callId: string, index: number, batch: NewsBatch | undefined): void {
     this.#executor.feed(callId, index, batch)
+  }
+
+  /** Something of it may be gone from Redis. */
+  async look(): Promise<void> {
+    await this.catchUp()
+    await this.#executor.look()
+  }
+
+  /** Now and then: whether its calls are still there. Who has come so far with it did not die of it. */
+  async check(): Promise<void> {
+    await this.#executor.look()
+    if (this.#hasCrashed) await this.release(false)
+    this.#hasCrashed = false
   }
 
   /** The worker that was asked to take the call can't. */
@@ -234,6 +246,13 @@ export class OwnedRun {
   async handOver(): Promise<void> {
     await this.session.flush()
     this.leave('this worker stops')
+    await this.release()
+  }
+
+  /** Tells the next owner that this one did not die of the run. */
+  async release(leaves = true): Promise<void> {
+    const { redis, inbox } = this.#host
+    await redis.call('releaseRun', this.#runId, this.session.epoch, inbox, leaves ? '1' : '0')
   }
 
   /** Leaves it at once: it is not ours any more. */
@@ -243,8 +262,13 @@ export class OwnedRun {
   }
 
   async #hearSignals(): Promise<void> {
-    const signals = await readSignals(this.#host.redis, this.#runId)
-    for (const [index, signal] of signals.entries()) this.#take(index + 1, signal)
+    try {
+      const signals = await readSignals(this.#host.redis, this.#runId)
+      for (const [index, signal] of signals.entries()) this.#take(index + 1, signal)
+    } catch (error) {
+      // A connection that was closed ends more than this.
+      if (error instanceof CaesuraError) this.session.lose(error.message, true)
+    }
   }
 
   #take(number: number, signal: SignalPayload): void {
@@ -286,12 +310,25 @@ function traceOf({ telemetry }: Host, trace: TraceContext, sampled: boolean | un
   return sampled === undefined ? (telemetry?.begin(trace) ?? trace) : { ...trace, sampled }
 }
 
-async function readSignals({ client, keys }: FleetRedis, runId: string): Promise<SignalPayload[]> {
-  const entries = await client.xrange(keys.signals(runId), '-', '+')
-  return entries.map(([, [, payload]]) => JSON.parse(payload!) as SignalPayload)
+/** Throws `CAESURA_E_STATE`. */
+async function readSignals(redis: FleetRedis, runId: string): Promise<SignalPayload[]> {
+  const signals = await readStream(redis, redis.keys.signals(runId), `the signals of the run ${runId}`)
+  return signals.map(readSignal)
 }
 
-export async function readNews({ client, keys }: FleetRedis, runId: string, callId: string): Promise<NewsBatch[]> {
-  const entries = await client.xrange(keys.news(runId, callId), '-', '+')
-  return entries.map(([, [, batch]]) => JSON.parse(batch!) as NewsBatch)
+/** Throws `CAESURA_E_STATE`. */
+async function readEvents(redis: FleetRedis, runId: string): Promise<RunEvent[]> {
+  const what = `the events of the run ${runId}`
+  const events = await readStream(redis, redis.keys.events(runId), what)
+  return events.map((value, index) => {
+    const event = asEvent(value)
+    if (event?.seq !== index + 1) throw unreadable(what, `event ${index + 1}`)
+    return event
+  })
+}
+
+/** All news of a call so far; undefined in place of a batch that is none. Throws `CAESURA_E_STATE` where they are no stream. */
+export async function readNews(redis: FleetRedis, runId: string, callId: string): Promise<(NewsBatch | undefined)[]> {
+  const batches = await readStream(redis, redis.keys.news(runId, callId), `the news of the call ${callId}`)
+  return batches.map(asNews)
 }

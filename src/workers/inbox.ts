@@ -8,7 +8,10 @@ export type InboxMessage = readonly [kind: string, ...rest: unknown[]]
 /** How long an inbox outlives the last sign of life of its process, ms. */
 const ALIVE_MS = 10_000
 const BLOCK_MS = 2000
-const BATCH = 500
+/** Entries of one read: each is up to a megabyte of what one command posted. */
+const BATCH = 64
+/** How long it handles entries before other work of this process has its turn, ms. */
+const TURN_MS = 10
 
 /**
  * The one stream that a process reads, whatever the number of runs that it hosts or follows (a thousand streams in one read cost
@@ -20,7 +23,10 @@ export class Inbox {
   readonly #reading: Redis
   readonly #handlers = new Map<string, (...rest: unknown[]) => void>()
   readonly #listeners = new Set<() => void>()
+  #ready: (() => Promise<void> | undefined) | undefined
   #last = '0-0'
+  /** It has fallen behind: entries may have been cut off before they were read. */
+  #isBehind = false
   #open = true
   #timer: NodeJS.Timeout | undefined
 
@@ -34,7 +40,12 @@ export class Inbox {
     this.#handlers.set(kind, handler)
   }
 
-  /** Called when messages may have been missed: the inbox was gone for a while. */
+  /** Asked between two entries: undefined where the next may come, else what to wait for. */
+  set pace(ready: () => Promise<void> | undefined) {
+    this.#ready = ready
+  }
+
+  /** Called when messages may have been missed: the inbox was gone for a while, or more came than it keeps. */
   onGap(listener: () => void): void {
     this.#listeners.add(listener)
   }
@@ -61,7 +72,7 @@ export class Inbox {
     await client.pexpire(keys.inbox(this.id), 6 * ALIVE_MS)
     // What was read is of no use to anybody.
     await client.xtrim(keys.inbox(this.id), 'MINID', this.#last)
-    if (was === null) for (const listener of this.#listeners) listener()
+    if (was === null) this.#tellGap()
   }
 
   async #read(): Promise<void> {
@@ -78,15 +89,35 @@ export class Inbox {
           this.#last,
         )
         const entries = (found?.[0]?.[1] ?? []) as [string, string[]][]
-        for (const [id, [, payload]] of entries) {
-          this.#last = id
-          this.#handle(payload ?? '[]')
-        }
+        await this.#take(entries)
       } catch {
         // ioredis comes back by itself; the stream is still there.
         if (this.#open) await new Promise((resolve) => setTimeout(resolve, 50))
       }
     }
+  }
+
+  async #take(entries: readonly [string, string[]][]): Promise<void> {
+    let began = performance.now()
+    for (const [id, [, payload]] of entries) {
+      this.#last = id
+      this.#handle(payload ?? '[]')
+      const wait = this.#ready?.()
+      if (wait !== undefined) await wait
+      if (performance.now() - began < TURN_MS) continue
+      await new Promise(setImmediate)
+      began = performance.now()
+    }
+    // Entries that were cut off were older than what is read now: it looks once it has caught up.
+    if (entries.length === BATCH) this.#isBehind = true
+    else if (this.#isBehind) {
+      this.#isBehind = false
+      this.#tellGap()
+    }
+  }
+
+  #tellGap(): void {
+    for (const listener of this.#listeners) listener()
   }
 
   #handle(payload: string): void {

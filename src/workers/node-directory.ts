@@ -1,9 +1,13 @@
+import { z } from 'zod'
 import type { NodeWish } from '../core/call.ts'
 import type { FleetNode } from '../core/fleet.ts'
+import { candidatesFor, hasModel } from '../core/placement.ts'
 import { nodeQueue, poolQueue } from './keys.ts'
 import type { FleetRedis } from './redis.ts'
 
 const REFRESH_MS = 500
+/** Stands in a node's entry for a list of its models: it takes calls for any. */
+export const ANY_MODEL = '*'
 /** A worker that has not been seen for so long after its entry has ended is gone, ms: Redis may have been away, and not the worker. */
 const GONE_MS = 1000
 
@@ -59,35 +63,46 @@ export class NodeDirectory {
 
   /** The node that may take a call of this queue without a ticket: that of the queue, else the one that the run was on before. */
   handOverTo(queue: string, { model, previousNode }: NodeWish): string | undefined {
-    return this.#nodes.find(
-      (node) =>
-        (nodeQueue(node.name) === queue || (node.name === previousNode && poolQueue(node.pool) === queue)) &&
-        mayTake(node, model),
+    return this.#up.find(
+      ({ name, pool, models }) =>
+        (nodeQueue(name) === queue || (name === previousNode && poolQueue(pool) === queue)) && hasModel(models, model),
     )?.name
   }
 
-  /** The queue that a call like this belongs in; undefined while no node of the fleet may take it. */
+  /**
+   * The queue that a call like this belongs in; undefined while no node of the fleet may take it. That of a pool only where every node
+   * of the pool may take it: whichever is free first does.
+   */
   queueFor(wish: NodeWish): string | undefined {
-    const { model, node: pinned, placement, otherwise, previousNode } = wish
-    const able = this.#nodes.filter((candidate) => mayTake(candidate, model))
-    if (pinned !== undefined) return able.some(({ name }) => name === pinned) ? nodeQueue(pinned) : undefined
-    if (previousNode !== undefined && placement === 'same' && able.some(({ name }) => name === previousNode))
-      return nodeQueue(previousNode)
-    if (previousNode !== undefined && placement === 'other') {
-      const others = able.filter(({ name }) => name !== previousNode)
-      if (others.length > 0) return nodeQueue(freest(others).name)
-    }
-    if (able.length === 0 || (previousNode !== undefined && placement !== 'any' && otherwise !== 'any'))
-      return undefined
-    return poolQueue(freest(able).pool)
+    const up = this.#up
+    const able = candidatesFor(up, wish)
+    if (able.length === 0) return undefined
+    const { name, pool } = freest(able)
+    const isFree = wish.node === undefined && (wish.placement === 'any' || able.length === up.length)
+    const isUniform = up.every((node) => node.pool !== pool || able.includes(node))
+    return isFree && isUniform ? poolQueue(pool) : nodeQueue(name)
+  }
+
+  /** A node with a free slot that may take a call instead of the one in whose queue it waits. */
+  freerThan(queue: string, wish: NodeWish): string | undefined {
+    const able = candidatesFor(this.#up, wish)
+    const present = able.find(({ name }) => nodeQueue(name) === queue)
+    if (present === undefined || present.busy < present.slots) return undefined
+    const free = able.filter(({ slots, busy }) => busy < slots)
+    return free.length === 0 ? undefined : nodeQueue(freest(free).name)
+  }
+
+  /** The nodes that take calls, with the models that they take them for. */
+  get #up(): readonly PlacedNode[] {
+    return this.#nodes
+      .filter(({ state }) => state === 'up')
+      .map(({ models, anyModel, ...node }) => ({ ...node, models: anyModel ? undefined : models }))
   }
 }
 
-/** Ollama lists a model that was pulled without a tag as `:latest`. */
-const mayTake = ({ state, models }: FleetNode, model: string): boolean =>
-  state === 'up' && (models.length === 0 || models.includes(model) || models.includes(`${model}:latest`))
+type PlacedNode = Omit<FleetNode, 'models' | 'anyModel'> & { readonly models: readonly string[] | undefined }
 
-const freest = (nodes: readonly FleetNode[]): FleetNode =>
+const freest = (nodes: readonly PlacedNode[]): PlacedNode =>
   nodes.reduce((best, node) => (node.slots - node.busy > best.slots - best.busy ? node : best))
 
 /** All nodes that live, by name. Forgets those that don't. */
@@ -100,23 +115,42 @@ export async function readNodes({ client, keys }: FleetRedis): Promise<FleetNode
   for (const [index, name] of names.entries()) {
     const fields = (rows?.[index]?.[1] ?? {}) as Record<string, string>
     if (fields.worker === undefined) gone.push(name)
-    else found.push(nodeOf(name, fields))
+    else found.push(...[nodeOf(name, fields)].filter((node) => node !== undefined))
   }
   if (gone.length > 0) await client.srem(keys.nodes, ...gone)
   return found
 }
 
-const nodeOf = (name: string, fields: Record<string, string>): FleetNode => ({
-  name,
-  worker: fields.worker ?? '',
-  pool: fields.pool ?? 'default',
-  backend: fields.backend ?? '',
-  ...(fields.address !== undefined && fields.address !== '' && { address: fields.address }),
-  slots: Number(fields.slots ?? 1),
-  busy: Number(fields.busy ?? 0),
-  models: (fields.models ?? '').split('\n').filter((model) => model !== ''),
-  version: fields.version ?? '',
-  state: fields.state === 'down' ? 'down' : fields.state === 'stopping' ? 'stopping' : 'up',
-  ...(fields.reason !== undefined && fields.reason !== '' && { reason: fields.reason }),
-  seen: Number(fields.seen ?? 0),
+const count = (most: number) => z.coerce.number().int().min(0).max(most)
+
+/** A node's entry. What an older version leaves out has a default. */
+const entrySchema = z.object({
+  worker: z.string().min(1),
+  pool: z.string().default('default'),
+  backend: z.string().default(''),
+  address: z.string().default(''),
+  slots: count(100_000).default(1),
+  busy: count(100_000).default(0),
+  models: z.string().default(''),
+  version: z.string().default(''),
+  state: z.enum(['up', 'down', 'stopping']).default('up'),
+  reason: z.string().default(''),
+  seen: count(Number.MAX_SAFE_INTEGER).default(0),
 })
+
+/** Undefined for an entry that no worker wrote. */
+function nodeOf(name: string, fields: Record<string, string>): FleetNode | undefined {
+  const read = entrySchema.safeParse(fields)
+  if (!read.success) return undefined
+  const { address, models, reason, ...entry } = read.data
+  // A worker of an older version writes nothing where it takes any.
+  const isAny = models === '' || models === ANY_MODEL
+  return {
+    name,
+    ...entry,
+    ...(address !== '' && { address }),
+    models: isAny ? [] : models.split('\n').filter((model) => model !== ''),
+    ...(isAny && { anyModel: true }),
+    ...(reason !== '' && { reason }),
+  }
+}

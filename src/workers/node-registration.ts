@@ -2,7 +2,9 @@ import { hostname } from 'node:os'
 import { CaesuraError } from '../core/errors.ts'
 import type { FleetNode } from '../core/fleet.ts'
 import type { Node } from '../core/ports.ts'
+import type { AnswerOf } from './commands.ts'
 import type { FleetClock } from './fleet-clock.ts'
+import { ANY_MODEL } from './node-directory.ts'
 import type { FleetRedis } from './redis.ts'
 import type { Slots } from './slots.ts'
 
@@ -19,8 +21,8 @@ export class NodeRegistration {
   readonly #version: string
   /** Its calls may begin only at a certain rate, which only its queues know. */
   readonly #isLimited: boolean
-  /** What its server can run, where the node does not say that itself. */
-  models: readonly string[] = []
+  /** What its server can run, where the node does not say that itself; undefined: anything. */
+  listed: readonly string[] | undefined
 
   constructor(
     redis: FleetRedis,
@@ -34,6 +36,13 @@ export class NodeRegistration {
     this.#slots = of.slots
     this.#version = of.version
     this.#isLimited = of.isLimited
+  }
+
+  /** The models that it takes calls for; undefined: any. A node that was told of none takes any. */
+  get models(): readonly string[] | undefined {
+    const { models, backend } = this.#node
+    if (models !== undefined) return models.length === 0 ? undefined : models
+    return backend.takesAnyModel ? undefined : this.listed
   }
 
   /** Takes the name. Throws `CAESURA_E_NODE_TAKEN` where another worker that lives has it. */
@@ -64,8 +73,8 @@ export class NodeRegistration {
   }
 
   /** `instead`: a worker that is known to be dead. */
-  #write(state: FleetNode['state'], reason: string, instead = ''): Promise<[string, ...unknown[]]> {
-    const { name, backend, pool, models } = this.#node
+  #write(state: FleetNode['state'], reason: string, instead = ''): Promise<AnswerOf<'registerNode'>> {
+    const { name, backend, pool } = this.#node
     const fields = {
       host: hostname(),
       pid: process.pid,
@@ -74,7 +83,7 @@ export class NodeRegistration {
       address: backend.address ?? '',
       slots: this.#slots.size,
       busy: this.#slots.busy,
-      models: (models ?? this.models).join('\n'),
+      models: this.models?.join('\n') ?? ANY_MODEL,
       version: this.#version,
       state,
       reason,

@@ -21,6 +21,8 @@ export class Ownership {
 }
 
 async function look({ client, keys }: FleetRedis, owned: ReadonlyMap<string, OwnedRun>): Promise<void> {
+  // A call that is gone, or an owner that was thought dead, is nobody else's to notice.
+  for (const run of owned.values()) run.check().catch(() => undefined)
   const runs = [...owned].filter(([, { session }]) => !session.isWriting)
   if (runs.length === 0) return
   const seqs = runs.map(([, { session }]) => session.seq)

@@ -1,4 +1,4 @@
-import { type Job, WaitingError, Worker } from 'bullmq'
+import { DelayedError, type Job, WaitingError, Worker } from 'bullmq'
 import { CaesuraError } from '../core/errors.ts'
 import { Estimates } from '../core/estimates.ts'
 import { type CounterName, type Figures, noFigures } from '../core/figures.ts'
@@ -8,22 +8,25 @@ import type { Pipeline } from '../core/pipeline.ts'
 import type { PolicyCatalogue } from '../core/policy.ts'
 import type { Telemetry } from '../core/ports.ts'
 import type { RunRecord } from '../core/record.ts'
+import type { AnswerOf } from './commands.ts'
 import { putAside, putRunAside } from './dead.ts'
 import { fleetClock, processOf } from './fleet-clock.ts'
 import { HostSign } from './fleet-load.ts'
 import { GroupWriter } from './group-writer.ts'
-import { type Host, OwnedRun, type SignalPayload } from './hosted-run.ts'
+import { type Host, OwnedRun } from './hosted-run.ts'
 import { Inbox } from './inbox.ts'
 import { RUNS_QUEUE } from './keys.ts'
-import type { NewsBatch } from './news.ts'
 import { NodeDirectory } from './node-directory.ts'
 import { Ownership } from './ownership.ts'
 import { connect, openFleetRedis, tellOutages } from './redis.ts'
 import { tellEnd, tellFaults } from './run-lines.ts'
 import { defaultRetention, type Retention } from './run-session.ts'
+import { OtherVersion } from './run-spec.ts'
 import { RunSweeper } from './run-sweeper.ts'
+import { Suspects } from './suspects.ts'
 import { type RunTicket, readRunTicket, TicketQueues } from './ticket-queues.ts'
 import { UntoldRuns } from './untold-runs.ts'
+import { asNews, signalSchema, unreadable } from './wire.ts'
 import { within } from './within.ts'
 
 export interface PipelineWorkerSettings {
@@ -54,8 +57,16 @@ export interface FleetWorker {
 /** A run whose owner died is taken up by another one after 1 to 1.5 s: its lock must have ended, and two looks have seen that. */
 const LOCK_MS = 1000
 const STALLED_MS = 250
-/** A run that has had so many owners may be what they died of. */
-const MOST_OWNERS = 100
+/**
+ * So many owners in a row that died before the run got on make it a suspect, which is taken up alone; so many make it what they died of, and
+ * it is put aside. Owners that left it, or came back, do not count.
+ */
+const SUSPECT_CRASHES = 3
+const MOST_CRASHES = 6
+/** After so long a run of another version is looked at again, ms: by another worker, if there is one. */
+const OTHERS_MS = 1000
+/** How many events may wait to be written before more news are taken in. */
+const MOST_BACKLOG = 20_000
 /** How long handing over may take, ms. */
 const CLOSE_MS = 3000
 
@@ -85,6 +96,9 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
   tellOutages(redis, log)
   const untold = new UntoldRuns(redis, clock.wall, settings.telemetry)
   const owned = new Map<string, OwnedRun>()
+  const suspects = new Suspects()
+  /** Runs of other versions that were told of. */
+  const told = new Set<string>()
   let stopping = false
 
   /** Runs that are being taken up, and whether something came for them meanwhile: what Redis sent may be here before its answer is. */
@@ -95,17 +109,33 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     return run
   }
 
-  inbox.on('news', (runId, callId, index, batch) =>
-    ownerOf(runId)?.news(callId as string, index as number, batch as NewsBatch),
-  )
-  inbox.on('signal', (runId, number, payload) => ownerOf(runId)?.signal(number as number, payload as SignalPayload))
-  inbox.on('declined', (runId, callId) => owned.get(runId as string)?.declined(callId as string))
+  inbox.on('news', (runId, callId, index, batch) => {
+    if (Number.isInteger(index)) ownerOf(runId)?.news(String(callId), index as number, asNews(batch))
+  })
+  inbox.on('signal', (runId, number, payload) => {
+    const signal = signalSchema.safeParse(payload)
+    if (signal.success && Number.isInteger(number)) ownerOf(runId)?.signal(number as number, signal.data)
+  })
+  inbox.on('declined', (runId, callId) => owned.get(runId as string)?.declined(String(callId)))
+  const look = (runId: unknown) => {
+    owned
+      .get(runId as string)
+      ?.look()
+      .catch(() => undefined)
+  }
+  inbox.on('gone', look)
+  inbox.on('look', look)
   inbox.on('delivered', (runs) => {
-    for (const [runId, seq] of Object.entries(runs as Record<string, number>)) owned.get(runId)?.delivered(seq)
+    for (const [runId, seq] of Object.entries(runs ?? {})) if (Number.isInteger(seq)) owned.get(runId)?.delivered(seq)
   })
   inbox.onGap(() => {
-    for (const run of owned.values()) void run.catchUp()
+    for (const run of owned.values()) run.catchUp().catch(() => undefined)
   })
+  inbox.pace = () => {
+    let backlog = 0
+    for (const run of owned.values()) backlog += run.session.backlog
+    return backlog > MOST_BACKLOG ? host.group.idle() : undefined
+  }
   directory.onRefresh(() => {
     for (const run of owned.values()) run.review()
   })
@@ -115,22 +145,24 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     if (stopping) return handBack(job, token)
     const { runId, base } = readRunTicket(job.data)
     const epoch = base + job.attemptsStarted
-    if (epoch > MOST_OWNERS) {
-      await bury(runId, new CaesuraError('CAESURA_E_STATE', `the run ${runId} has had ${MOST_OWNERS} owners`))
-      return { runId, outcome: 'dead' }
-    }
     opening.set(runId, false)
     let run: OwnedRun
     let hasMissed: boolean
     try {
-      const [answer, fields, signals] = await redis.call('claimRun', runId, epoch, inbox.id)
-      if (answer !== 'ok') return { runId, outcome: answer }
-      run = await OwnedRun.open(host, runId, epoch, fieldsOf(fields as string[]))
+      const claimed = await claim(runId, epoch)
+      if (claimed[0] === 'deadly') throw deadly(runId, claimed[1])
+      if (claimed[0] === 'broken') throw unreadable(`${claimed[1]} of the run ${runId}`)
+      if (claimed[0] !== 'ok') return { runId, outcome: claimed[0] }
+      const [, fields, signals] = claimed
+      run = await OwnedRun.open(host, runId, epoch, fieldsOf(fields))
       owned.set(runId, run)
-      hasMissed = epoch > 1 || Number(signals) > 0 || opening.get(runId) === true
+      hasMissed = epoch > 1 || signals > 0 || opening.get(runId) === true
     } catch (error) {
-      if (!(error instanceof CaesuraError)) throw error
-      await bury(runId, error)
+      if (stopping) return handBack(job, token)
+      if (error instanceof OtherVersion) return leaveToOthers(job, token, error)
+      // Whatever it is, it would be the same for the next owner.
+      const fault = error instanceof CaesuraError ? error : unusable(runId, error)
+      await bury(runId, fault)
       return { runId, outcome: 'dead' }
     } finally {
       opening.delete(runId)
@@ -156,7 +188,13 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
         return { runId, outcome: end.record.outcome }
       }
       run.leave(end.lost)
+      if (end.isBroken && !stopping) {
+        await bury(runId, new CaesuraError('CAESURA_E_STATE', end.lost), run)
+        return { runId, outcome: 'dead' }
+      }
       if (!stopping) {
+        // It did not die of the run: that it has another owner says nothing against it.
+        await run.release()
         if (hasLock) figures.count('caesura.worker.refused_writes')
         log.warn(`run ${runId}: ${end.lost}`, run.correlation)
         return { runId, outcome: 'lost' }
@@ -181,13 +219,35 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     }
   }
 
+  /** Where the ticket is not ours any more, somebody else has it. */
   async function handBack(job: Job<RunTicket>, token: string | undefined): Promise<never> {
-    await job.moveToWait(token)
+    await redis.refusals.waitOut(() => job.moveToWait(token)).catch(() => undefined)
     throw new WaitingError()
   }
 
-  async function bury(runId: string, error: CaesuraError): Promise<void> {
-    await putRunAside(redis, runId, error, host.retention.keepMs)
+  /** A run of another version waits for a worker of that version. */
+  async function leaveToOthers(job: Job<RunTicket>, token: string | undefined, error: OtherVersion): Promise<never> {
+    const { runId, base } = job.data
+    if (!told.has(runId)) log.warn(`run ${runId} is left to others: ${error.message}`, { run_id: runId })
+    told.add(runId)
+    await redis.call('releaseRun', runId, base + job.attemptsStarted, inbox.id, '1')
+    await redis.refusals.waitOut(() => job.moveToDelayed(Date.now() + OTHERS_MS, token)).catch(() => undefined)
+    throw new DelayedError()
+  }
+
+  /** A suspect waits for its turn. */
+  async function claim(runId: string, epoch: number): Promise<AnswerOf<'claimRun'>> {
+    const first = await redis.call('claimRun', runId, epoch, inbox.id, SUSPECT_CRASHES, MOST_CRASHES, '0')
+    if (first[0] !== 'suspect') return first
+    log.warn(`run ${runId} is taken up alone: ${first[1]} owners in a row died before it got on`, { run_id: runId })
+    await suspects.turn()
+    return redis.call('claimRun', runId, epoch, inbox.id, SUSPECT_CRASHES, MOST_CRASHES, '1')
+  }
+
+  async function bury(runId: string, error: CaesuraError, run?: OwnedRun): Promise<void> {
+    const { keepMs, keepMost } = host.retention
+    const owner = run && { epoch: run.session.epoch, startedAt: run.startedAt }
+    if (!(await putRunAside(redis, { runId, error, keepMs, keepMost, ...owner }))) return
     figures.count('caesura.worker.dead_runs')
     log.error(`run ${runId}: ${error.message}`, { run_id: runId, code: error.code })
   }
@@ -259,6 +319,12 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     },
   }
 }
+
+const deadly = (runId: string, crashes: number): CaesuraError =>
+  new CaesuraError('CAESURA_E_STATE', `${crashes} workers in a row died when they took up the run ${runId}`)
+
+const unusable = (runId: string, cause: unknown): CaesuraError =>
+  new CaesuraError('CAESURA_E_STATE', `the run ${runId} can't be taken up: ${(cause as Error).message}`, { cause })
 
 /** Shown as 0 until there is something to count. */
 const hostCounters: readonly CounterName[] = [

@@ -3,28 +3,44 @@ import { withoutPassword } from '../core/address.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { FleetAddress } from '../core/fleet.ts'
 import type { Log } from '../core/log.ts'
+import { type AnswerOf, type CommandName, commands, luaOf, type Parameter, type ParametersOf } from './commands.ts'
 import { DEFAULT_PREFIX, type FleetKeys, fleetKeys } from './keys.ts'
-import { type ScriptName, scripts } from './scripts.ts'
+import { Refusals } from './refusals.ts'
 
 /** A connection with the fleet's scripts, and its keys. */
 export interface FleetRedis {
   readonly address: FleetAddress
   readonly keys: FleetKeys
   readonly client: Redis
-  /** Runs a script on Redis, whole or not at all. Waits for Redis to be back, however long that takes. */
-  call(script: ScriptName, ...parameters: (string | number)[]): Promise<[string, ...unknown[]]>
+  /** What Redis refuses for now is waited out here. */
+  readonly refusals: Refusals
+  /**
+   * Runs a command on Redis, whole or not at all. Waits for Redis to be back, and to take writes, however long that takes. Rejects for
+   * what Redis will never take, and after `close`.
+   */
+  call<N extends CommandName>(name: N, ...parameters: ParametersOf<N>): Promise<AnswerOf<N>>
   close(): void
 }
 
 /** Reconnects at least every 200 ms; longer pauses made BullMQ's workers slow to come back (facts: 3.2 s against 0.2 s). */
 const RETRY_MS = 200
 
-/** Another connection. `maxRetriesPerRequest` null: BullMQ runs a finished job twice where a command gives up (facts). */
+/**
+ * A connection that has had no answer for so long is taken for dead and replaced, ms: a link that swallows bytes says nothing. Longer than
+ * any blocking read (`BLOCK_MS` of the inbox, BullMQ's `drainDelay`).
+ */
+const SILENCE_MS = 6000
+/** When the system asks a silent link for a sign of life, ms. */
+const KEEP_ALIVE_MS = 5000
+
+/** Another connection. `maxRetriesPerRequest` null: BullMQ runs a finished job twice where a command gives up. */
 export function connect({ url }: FleetAddress): Redis {
   const client = new Redis(url, {
     maxRetriesPerRequest: null,
     retryStrategy: (times) => Math.min(RETRY_MS, times * 20),
     connectTimeout: 2000,
+    socketTimeout: SILENCE_MS,
+    keepAlive: KEEP_ALIVE_MS,
     lazyConnect: true,
   })
   // Without a listener ioredis writes each attempt to reconnect to the console.
@@ -36,19 +52,28 @@ export function connect({ url }: FleetAddress): Redis {
 export async function openFleetRedis(address: FleetAddress): Promise<FleetRedis> {
   const client = connect(address)
   await checkRedis(client, address)
-  for (const [name, lua] of Object.entries(scripts)) client.defineCommand(name, { numberOfKeys: 0, lua })
+  const names = Object.keys(commands) as CommandName[]
+  for (const name of names) client.defineCommand(name, { numberOfKeys: 0, lua: luaOf(name) })
   const keys = fleetKeys(address.prefix ?? DEFAULT_PREFIX)
-  const commands = client as unknown as Record<
-    ScriptName,
-    (...args: (string | number)[]) => Promise<[string, ...unknown[]]>
-  >
+  const defined = client as unknown as Record<CommandName, (...args: Parameter[]) => Promise<never>>
+  const refusals = new Refusals()
   return {
     address,
     keys,
     client,
-    call: (script, ...parameters) => commands[script](keys.prefix, ...parameters),
-    close: () => client.disconnect(),
+    refusals,
+    call: (name, ...parameters) => refusals.waitOut(() => defined[name](keys.prefix, ...parameters)).catch(otherType),
+    close: () => {
+      refusals.close()
+      client.disconnect()
+    },
   }
+}
+
+/** A key of another type than the fleet's is a fault of what is kept, and not of this process. */
+function otherType(error: unknown): never {
+  if (!(error instanceof Error) || !/WRONGTYPE/.test(error.message)) throw error
+  throw new CaesuraError('CAESURA_E_STATE', 'a key of the fleet in Redis is of another type', { cause: error })
 }
 
 /** How long a Redis may take to answer at the start, ms. */
@@ -84,8 +109,15 @@ async function checkRedis(client: Redis, { url, prefix = DEFAULT_PREFIX }: Fleet
   }
 }
 
-/** Tells once when Redis is gone, and once when it is back, however many attempts lie between. */
-export function tellOutages({ client }: FleetRedis, log: Log): void {
+/**
+ * Tells once when Redis is gone, and once when it is back, however many attempts lie between; and once each when it begins to refuse
+ * writes, and when it takes them again.
+ */
+export function tellOutages({ client, refusals }: FleetRedis, log: Log): void {
+  refusals.listen({
+    began: (name) => log.warn(`Redis refuses writes (${name}): waiting for it`, { refusal: name }),
+    ended: (ms) => log.info(`Redis takes writes again after ${ms} ms`, { duration_ms: ms }),
+  })
   let goneAt: number | undefined
   let reason: string | undefined
   client.on('error', (error: Error) => {

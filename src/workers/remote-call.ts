@@ -20,8 +20,12 @@ export class RemoteCall {
   issuedAt = 0
   /** A worker was asked to take it without a ticket. */
   isOffered = false
+  /** It stands in Redis. */
+  isOpened = false
   /** Its run knows that it is to stop. */
   isStopped = false
+  /** When it was told to stop, ms of the process. */
+  stoppedAt: number | undefined
   /** No node takes it: it waits for one, and not for ever. */
   isHomeless = false
   readonly #clock: FleetClock
@@ -59,7 +63,13 @@ export class RemoteCall {
   /** Takes a batch. False where an earlier one is missing: it is to be read from where the news are kept. */
   feed(index: number, batch: NewsBatch): boolean {
     if (index > this.#next) return false
-    if (index < this.#next || this.#settled) return true
+    if (this.#settled) return true
+    if (index < this.#next) {
+      // News that were kept are gone, and the end has the number of one of them.
+      const end = batch.find((item) => item[0] === 'end')
+      if (end?.[0] === 'end') this.settle(end[1])
+      return true
+    }
     this.#next += 1
     for (const item of batch) {
       switch (item[0]) {

@@ -1,6 +1,7 @@
 import { CaesuraError } from '../core/errors.ts'
 import type { RunEvent } from '../core/event.ts'
 import type { FleetRedis } from './redis.ts'
+import { asEvent, parseJson, unreadable } from './wire.ts'
 
 /** Events that may wait for a slow reader; then it is cut off, and may resume after the last one it saw. */
 export const MOST_WAITING = 20_000
@@ -67,7 +68,12 @@ export class RunReader {
     const { client, keys } = this.#redis
     for (;;) {
       const entries = await client.xrange(keys.events(this.#runId), `(${this.#seq}-0`, '+', 'COUNT', PAGE)
-      this.#add(entries.map(([, [, event]]) => JSON.parse(event!) as RunEvent))
+      const events = entries.map(([, [, text]]) => asEvent(parseJson(text)))
+      if (events.includes(undefined)) {
+        this.#error = unreadable(`the events of the run ${this.#runId}`)
+        return this.stop()
+      }
+      this.#add(events as RunEvent[])
       if (entries.length < PAGE) break
       // The reader's turn: what is kept may be more than it may have waiting.
       while (this.#waiting.length >= PAGE && !this.#isOver) await new Promise((resolve) => setTimeout(resolve, 5))

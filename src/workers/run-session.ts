@@ -1,13 +1,18 @@
 import { assembleRecord } from '../core/assemble.ts'
+import type { RunEvent } from '../core/event.ts'
 import type { Journal } from '../core/journal.ts'
 import type { RunRecord } from '../core/record.ts'
 import type { Answer, GroupWriter } from './group-writer.ts'
 import type { RunState } from './run-spec.ts'
 
-/** An order of `append`: its name and up to four parameters. */
+/** An order of `append`: its name and up to five parameters. */
 type Order = readonly [name: string, ...parameters: (string | number)[]]
 
-const ORDER_LENGTH = 5
+const ORDER_LENGTH = 6
+
+/** How many events, and characters of them, one write takes; what has piled up goes in several. */
+const MOST_EVENTS = 1000
+const MOST_CHARACTERS = 262_144
 
 /** What follows an order. */
 interface Afterwards {
@@ -55,10 +60,10 @@ export class RunSession {
   #writing: Promise<void> | undefined
   #isOver = false
   #record: RunRecord | undefined
-  #lose!: (lost: { readonly lost: string }) => void
+  #lose!: (lost: { readonly lost: string; readonly isBroken: boolean }) => void
   #finish!: (record: RunRecord) => void
   /** The record, once it is written; or why the run is not ours any more. */
-  readonly end: Promise<{ readonly record: RunRecord } | { readonly lost: string }>
+  readonly end: Promise<{ readonly record: RunRecord } | { readonly lost: string; readonly isBroken: boolean }>
 
   constructor(
     group: GroupWriter,
@@ -87,6 +92,11 @@ export class RunSession {
   /** The number of the last event that is written. */
   get seq(): number {
     return this.#seq
+  }
+
+  /** Events that are told and not written. */
+  get backlog(): number {
+    return (this.#run?.journal.log.length ?? this.#seq) - this.#seq
   }
 
   get isWriting(): boolean {
@@ -124,11 +134,11 @@ export class RunSession {
     await this.#write()
   }
 
-  /** Nothing is written any more. */
-  lose(reason: string): void {
+  /** Nothing is written any more. `isBroken`: what Redis holds of the run can't be used, by nobody. */
+  lose(reason: string, isBroken = false): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#lose({ lost: reason })
+    this.#lose({ lost: reason, isBroken })
   }
 
   #schedule(): void {
@@ -137,6 +147,7 @@ export class RunSession {
     // The machine takes its whole step first, so that state and events fit together.
     queueMicrotask(() => {
       this.#isScheduled = false
+      // What goes wrong in it ends in `lose`.
       void this.#write()
     })
   }
@@ -182,13 +193,12 @@ export class RunSession {
     // Sent again because the answer was lost with the connection: it was written the first time.
     const wasWritten = answer === 'gap' && events > 0 && Number(rest[0]) === this.#seq + events
     if (answer !== 'ok' && !wasWritten) {
-      this.lose(
-        answer === 'older' && rest[0] !== ''
-          ? 'another worker has taken the run over'
-          : answer === 'gap' || answer === 'older'
-            ? 'Redis has lost what was written'
-            : `Redis refuses it: ${rest[0]}`,
-      )
+      if (answer === 'older' && rest[0] !== '') this.lose('another worker has taken the run over')
+      else if (answer === 'gap' || answer === 'older') this.lose('Redis has lost what was written')
+      else {
+        const why = String(rest[0])
+        this.lose(`Redis does not take what is written of it: ${why}`, !/connection is closed/i.test(why))
+      }
       return
     }
     this.#seq += events
@@ -203,6 +213,12 @@ export class RunSession {
   /** What is to be written now. */
   #parameters(): { all: (string | number)[]; events: number; ends: boolean; afterwards: Afterwards[] } {
     const { journal, state } = this.#run!
+    const tokens = leadingTokens(journal.log.since(this.#seq, MOST_EVENTS + 1))
+    if (tokens > 0) {
+      const all: (string | number)[] = [this.runId, this.#epoch, this.#seq, '', tokens]
+      for (const event of journal.log.since(this.#seq, tokens)) all.push(JSON.stringify(event))
+      return { all, events: tokens, ends: false, afterwards: [] }
+    }
     const events = journal.log.since(this.#seq)
     const ends = journal.end !== undefined && this.#record === undefined
     if (ends) this.#record = assembleRecord(journal)
@@ -227,4 +243,19 @@ export class RunSession {
     for (const order of orders) for (let index = 0; index < ORDER_LENGTH; index++) all.push(order[index] ?? '')
     return { all, events: events.length, ends, afterwards }
   }
+}
+
+/**
+ * How many tokens come first among more events than one write takes; 0 where all go in one write. Tokens may be written without the state,
+ * which knows nothing of them: whoever takes the run over reads them again. What follows the tokens goes with the state.
+ */
+function leadingTokens(events: readonly RunEvent[]): number {
+  let [count, characters] = [0, 0]
+  for (const event of events) {
+    if (count === MOST_EVENTS || characters > MOST_CHARACTERS) return count
+    if (event.type !== 'token') break
+    count += 1
+    characters += event.text.length
+  }
+  return events.length > MOST_EVENTS ? count : 0
 }

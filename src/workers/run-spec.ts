@@ -128,8 +128,17 @@ function read<T>(schema: z.ZodType<T>, what: string, value: string | undefined):
   }
   const result = schema.safeParse(parsed)
   if (result.success) return result.data
+  const { version } = Object(parsed) as { version?: unknown }
+  if (typeof version === 'number' && version !== FLEET_VERSION) throw new OtherVersion(what, version)
   const [issue] = result.error.issues
   throw unreadable(what, { path: issue?.path.join('.') ?? '', expected: issue?.message ?? '' })
+}
+
+/** Written by another version of the fleet: a worker of that version knows what to do with it. */
+export class OtherVersion extends CaesuraError {
+  constructor(what: string, version: number) {
+    super('CAESURA_E_STATE', `${what} is of version ${version}, and this worker knows version ${FLEET_VERSION}`)
+  }
 }
 
 const unreadable = (what: string, place: ErrorPlace): CaesuraError =>

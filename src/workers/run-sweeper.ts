@@ -40,8 +40,13 @@ export class RunSweeper {
     this.#offset = runs.length < PAGE ? 0 : this.#offset + PAGE
     for (const runId of runs) {
       if (await this.#tickets.hasRun(runId)) continue
-      const [status, epoch] = await client.hmget(keys.run(runId), 'status', 'epoch')
-      if (status === 'live') await this.#tickets.addRun(runId, 0, Number(epoch))
+      // A key of another type is no run.
+      const [status, epoch] = await client.hmget(keys.run(runId), 'status', 'epoch').catch((error: Error) => {
+        if (/WRONGTYPE/.test(error.message)) return [null, null]
+        throw error
+      })
+      // An epoch that is no number is for the worker to find that takes the run up.
+      if (status === 'live') await this.#tickets.addRun(runId, 0, Math.trunc(Number(epoch)) || 0)
       else await client.zrem(keys.live, runId)
     }
     await this.#untold?.tellLate()

@@ -1,18 +1,21 @@
 import type { CallEnd, CallRequest } from '../core/call.ts'
 import { CallCancelled, summarize } from '../core/errors.ts'
 import { correlation, type Log } from '../core/log.ts'
+import { namesOfModel } from '../core/placement.ts'
 import type { Node } from '../core/ports.ts'
 import type { ProcessRecord } from '../core/record.ts'
 import { callPart } from '../core/trace.ts'
+import type { AnswerOf } from './commands.ts'
 import type { FleetClock } from './fleet-clock.ts'
 import { GroupWriter } from './group-writer.ts'
 import { lostNews } from './news.ts'
 import { NewsWriter } from './news-writer.ts'
 import type { FleetRedis } from './redis.ts'
 import type { CallTicket } from './ticket-queues.ts'
+import { parseJson, readCallRequest } from './wire.ts'
 
 /** What became of a ticket. */
-export type TicketOutcome = 'done' | 'gone' | 'ended' | 'moved' | 'taken' | 'lost'
+export type TicketOutcome = 'done' | Exclude<AnswerOf<'claimCall'>[0], 'ok'>
 
 interface LiveCall {
   readonly controller: AbortController
@@ -26,6 +29,8 @@ export class StageCalls {
   readonly #clock: FleetClock
   readonly #node: Node
   readonly #worker: string
+  readonly #models: () => readonly string[] | undefined
+  readonly #lostModel: () => Promise<void>
   readonly #process: () => ProcessRecord
   readonly #ended: (end: CallEnd, request: string) => void
   readonly #live = new Map<string, LiveCall>()
@@ -39,6 +44,10 @@ export class StageCalls {
     readonly clock: FleetClock
     readonly node: Node
     readonly worker: string
+    /** The models that the node takes calls for; undefined: any. */
+    readonly models: () => readonly string[] | undefined
+    /** The node's server has not got a model that it listed: tells the fleet which it has. Never rejects. */
+    readonly lostModel: () => Promise<void>
     /** This process, as records name it. */
     readonly process: () => ProcessRecord
     /** Hears how each call ended, and what was asked, as JSON. */
@@ -48,6 +57,8 @@ export class StageCalls {
     this.#clock = parts.clock
     this.#node = parts.node
     this.#worker = parts.worker
+    this.#models = parts.models
+    this.#lostModel = parts.lostModel
     this.#process = parts.process
     this.#ended = parts.ended
     this.#group = new GroupWriter(parts.redis, 'tellAll')
@@ -63,7 +74,7 @@ export class StageCalls {
     // Never the same one twice: a Redis that has come back with less than it had counts a job's attempts again.
     const claim = `${claimant} ${this.#claims++}`
     const { name } = this.#node
-    const [answer, request] = await this.#redis.call(
+    const [answer, request = ''] = await this.#redis.call(
       'claimCall',
       runId,
       callId,
@@ -72,20 +83,26 @@ export class StageCalls {
       name,
       lostNews,
       this.#worker,
+      namesOf(this.#models()),
     )
-    if (answer !== 'ok') return answer as TicketOutcome
+    if (answer !== 'ok') return answer
     const controller = new AbortController()
     const key = `${runId} ${callId}`
     const live: LiveCall = { controller, newsAt: performance.now() }
     this.#live.set(key, live)
     const lose = () => controller.abort(new WorkerLeaves('the lock of its job is lost'))
     lost?.addEventListener('abort', lose, { once: true })
-    const writer = new NewsWriter(this.#group, ticket, claim, lose)
-    const end = await this.#generate(request as string, live, writer)
+    const writer = new NewsWriter(this.#group, ticket, claim, (fault) =>
+      fault === 'refused'
+        ? lose()
+        : controller.abort(new WorkerLeaves('Redis has taken none of its news for too long')),
+    )
+    const end = await this.#generate(callId, request, live, writer)
     this.#live.delete(key)
     lost?.removeEventListener('abort', lose)
-    this.#ended(end, request as string)
-    writer.tell(['end', end.end === 'cancelled' ? cancelledEnd(controller.signal) : end])
+    this.#ended(end, request)
+    if (end.error?.code === 'CAESURA_E_NO_MODEL') await this.#lostModel()
+    writer.tell(['end', this.#endOf(end, controller.signal)])
     await writer.written()
     return 'done'
   }
@@ -120,11 +137,17 @@ export class StageCalls {
     for (const { controller } of this.#live.values()) controller.abort(new WorkerLeaves('the worker is being stopped'))
   }
 
+  /** A call whose model was removed here may be made elsewhere. */
+  #endOf(end: CallEnd, signal: AbortSignal): CallEnd {
+    if (end.end === 'cancelled') return cancelledEnd(signal)
+    return end.error?.code === 'CAESURA_E_NO_MODEL' ? { ...end, retryable: true } : end
+  }
+
   #note(live: LiveCall): void {
     this.#newsAt = live.newsAt = performance.now()
   }
 
-  async #generate(request: string, live: LiveCall, writer: NewsWriter): Promise<CallEnd> {
+  async #generate(callId: string, request: string, live: LiveCall, writer: NewsWriter): Promise<CallEnd> {
     const { name, backend } = this.#node
     const clock = this.#clock
     const at = (ns?: number) => clock.toFleet(ns ?? clock.now())
@@ -134,7 +157,7 @@ export class StageCalls {
       const process = this.#process()
       const place = { name, backend: backend.kind, ...(address !== undefined && { address }), process }
       writer.tell(['placed', place, this.#worker])
-      return await backend.generate(JSON.parse(request) as CallRequest, {
+      return await backend.generate(readCallRequest(callId, request), {
         clock,
         signal: live.controller.signal,
         mark: (mark, ns) => {
@@ -159,6 +182,10 @@ export class StageCalls {
   }
 }
 
+/** All names by which the node's models may be asked for, each between two line breaks; '' for any. */
+const namesOf = (models: readonly string[] | undefined): string =>
+  models === undefined ? '' : `\n${models.flatMap(namesOfModel).join('\n')}\n`
+
 /** The run still wants the call: it is for the worker that it ends. */
 class WorkerLeaves extends CallCancelled {}
 
@@ -171,7 +198,8 @@ const cancelledEnd = ({ reason }: AbortSignal): CallEnd =>
 export function tellCall(log: Log, node: string, { end, error }: CallEnd, request: string): void {
   const level = end === 'failed' ? 'info' : 'debug'
   if (!log.has(level)) return
-  const { runId, callId, stage, model, attempt, trace } = JSON.parse(request) as CallRequest
+  const asked = parseJson(request) as Partial<CallRequest> | null | undefined
+  const { runId = '', callId = '', stage, model, attempt, trace } = asked ?? {}
   const code = error?.code
   log[level](
     `node ${node}: call ${callId} of run ${runId} ${end}${code === undefined ? '' : ` (${code})`}`,

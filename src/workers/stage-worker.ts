@@ -70,6 +70,12 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
     clock,
     node,
     worker: id,
+    models: () => registration.models,
+    lostModel: async () => {
+      await look()
+      review()
+      await registration.announce(state, reason).catch(() => undefined)
+    },
     process: () => processOf(settings.service ?? 'caesura-stages', id, clock),
     ended: (end, request) => {
       figures.count('caesura.worker.calls', { ...labels, end: end.end })
@@ -98,9 +104,8 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
   /** Whether the server answers, and what it can run. */
   async function look(): Promise<void> {
     try {
-      registration.models = (await node.backend.models(AbortSignal.timeout(MODELS_MS))).map(({ name }) => name)
-      const hasNone = registration.models.length === 0 && node.models === undefined && node.backend.kind !== 'scripted'
-      faults.server = hasNone ? 'its server has no models' : ''
+      registration.listed = (await node.backend.models(AbortSignal.timeout(MODELS_MS))).map(({ name }) => name)
+      faults.server = registration.models?.length === 0 ? 'its server has no models' : ''
     } catch (error) {
       faults.server = error instanceof Error ? error.message : String(error)
     }
@@ -122,7 +127,7 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
     isStuck = stuck !== ''
     reason = why !== '' ? why : stuck
     for (const worker of workers) {
-      if (state !== 'up') void worker.pause(true)
+      if (state !== 'up') worker.pause(true).catch(() => undefined)
       else if (worker.isPaused()) worker.resume()
     }
   }
@@ -133,8 +138,8 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
     // A ticket that this node can't serve now goes back: a ticket of the pool for another node, one of its own for later.
     if (!hasSlot || state !== 'up') {
       if (hasSlot) slots.release()
-      for (const worker of workers) if (worker.name === queue) void worker.pause(true)
-      await job.moveToWait(token)
+      for (const worker of workers) if (worker.name === queue) worker.pause(true).catch(() => undefined)
+      await redis.refusals.waitOut(() => job.moveToWait(token)).catch(() => undefined)
       throw new WaitingError()
     }
     try {
@@ -234,6 +239,8 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
   let beats = 0
   async function beat(): Promise<void> {
     beats += 1
+    // The connection that only listens would not notice that it has gone silent.
+    orders.ping().catch(() => undefined)
     if (beats % LOOK_BEATS === 0 || faults.server !== '') await look()
     if (beats % RECHECK_BEATS === 0) await calls.recheck()
     review()

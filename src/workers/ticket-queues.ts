@@ -47,13 +47,15 @@ export class TicketQueues {
   /** Adding a call twice makes one ticket. */
   async add(queue: string, runId: string, callId: string, priority: number): Promise<void> {
     const ticket: CallTicket = { runId, callId }
-    await this.#queue(queue).add('call', ticket, { jobId: `${runId}.${callId}`, ...jobOptions(priority) })
+    const options = { jobId: `${runId}.${callId}`, ...jobOptions(priority) }
+    await this.#redis.refusals.waitOut(() => this.#queue(queue).add('call', ticket, options))
   }
 
   /** Adding a run twice makes one ticket. */
   async addRun(runId: string, priority: number, base = 0): Promise<void> {
     const ticket: RunTicket = { runId, base }
-    await this.#queue(RUNS_QUEUE).add('run', ticket, { jobId: runJob(runId), ...jobOptions(priority) })
+    const options = { jobId: runJob(runId), ...jobOptions(priority) }
+    await this.#redis.refusals.waitOut(() => this.#queue(RUNS_QUEUE).add('run', ticket, options))
   }
 
   /** Whether a ticket of the run lies in the queue, or is taken up. */

@@ -1,6 +1,7 @@
 import { createServer } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { definePipeline } from '../../src/compose.ts'
+import type { RunEvent } from '../../src/core/event.ts'
 import { openFleetRedis } from '../../src/workers/redis.ts'
 import { FLEET_VERSION } from '../../src/workers/run-spec.ts'
 import { TicketQueues } from '../../src/workers/ticket-queues.ts'
@@ -35,11 +36,9 @@ describe('what Redis holds of a run and nobody of this version wrote', () => {
   const foreign: Record<string, { spec: string; state?: string }> = {
     'no-json': { spec: 'garbage' },
     'no-object': { spec: '[]' },
-    newer: { spec: JSON.stringify({ ...spec, version: FLEET_VERSION + 1 }) },
     'no-stages': { spec: JSON.stringify({ ...spec, pipeline: { ...pipeline, stages: [] } }) },
     'more-keys': { spec: JSON.stringify({ ...spec, extra: true }) },
     'state-no-json': { spec: JSON.stringify(spec), state: '{' },
-    'state-newer': { spec: JSON.stringify(spec), state: JSON.stringify({ version: FLEET_VERSION + 1 }) },
   }
   for (const [runId, { spec, state }] of Object.entries(foreign)) {
     it(`is put aside with the reason, once, and its reader ends: ${runId}`, async () => {
@@ -50,13 +49,43 @@ describe('what Redis holds of a run and nobody of this version wrote', () => {
       await new TicketQueues(client.redis).addRun(runId, 0)
       await fleet.pipelines()
       await until(async () => (await client.read(runId)).status === 'ended')
-      for await (const _ of client.events(runId)) throw new Error('it told something')
+      const told: RunEvent[] = []
+      for await (const event of client.events(runId)) told.push(event)
+      expect(told).toMatchObject([{ seq: 1, type: 'run-end', outcome: 'failed', error: { code: 'CAESURA_E_STATE' } }])
       const dead = (await raw.lrange(keys.dead, 0, -1)).map(
         (entry) => JSON.parse(entry) as { runId: string; error: { code: string } },
       )
       expect(dead.filter((entry) => entry.runId === runId)).toMatchObject([{ error: { code: 'CAESURA_E_STATE' } }])
       expect((await client.read(runId)).dead).toContain(`(version ${FLEET_VERSION})`)
       expect(await raw.zscore(keys.live, runId)).toBeNull()
+    })
+  }
+
+  const newer: Record<string, { spec: string; state?: string }> = {
+    'newer-spec': { spec: JSON.stringify({ ...spec, version: FLEET_VERSION + 1 }) },
+    'newer-state': { spec: JSON.stringify(spec), state: JSON.stringify({ version: FLEET_VERSION + 1 }) },
+  }
+  for (const [runId, { spec, state }] of Object.entries(newer)) {
+    it(`is left to a worker of the version that wrote it, and counts against nobody: ${runId}`, async () => {
+      const client = await fleet.client()
+      await client.redis.call('submit', runId, spec, Date.now(), '')
+      const { client: raw, keys } = client.redis
+      if (state !== undefined) await raw.hset(keys.run(runId), 'state', state)
+      await new TicketQueues(client.redis).addRun(runId, 0)
+      const worker = await fleet.pipelines()
+      await until(() => fleet.logged.some((line) => line.includes(runId) && line.includes('version')))
+      await until(async () => (await raw.hget(keys.run(runId), 'owner')) === null)
+      await worker.close()
+      expect(await raw.hmget(keys.run(runId), 'status', 'crashes')).toEqual(['live', '0'])
+      const dead = await raw.lrange(keys.dead, 0, -1)
+      expect(dead.some((entry) => entry.includes(runId))).toBe(false)
+      // A worker that knows the version finds it, and its ticket.
+      await raw.hset(keys.run(runId), 'spec', JSON.stringify({ ...JSON.parse(spec), version: FLEET_VERSION }))
+      if (state !== undefined) await raw.hdel(keys.run(runId), 'state')
+      await fleet.node({ name: 'n1' })
+      await fleet.pipelines()
+      await client.ended(runId)
+      expect((await client.read(runId)).record).toMatchObject({ outcome: 'completed' })
     })
   }
 
@@ -84,12 +113,12 @@ describe('runs that have ended', () => {
     for (let run = 0; run < 6000; run++) {
       const runId = `day-${run}`
       await call('submit', runId, '{}', run, 'tenant')
-      await call('claimRun', runId, 1, 'gone')
+      await call('claimRun', runId, 1, 'gone', 3, 6, '0')
       const event = JSON.stringify({ seq: 1, runId, ms: 0, type: 'run-end', outcome: 'completed' })
-      const open = ['open', 'a.1', '{}', 'q', '', 'text', 'a.1', '{}', '', '']
+      const open = ['open', 'a.1', '{}', 'q', '', 'm', 'text', 'a.1', '{}', '', '', '']
       await each(client, 'appendAll', [runId, 1, 0, '{}', 0, ...open])
       await call('signal', runId, '["cancel","r"]', runId, 'r')
-      const end = ['drop', 'a.1', '', '', '', 'end', record, 60_000, Date.now(), 500]
+      const end = ['drop', 'a.1', '', '', '', '', 'end', record, 60_000, Date.now(), 500]
       await each(client, 'appendAll', [runId, 1, 0, '', 1, event, ...end])
       if (run % 2000 === 1999) {
         sizes.push(await raw.dbsize())

@@ -1,0 +1,134 @@
+-- What several of the commands share. Every command that posts ends with `deliver`.
+
+local prefix = ARGV[1]
+local mail, inboxes, living, owners = {}, {}, {}, {}
+
+-- For the inbox of a process that lives; false where it does not.
+local function post(inbox, payload)
+  if living[inbox] == nil then living[inbox] = redis.call('EXISTS', prefix .. ':alive:' .. inbox) == 1 end
+  if not living[inbox] then return false end
+  if not mail[inbox] then
+    mail[inbox] = {}
+    inboxes[#inboxes + 1] = inbox
+  end
+  local letters = mail[inbox]
+  letters[#letters + 1] = payload
+  return true
+end
+
+-- Removes what lies under the name of a key of another type.
+local function heal(key, kind)
+  local found = redis.call('TYPE', key).ok
+  if found ~= 'none' and found ~= kind then redis.call('DEL', key) end
+end
+
+-- One entry an inbox, whatever was posted to it.
+local function deliver()
+  for _, inbox in ipairs(inboxes) do
+    local letters = mail[inbox]
+    local payload = letters[1]
+    if #letters > 1 then payload = '["many",' .. table.concat(letters, ',') .. ']' end
+    local stream = prefix .. ':inbox:' .. inbox
+    heal(stream, 'stream')
+    redis.call('XADD', stream, 'MAXLEN', '~', 20000, '*', 'd', payload)
+  end
+end
+
+local function ownerOf(runId)
+  local owner = owners[runId]
+  if owner == nil then
+    owner = redis.call('HGET', prefix .. ':run:' .. runId, 'owner')
+    owners[runId] = owner
+  end
+  return owner
+end
+
+local function postNews(runId, callId, index, batch)
+  local owner = ownerOf(runId)
+  if owner then post(owner, '["news","' .. runId .. '","' .. callId .. '",' .. index .. ',' .. batch .. ']') end
+end
+
+local function endCall(runId, callId, batch, index)
+  local stream = prefix .. ':news:' .. runId .. ':' .. callId
+  heal(stream, 'stream')
+  index = index or redis.call('XLEN', stream)
+  redis.call('XADD', stream, '*', 'd', batch)
+  redis.call('HSET', prefix .. ':call:' .. runId .. ':' .. callId, 'status', 'ended')
+  redis.call('HDEL', prefix .. ':run:' .. runId, 'active:' .. callId)
+  postNews(runId, callId, index, batch)
+end
+
+local cancelledEnd = '[["end",{"end":"cancelled"}]]'
+
+-- Whether this worker still serves the node under whose name it took a call.
+local function isThere(node, worker)
+  return worker and redis.call('HGET', prefix .. ':node:' .. (node or ''), 'worker') == worker
+end
+
+-- Once a call: ends one that waits, and tells the worker of one that is under way, where that worker lives.
+local function cancelCall(runId, callId, reason)
+  local call = prefix .. ':call:' .. runId .. ':' .. callId
+  heal(call, 'hash')
+  local of = redis.call('HMGET', call, 'status', 'worker', 'node')
+  if not of[1] or of[1] == 'ended' or redis.call('HSETNX', call, 'cancel', reason) == 0 then return end
+  if of[1] == 'active' and isThere(of[3], of[2]) then
+    redis.call('PUBLISH', prefix .. ':orders:' .. of[2], 'cancel ' .. runId .. ' ' .. callId)
+  else endCall(runId, callId, cancelledEnd) end
+end
+
+-- The calls of a run that have not ended.
+local function openCalls(run)
+  local found = {}
+  for _, field in ipairs(redis.call('HKEYS', run)) do
+    local callId = string.match(field, '^active:(.+)$')
+    if callId then found[#found + 1] = callId end
+  end
+  return found
+end
+
+-- Answers those who sent signals that nobody will decide any more: the one who would have can write nothing of the run. No text of a
+-- person is decoded here: who waits stands at the end of what the client wrote.
+local function refuseSignals(runId, run, answer)
+  local entries = redis.pcall('XRANGE', prefix .. ':signals:' .. runId, '-', '+')
+  if entries.err then return end
+  for _, entry in ipairs(entries) do
+    local inbox, id = string.match(entry[2][2] or '', '{"inbox":"([%w-]+)","id":"([%w-]+)"}%]$')
+    if id and redis.call('HGET', run, 'signal:' .. id) == '1' then post(inbox, '["answer","' .. id .. '",' .. answer .. ']') end
+  end
+end
+
+-- Tells the inboxes that follow a run of its events: a list of JSON texts.
+local function tellReaders(runId, owner, events)
+  local readers = prefix .. ':readers:' .. runId
+  heal(readers, 'set')
+  local following = redis.call('SMEMBERS', readers)
+  if #following == 0 then return end
+  local batch = '["events","' .. runId .. '",[' .. table.concat(events, ',') .. '],"' .. (owner or '') .. '"]'
+  for _, inbox in ipairs(following) do
+    if not post(inbox, batch) then redis.call('SREM', readers, inbox) end
+  end
+end
+
+-- Takes a run that has ended out of the lists of those that live, and keeps it for so long.
+local function retire(runId, run, keepMs, now, most)
+  for _, field in ipairs(redis.call('HKEYS', run)) do
+    local kind = string.match(field, '^(%a+):')
+    if kind == 'text' or kind == 'signal' or kind == 'active' then redis.call('HDEL', run, field) end
+  end
+  redis.call('HDEL', run, 'state', 'owner', 'crashes')
+  redis.call('DEL', prefix .. ':signals:' .. runId)
+  for _, kind in ipairs({':run:', ':events:', ':readers:'}) do redis.call('PEXPIRE', prefix .. kind .. runId, keepMs) end
+  redis.call('ZREM', prefix .. ':live', runId)
+  local tenant = redis.call('HGET', run, 'tenant') or ''
+  if redis.call('HINCRBY', prefix .. ':tenants', tenant, -1) <= 0 then redis.call('HDEL', prefix .. ':tenants', tenant) end
+  local finished = prefix .. ':finished'
+  redis.call('ZADD', finished, now, runId)
+  redis.call('ZREMRANGEBYSCORE', finished, '-inf', '(' .. (tonumber(now) - tonumber(keepMs)))
+  local over = redis.call('ZCARD', finished) - tonumber(most)
+  if over > 0 then
+    for _, old in ipairs(redis.call('ZRANGE', finished, 0, math.min(over, 100) - 1)) do
+      redis.call('DEL', prefix .. ':run:' .. old, prefix .. ':events:' .. old, prefix .. ':readers:' .. old)
+      redis.call('ZREM', finished, old)
+    end
+  end
+end

@@ -1,0 +1,68 @@
+import { z } from 'zod'
+import { CaesuraError } from '../core/errors.ts'
+import type { DeadEntry, Fleet } from '../core/fleet.ts'
+import type { FleetRedis } from './redis.ts'
+import { readSpec } from './run-spec.ts'
+import { parseJson } from './wire.ts'
+
+const entrySchema = z.object({
+  runId: z.string().optional(),
+  job: z.unknown().optional(),
+  at: z.string(),
+  error: z.object({ code: z.string(), message: z.string() }),
+})
+
+/** The list of what a fleet put aside. */
+export class DeadRuns {
+  readonly #redis: FleetRedis
+
+  constructor(redis: FleetRedis) {
+    this.#redis = redis
+  }
+
+  /** Newest first. What is no entry is left out. */
+  async list(): Promise<DeadEntry[]> {
+    return (await this.#entries()).map(({ entry }) => entry)
+  }
+
+  /**
+   * Starts the run once more, from its beginning, under a new id, and takes it off the list. Throws `CAESURA_E_RUN_UNKNOWN` where it is not
+   * on the list, and `CAESURA_E_STATE` where what it was to run can't be read any more.
+   */
+  async retry(runId: string, fleet: Pick<Fleet, 'submit'>): Promise<{ runId: string; traceId: string }> {
+    const { client, keys } = this.#redis
+    if (!(await this.#entries()).some(({ entry }) => entry.runId === runId)) throw notDead(runId)
+    const { pipeline, input, vars, models, signals, tenant, priority } = readSpec(
+      runId,
+      (await client.hget(keys.run(runId), 'spec')) ?? undefined,
+    )
+    const made = await fleet.submit(pipeline, { input, vars, models, signals, tenant, priority })
+    await this.drop(runId)
+    return { runId: made.runId, traceId: made.traceId }
+  }
+
+  /** Takes a run off the list. False where it was not on it. */
+  async drop(runId: string): Promise<boolean> {
+    const { client, keys, refusals } = this.#redis
+    let dropped = 0
+    for (const { text, entry } of await this.#entries()) {
+      if (entry.runId === runId) dropped += await refusals.waitOut(() => client.lrem(keys.dead, 0, text))
+    }
+    return dropped > 0
+  }
+
+  async #entries(): Promise<{ text: string; entry: DeadEntry }[]> {
+    const { client, keys } = this.#redis
+    const texts = await client.lrange(keys.dead, 0, -1)
+    return texts.flatMap((text) => {
+      const read = entrySchema.safeParse(parseJson(text))
+      return read.success ? [{ text, entry: read.data as DeadEntry }] : []
+    })
+  }
+}
+
+const notDead = (runId: string): CaesuraError =>
+  new CaesuraError('CAESURA_E_RUN_UNKNOWN', `no run of this id was put aside: ${runId}`, {
+    received: runId,
+    hint: 'See `caesura dead`.',
+  })
