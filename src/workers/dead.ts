@@ -32,6 +32,7 @@ export async function putRunAside(
     .pexpire(keys.events(runId), keepMs)
     .del(keys.signals(runId))
     .zrem(keys.live, runId)
+    .zrem(keys.liveOf(tenant), runId)
     .hincrby(keys.tenants, tenant, -1)
     .exec()
 }

@@ -121,6 +121,7 @@ export class OwnedRun {
         stages: spec.pipeline.stages,
         trace: traceOf(host, spec.trace, state?.journal.sampled),
         ...(spec.experiment !== undefined && { experiment: spec.experiment }),
+        ...(spec.submittedBy !== undefined && { submittedBy: spec.submittedBy }),
         ...(spec.pipeline.experiment !== undefined && { exposing: spec.pipeline.experiment.boundaries }),
       },
       clock,

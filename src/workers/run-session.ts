@@ -1,4 +1,5 @@
 import { assembleRecord } from '../core/assemble.ts'
+import { lineOf } from '../core/fleet.ts'
 import type { Journal } from '../core/journal.ts'
 import type { RunRecord } from '../core/record.ts'
 import type { Answer, GroupWriter } from './group-writer.ts'
@@ -214,6 +215,8 @@ export class RunSession {
     if (ends) {
       const { keepMs, keepMost } = this.#retention
       if (this.#traces && journal.trace.sampled) this.#orders.push(['untold', Math.floor(this.#wall())])
+      const { outcome, pipeline } = this.#record!
+      this.#orders.push(['line', JSON.stringify(lineOf(this.#record!)), outcome, pipeline])
       this.#orders.push(['end', JSON.stringify(this.#record), keepMs, Math.floor(this.#wall()), keepMost])
     }
     const written =

@@ -1,6 +1,6 @@
 -- For each run: runId, epoch, seq that the events follow, state ('' for the old one), number of events, the events, then orders of
 -- five each: open (call, request, queue, node that is asked to take it at once), cancel (call, reason), text (call, text), drop
--- (call), answer (inbox, payload, signal's id), untold (now in ms), end (record, ms to keep it, now in ms, most that are kept). → `ok` and the calls that a worker was
+-- (call), answer (inbox, payload, signal's id), untold (now in ms), line (what a list tells of it, outcome, pipeline), end (record, ms to keep it, now in ms, most that are kept). → `ok` and the calls that a worker was
 -- asked to take; `older` and the epoch, `gap` and the seq, where nothing was written.
 
 local function handOver(runId, callId, queue, node)
@@ -38,12 +38,15 @@ local function endRun(runId, record, keepMs, now, most)
   redis.call('ZREM', prefix .. ':live', runId)
   local tenant = redis.call('HGET', run, 'tenant') or ''
   if redis.call('HINCRBY', prefix .. ':tenants', tenant, -1) <= 0 then redis.call('HDEL', prefix .. ':tenants', tenant) end
+  if tenant ~= '' then redis.call('ZREM', prefix .. ':live-tenant:' .. tenant, runId) end
   local finished = prefix .. ':finished'
   redis.call('ZADD', finished, now, runId)
-  redis.call('ZREMRANGEBYSCORE', finished, '-inf', '(' .. (tonumber(now) - tonumber(keepMs)))
+  enlist(runId, now, keepMs)
+  dropBefore('(' .. string.format('%.17g', tonumber(now) - tonumber(keepMs)), endedSets(runId))
   local over = redis.call('ZCARD', finished) - tonumber(most)
   if over > 0 then
     for _, old in ipairs(redis.call('ZRANGE', finished, 0, math.min(over, 100) - 1)) do
+      for _, set in ipairs(endedSets(old)) do redis.call('ZREM', set, old) end
       redis.call('DEL', prefix .. ':run:' .. old, prefix .. ':events:' .. old, prefix .. ':readers:' .. old)
       redis.call('ZREM', finished, old)
     end
@@ -93,6 +96,7 @@ local function one(first, last)
     elseif what == 'untold' then
       redis.call('ZADD', prefix .. ':untold', a, runId)
       redis.call('ZREMRANGEBYRANK', prefix .. ':untold', 0, -10001)
+    elseif what == 'line' then redis.call('HSET', run, 'line', a, 'outcome', b, 'pipeline', c)
     elseif what == 'end' then endRun(runId, a, b, c, d)
     end
   end

@@ -44,6 +44,31 @@ local function endCall(runId, callId, batch, index)
   postNews(runId, callId, index, batch)
 end
 
+local outcomes = {'completed', 'cancelled', 'failed', 'unknown'}
+
+-- The sets in which a run that has ended is found beside `finished`, with the same score: by outcome, by tenant and by pipeline.
+local function endedSets(runId)
+  local of = redis.call('HMGET', prefix .. ':run:' .. runId, 'outcome', 'tenant', 'pipeline')
+  local sets = {prefix .. ':ended-outcome:' .. (of[1] or 'unknown')}
+  if of[2] and of[2] ~= '' then sets[#sets + 1] = prefix .. ':ended-tenant:' .. of[2] end
+  if of[3] and of[3] ~= '' then sets[#sets + 1] = prefix .. ':ended-pipeline:' .. of[3] end
+  return sets
+end
+
+-- Those by outcome have the very runs of `finished`, whose number tells whether all are in them. The others end by themselves.
+local function enlist(runId, at, keepMs)
+  for i, set in ipairs(endedSets(runId)) do
+    redis.call('ZADD', set, at, runId)
+    if i > 1 then redis.call('PEXPIRE', set, keepMs + 60000) end
+  end
+end
+
+local function dropBefore(score, sets)
+  redis.call('ZREMRANGEBYSCORE', prefix .. ':finished', '-inf', score)
+  for _, each in ipairs(outcomes) do redis.call('ZREMRANGEBYSCORE', prefix .. ':ended-outcome:' .. each, '-inf', score) end
+  for i = 2, #sets do redis.call('ZREMRANGEBYSCORE', sets[i], '-inf', score) end
+end
+
 local cancelledEnd = '[["end",{"end":"cancelled"}]]'
 
 -- Whether this worker still serves the node under whose name it took a call.

@@ -1,0 +1,141 @@
+import { z } from 'zod'
+import { type FleetRunLine, lineOf, type RunFilter, type RunLine } from '../core/fleet.ts'
+import { type RunRecord, recordSchema } from '../core/record.ts'
+import type { FleetRedis } from './redis.ts'
+import type { RunSpec } from './run-spec.ts'
+
+/** What a page holds by default and at most. */
+const PAGE = 50
+const MOST_LISTED = 500
+/** How many runs one page looks at, whatever it finds: it takes Redis a few milliseconds at most. */
+const MOST_LOOKED_AT = 1000
+
+/** What is told of a run, in the order of `list-runs.lua`. */
+const LINE_FIELDS = ['status', 'submitted', 'seq', 'tenant', 'dead', 'pipeline', 'by', 'line'] as const
+type Fields = readonly (string | null)[]
+
+/** A place in a list: the run that a page ended with, by its score, in the runs that have not ended (0) or those that have (1). */
+const cursorPattern = /^([01])(?:-(\d{1,16}(?:\.\d{1,6})?)-([A-Za-z0-9_-]{1,100}))?$/
+
+const lineSchema = z.strictObject({
+  outcome: recordSchema.shape.outcome,
+  startedAt: z.string(),
+  durationMs: z.number(),
+  interrupts: z.int(),
+  wastedTokens: z.number(),
+  toFirstTokenMs: z.number().optional(),
+})
+
+/** Newest first: those that have not ended, then those that have. Neither specs nor records are read of what this version wrote. */
+export async function listRuns(
+  redis: FleetRedis,
+  filter: RunFilter,
+): Promise<{ runs: FleetRunLine[]; cursor?: string }> {
+  const limit = Math.min(filter.limit ?? PAGE, MOST_LISTED)
+  const [, from = '0', fromScore = '', fromRun = ''] = cursorPattern.exec(filter.cursor ?? '0') ?? []
+  const runs: FleetRunLine[] = []
+  const sets = (['live', 'ended'] as const).filter((set) => filter.status === undefined || filter.status === set)
+  for (const set of sets) {
+    const index = set === 'live' ? 0 : 1
+    // What has not ended has no outcome.
+    if (index < Number(from) || (set === 'live' && filter.outcome !== undefined)) continue
+    const [score, runId] = index === Number(from) ? [fromScore, fromRun] : ['', '']
+    const [, lastScore, lastRun, rows] = await redis.call(
+      'listRuns',
+      set,
+      wanted(filter.tenant),
+      wanted(filter.pipeline),
+      wanted(filter.outcome),
+      score,
+      runId,
+      limit - runs.length,
+      MOST_LOOKED_AT,
+    )
+    runs.push(...(await linesOf(redis, rows)).filter((line) => matches(line, filter)))
+    if (lastScore !== '') return { runs, cursor: `${index}-${lastScore}-${lastRun}` }
+    if (runs.length === limit && set !== sets.at(-1)) return { runs, cursor: '1' }
+  }
+  return { runs }
+}
+
+const wanted = (value: string | undefined): string => (value === undefined ? '' : `=${value}`)
+
+const matches = ({ pipeline, ended }: FleetRunLine, filter: RunFilter): boolean =>
+  (filter.pipeline === undefined || filter.pipeline === pipeline) &&
+  (filter.outcome === undefined || filter.outcome === ended?.outcome)
+
+/** Undefined where Redis knows no such run. */
+export async function lookAt(redis: FleetRedis, runId: string): Promise<FleetRunLine | undefined> {
+  const { client, keys } = redis
+  const fields = await client.hmget(keys.run(runId), ...LINE_FIELDS)
+  if (fields[0] === null) return undefined
+  const [line] = await linesOf(redis, [[runId, ...fields]])
+  return line
+}
+
+/** Of what another version wrote the spec and the record are read. */
+async function linesOf({ client, keys }: FleetRedis, rows: readonly Fields[]): Promise<FleetRunLine[]> {
+  const bare = rows.filter(isBare).map(([runId]) => runId!)
+  const found = await client.pipeline(bare.map((runId) => ['hmget', keys.run(runId), 'spec', 'record'])).exec()
+  const kept = new Map(bare.map((runId, index) => [runId, (found?.[index]?.[1] ?? []) as Fields]))
+  return rows.map(([runId, ...fields]) => {
+    const [spec, record] = kept.get(runId!) ?? []
+    return runLineOf(runId!, fields, spec === undefined ? undefined : readBare(spec, record ?? null))
+  })
+}
+
+const isBare = ([, status, , , , dead, pipeline, , line]: Fields): boolean =>
+  pipeline === null || (status === 'ended' && dead === null && line === null)
+
+function runLineOf(runId: string, fields: Fields, bare: ReturnType<typeof readBare> | undefined): FleetRunLine {
+  const [status, submitted, seq, tenant, dead, pipeline, by, line] = fields
+  const ended = bare === undefined ? readLine(line) : bare.line
+  return {
+    runId,
+    pipeline: pipeline ?? bare?.pipeline ?? '',
+    status: status === 'ended' ? 'ended' : seq === '0' ? 'waiting' : 'running',
+    submittedAt: Number(submitted),
+    tenant: tenant ?? '',
+    seq: Number(seq),
+    ...(by != null && { submittedBy: by }),
+    ...(ended !== undefined && { ended }),
+    ...(dead != null ? { dead } : status === 'ended' && ended === undefined && { dead: UNREADABLE }),
+  }
+}
+
+export const UNREADABLE = 'its record is of another version'
+
+/** Of a run that this version has not written: what a list would tell of it. */
+export function readBare(spec: string | null, record: string | null): { pipeline: string; line?: RunLine } {
+  const read = readRecord(record)
+  return { pipeline: inSpec(spec, ({ pipeline }) => pipeline.name), ...(read !== undefined && { line: lineOf(read) }) }
+}
+
+/** Undefined where it is none, or one of another version. */
+export function readRecord(record: string | null | undefined): RunRecord | undefined {
+  const read = recordSchema.safeParse(parsed(record))
+  return read.success ? read.data : undefined
+}
+
+function readLine(line: string | null | undefined): RunLine | undefined {
+  if (line == null) return undefined
+  const read = lineSchema.safeParse(parsed(line))
+  return read.success ? (read.data as RunLine) : undefined
+}
+
+/** Of a spec as it was kept; '' where it is unreadable: such a run is listed all the same. */
+export function inSpec(spec: string | null | undefined, part: (spec: RunSpec) => string): string {
+  try {
+    return part(JSON.parse(spec ?? '') as RunSpec)
+  } catch {
+    return ''
+  }
+}
+
+function parsed(text: string | null | undefined): unknown {
+  try {
+    return JSON.parse(text ?? 'null')
+  } catch {
+    return undefined
+  }
+}
