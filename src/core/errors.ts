@@ -46,7 +46,7 @@ export const errorCodes = {
   CAESURA_E_TIMEOUT_TOTAL: 1,
   CAESURA_E_OUTPUT_LIMIT: 1, // a run generated more than its limit
   CAESURA_E_WORKER_LOST: 1, // the worker of a call died, lost its lock or was stopped
-  CAESURA_E_READER_SLOW: 1, // a reader fell too far behind a run's events; it may resume
+  CAESURA_E_READER_SLOW: 1, // a reader of a run's events takes nothing any more; it may resume
   CAESURA_E_STATE: 1, // what Redis holds of a run is of another version, or no state of a run
   CAESURA_E_CONTEXT_FULL: 1, // the prompt is longer than the model's context
   CAESURA_E_TOO_MANY_INTERRUPTS: 1,

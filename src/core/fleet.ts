@@ -144,7 +144,7 @@ export interface Fleet {
   look(runId: string): Promise<FleetRunLine>
   /** Newest first: those that have not ended, then those that have. */
   list(filter?: RunFilter): Promise<{ readonly runs: readonly FleetRunLine[]; readonly cursor?: string }>
-  /** The events after `seq`, then those to come, to the run's end or until the signal is aborted. Throws `CAESURA_E_RUN_UNKNOWN`, `CAESURA_E_READER_SLOW`. */
+  /** The events after `seq`, then those to come, to the run's end or until the signal is aborted. A slow reader costs little: what it has not taken stays in Redis. Throws `CAESURA_E_RUN_UNKNOWN`. */
   events(runId: string, seq?: number, signal?: AbortSignal): AsyncGenerator<RunEvent, void, undefined>
   /** Sends a signal; resolves to what was decided, wherever the run is. Throws `CAESURA_E_RUN_UNKNOWN`. */
   interrupt(runId: string, signal?: { readonly input?: string }): Promise<SignalAnswer>

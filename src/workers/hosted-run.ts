@@ -18,6 +18,7 @@ import type { NewsBatch } from './news.ts'
 import type { NodeDirectory } from './node-directory.ts'
 import { QueueExecutor } from './queue-executor.ts'
 import type { FleetRedis } from './redis.ts'
+import type { Submitted } from './run-list.ts'
 import { type Retention, RunSession } from './run-session.ts'
 import { FLEET_VERSION, type RunState, readSpec, readState } from './run-spec.ts'
 import type { TicketQueues } from './ticket-queues.ts'
@@ -83,13 +84,18 @@ export class OwnedRun {
       if (queue !== null) queues.set(request.callId, queue)
     }
     const signals = state === undefined ? [] : await readSignals(host.redis, runId)
-    return new OwnedRun(host, { runId, epoch, spec, state, texts, events, news, queues, signals })
+    const submitted = {
+      ...{ pipeline: spec.pipeline.name, tenant: spec.tenant, submittedAt: Number(fields.submitted) },
+      ...(spec.submittedBy !== undefined && { submittedBy: spec.submittedBy }),
+    }
+    return new OwnedRun(host, { runId, submitted, epoch, spec, state, texts, events, news, queues, signals })
   }
 
   private constructor(
     host: Host,
     kept: {
       runId: string
+      submitted: Submitted
       epoch: number
       spec: ReturnType<typeof readSpec>
       state: RunState | undefined
@@ -110,7 +116,14 @@ export class OwnedRun {
     this.#signals = state?.signals ?? 0
     this.session = new RunSession(
       group,
-      { runId, epoch: kept.epoch, seq: events.length, kept: texts.keys(), traces: host.telemetry !== undefined },
+      {
+        runId,
+        submitted: kept.submitted,
+        epoch: kept.epoch,
+        seq: events.length,
+        kept: texts.keys(),
+        traces: host.telemetry !== undefined,
+      },
       host.retention,
       clock.wall,
     )

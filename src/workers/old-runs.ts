@@ -1,5 +1,5 @@
 import type { FleetRedis } from './redis.ts'
-import { readBare } from './run-list.ts'
+import { lineText, readBare } from './run-list.ts'
 
 /** How often it looks whether there are any, ms. */
 const LOOK_MS = 15_000
@@ -60,13 +60,20 @@ export class OldRuns {
     const { client, keys, call } = this.#redis
     const found = await client.pipeline(runIds.map((runId) => ['hget', keys.run(runId), 'outcome'])).exec()
     const old = runIds.filter((_, index) => found?.[index]?.[1] === null)
-    const kept = await client.pipeline(old.map((runId) => ['hmget', keys.run(runId), 'spec', 'record'])).exec()
+    const fields = ['spec', 'record', 'submitted', 'tenant', 'by', 'seq']
+    const kept = await client.pipeline(old.map((runId) => ['hmget', keys.run(runId), ...fields])).exec()
     await Promise.all(
       old.map((runId, index) => {
-        const [spec = null, record = null] = (kept?.[index]?.[1] ?? []) as (string | null)[]
-        const { pipeline, line } = readBare(spec, record)
-        const text = line === undefined ? '' : JSON.stringify(line)
-        return call('enlist', runId, this.#keepMs, text, line?.outcome ?? 'unknown', pipeline)
+        const [spec = null, text = null, at, tenant, by, seq] = (kept?.[index]?.[1] ?? []) as (string | null)[]
+        const { pipeline, record } = readBare(spec, text)
+        const submitted = {
+          pipeline,
+          submittedAt: Number(at),
+          tenant: tenant ?? '',
+          ...(by != null && { submittedBy: by }),
+        }
+        const line = record === undefined ? '' : lineText(submitted, Number(seq), record)
+        return call('enlist', runId, this.#keepMs, line, record?.outcome ?? 'unknown', pipeline)
       }),
     )
     return old.length

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type FleetRunLine, lineOf, type RunFilter, type RunLine } from '../core/fleet.ts'
+import { type FleetRunLine, lineOf, type RunFilter } from '../core/fleet.ts'
 import { type RunRecord, recordSchema } from '../core/record.ts'
 import type { FleetRedis } from './redis.ts'
 import type { RunSpec } from './run-spec.ts'
@@ -11,20 +11,38 @@ const MOST_LISTED = 500
 const MOST_LOOKED_AT = 1000
 
 /** What is told of a run, in the order of `list-runs.lua`. */
-const LINE_FIELDS = ['status', 'submitted', 'seq', 'tenant', 'dead', 'pipeline', 'by', 'line'] as const
+const LINE_FIELDS = ['line', 'status', 'submitted', 'seq', 'tenant', 'dead', 'pipeline', 'by'] as const
 type Fields = readonly (string | null)[]
 
 /** A place in a list: the run that a page ended with, by its score, in the runs that have not ended (0) or those that have (1). */
 const cursorPattern = /^([01])(?:-(\d{1,16}(?:\.\d{1,6})?)-([A-Za-z0-9_-]{1,100}))?$/
 
 const lineSchema = z.strictObject({
-  outcome: recordSchema.shape.outcome,
-  startedAt: z.string(),
-  durationMs: z.number(),
-  interrupts: z.int(),
-  wastedTokens: z.number(),
-  toFirstTokenMs: z.number().optional(),
+  pipeline: z.string(),
+  submittedAt: z.number(),
+  tenant: z.string(),
+  seq: z.int(),
+  submittedBy: z.string().optional(),
+  ended: z.strictObject({
+    outcome: recordSchema.shape.outcome,
+    startedAt: z.string(),
+    durationMs: z.number(),
+    interrupts: z.int(),
+    wastedTokens: z.number(),
+    toFirstTokenMs: z.number().optional(),
+  }),
 })
+
+/** What is known of a run beside its events and its record. */
+export type Submitted = Pick<FleetRunLine, 'pipeline' | 'submittedAt' | 'tenant' | 'submittedBy'>
+
+/** The field `line` of a run that has ended: what a list tells of it. `seq`: of its last event. */
+export const lineText = ({ pipeline, submittedAt, tenant, submittedBy }: Submitted, seq: number, record: RunRecord) =>
+  JSON.stringify({
+    ...{ pipeline, submittedAt, tenant, seq },
+    ...(submittedBy !== undefined && { submittedBy }),
+    ended: lineOf(record),
+  })
 
 /** Newest first: those that have not ended, then those that have. Neither specs nor records are read of what this version wrote. */
 export async function listRuns(
@@ -68,7 +86,7 @@ const matches = ({ pipeline, ended }: FleetRunLine, filter: RunFilter): boolean 
 export async function lookAt(redis: FleetRedis, runId: string): Promise<FleetRunLine | undefined> {
   const { client, keys } = redis
   const fields = await client.hmget(keys.run(runId), ...LINE_FIELDS)
-  if (fields[0] === null) return undefined
+  if (fields[1] === null) return undefined
   const [line] = await linesOf(redis, [[runId, ...fields]])
   return line
 }
@@ -76,39 +94,44 @@ export async function lookAt(redis: FleetRedis, runId: string): Promise<FleetRun
 /** Of what another version wrote the spec and the record are read. */
 async function linesOf({ client, keys }: FleetRedis, rows: readonly Fields[]): Promise<FleetRunLine[]> {
   const bare = rows.filter(isBare).map(([runId]) => runId!)
-  const found = await client.pipeline(bare.map((runId) => ['hmget', keys.run(runId), 'spec', 'record'])).exec()
+  const found =
+    bare.length === 0
+      ? []
+      : await client.pipeline(bare.map((runId) => ['hmget', keys.run(runId), 'spec', 'record'])).exec()
   const kept = new Map(bare.map((runId, index) => [runId, (found?.[index]?.[1] ?? []) as Fields]))
-  return rows.map(([runId, ...fields]) => {
-    const [spec, record] = kept.get(runId!) ?? []
-    return runLineOf(runId!, fields, spec === undefined ? undefined : readBare(spec, record ?? null))
+  return rows.map(([runId, line, ...fields]) => {
+    const read = readLine(line)
+    if (read !== undefined) return { runId: runId!, status: 'ended', ...read }
+    const [spec = null, record = null] = kept.get(runId!) ?? []
+    return runLineOf(runId!, fields, readBare(spec, record))
   })
 }
 
-const isBare = ([, status, , , , dead, pipeline, , line]: Fields): boolean =>
-  pipeline === null || (status === 'ended' && dead === null && line === null)
+const isBare = ([, line, status, , , , dead, pipeline]: Fields): boolean =>
+  line === null && (pipeline === null || (status === 'ended' && dead === null))
 
-function runLineOf(runId: string, fields: Fields, bare: ReturnType<typeof readBare> | undefined): FleetRunLine {
-  const [status, submitted, seq, tenant, dead, pipeline, by, line] = fields
-  const ended = bare === undefined ? readLine(line) : bare.line
+function runLineOf(runId: string, fields: Fields, bare: ReturnType<typeof readBare>): FleetRunLine {
+  const [status, submitted, seq, tenant, dead, pipeline, by] = fields
+  const { record } = bare
   return {
     runId,
-    pipeline: pipeline ?? bare?.pipeline ?? '',
+    pipeline: pipeline ?? bare.pipeline,
     status: status === 'ended' ? 'ended' : seq === '0' ? 'waiting' : 'running',
-    submittedAt: Number(submitted),
+    submittedAt: Number(submitted ?? 0),
     tenant: tenant ?? '',
-    seq: Number(seq),
+    seq: Number(seq ?? 0),
     ...(by != null && { submittedBy: by }),
-    ...(ended !== undefined && { ended }),
-    ...(dead != null ? { dead } : status === 'ended' && ended === undefined && { dead: UNREADABLE }),
+    ...(record !== undefined && { ended: lineOf(record) }),
+    ...(dead != null ? { dead } : status === 'ended' && record === undefined && { dead: UNREADABLE }),
   }
 }
 
 export const UNREADABLE = 'its record is of another version'
 
-/** Of a run that this version has not written: what a list would tell of it. */
-export function readBare(spec: string | null, record: string | null): { pipeline: string; line?: RunLine } {
+/** Of a run that this version has not written: its pipeline, and its record where it can be read. */
+export function readBare(spec: string | null, record: string | null): { pipeline: string; record?: RunRecord } {
   const read = readRecord(record)
-  return { pipeline: inSpec(spec, ({ pipeline }) => pipeline.name), ...(read !== undefined && { line: lineOf(read) }) }
+  return { pipeline: inSpec(spec, ({ pipeline }) => pipeline.name), ...(read !== undefined && { record: read }) }
 }
 
 /** Undefined where it is none, or one of another version. */
@@ -117,10 +140,10 @@ export function readRecord(record: string | null | undefined): RunRecord | undef
   return read.success ? read.data : undefined
 }
 
-function readLine(line: string | null | undefined): RunLine | undefined {
+function readLine(line: string | null | undefined): Omit<FleetRunLine, 'runId' | 'status'> | undefined {
   if (line == null) return undefined
   const read = lineSchema.safeParse(parsed(line))
-  return read.success ? (read.data as RunLine) : undefined
+  return read.success ? (read.data as Omit<FleetRunLine, 'runId' | 'status'>) : undefined
 }
 
 /** Of a spec as it was kept; '' where it is unreadable: such a run is listed all the same. */

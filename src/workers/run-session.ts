@@ -1,8 +1,8 @@
 import { assembleRecord } from '../core/assemble.ts'
-import { lineOf } from '../core/fleet.ts'
 import type { Journal } from '../core/journal.ts'
 import type { RunRecord } from '../core/record.ts'
 import type { Answer, GroupWriter } from './group-writer.ts'
+import { lineText, type Submitted } from './run-list.ts'
 import type { RunState } from './run-spec.ts'
 
 /** An order of `append`: its name and up to four parameters. */
@@ -44,6 +44,7 @@ export class RunSession {
   readonly #epoch: number
   readonly #retention: Retention
   readonly #wall: () => number
+  readonly #submitted: Submitted
   #run: SessionRun | undefined
   #seq: number
   /** Whether this process sends the spans of runs. */
@@ -63,12 +64,20 @@ export class RunSession {
 
   constructor(
     group: GroupWriter,
-    run: { runId: string; epoch: number; seq: number; kept: Iterable<string>; traces: boolean },
+    run: {
+      runId: string
+      submitted: Submitted
+      epoch: number
+      seq: number
+      kept: Iterable<string>
+      traces: boolean
+    },
     retention: Retention,
     wall: () => number,
   ) {
     this.runId = run.runId
     this.#group = group
+    this.#submitted = run.submitted
     this.#epoch = run.epoch
     this.#seq = run.seq
     this.#traces = run.traces
@@ -216,7 +225,7 @@ export class RunSession {
       const { keepMs, keepMost } = this.#retention
       if (this.#traces && journal.trace.sampled) this.#orders.push(['untold', Math.floor(this.#wall())])
       const { outcome, pipeline } = this.#record!
-      this.#orders.push(['line', JSON.stringify(lineOf(this.#record!)), outcome, pipeline])
+      this.#orders.push(['line', lineText(this.#submitted, journal.log.length, this.#record!), outcome, pipeline])
       this.#orders.push(['end', JSON.stringify(this.#record), keepMs, Math.floor(this.#wall()), keepMost])
     }
     const written =

@@ -17,13 +17,16 @@ afterAll(() => fleet.stop())
 describe('the password of a Redis', () => {
   it('is read from a file, which goes before the environment; a verb of this machine is then about the fleet', async () => {
     const file = fleet.file('redis.txt', `${url}\n`)
-    await fleet.worker('pipelines', '--redis-file', file)
-    await fleet.scripted('n1', 2, 1, '--redis-file', file)
     const runs = await fleet.run('run', fleet.pipeline, '--redis-file', file, '--detach', '--input', 'i', '--json')
-    expect([runs.status, runs.stderr]).toEqual([0, ''])
+    expect([runs.status, runs.stderr.includes('ps')]).toEqual([0, false])
     const { runId } = JSON.parse(runs.stdout) as { runId: string }
-    const listed = await fleet.json<{ runs: { runId: string }[] }>('runs', '--redis-file', file)
+    const elsewhere = fleet.file('elsewhere.txt', 'redis://127.0.0.1:9')
+    const [listed, other] = await Promise.all([
+      fleet.json<{ runs: { runId: string }[] }>('runs', '--redis-file', file),
+      fleet.run('runs', '--redis-file', elsewhere, '--json'),
+    ])
     expect(listed.runs.map((run) => run.runId)).toContain(runId)
+    expect([other.status, JSON.parse(other.stdout).error.code]).toEqual([3, 'CAESURA_E_REDIS'])
   })
 
   it('is warned of on the command line, and told nowhere', async () => {

@@ -5,6 +5,7 @@ import type { RunFilter } from '../../src/core/fleet.ts'
 import type { RunRecord } from '../../src/core/record.ts'
 import type { FleetClient } from '../../src/workers/fleet-client.ts'
 import { OldRuns } from '../../src/workers/old-runs.ts'
+import { lineText } from '../../src/workers/run-list.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
 import { each, TestFleet, until } from './fleet.ts'
 
@@ -52,7 +53,8 @@ async function keep(run: Kept, keepMost = 100_000): Promise<void> {
   if (outcome === undefined) return
   const record = JSON.stringify(recordOf(run))
   if (!isOld) {
-    const line = ['line', JSON.stringify({ outcome, ...shown }), outcome, name, '']
+    const submitted = { pipeline: name, submittedAt: now, tenant }
+    const line = ['line', lineText(submitted, 0, recordOf(run)), outcome, name, '']
     await each(client, 'appendAll', [runId, 0, 0, '', 0, ...line, 'end', record, 60_000, now, keepMost])
     return
   }

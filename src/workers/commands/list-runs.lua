@@ -1,7 +1,7 @@
 -- prefix, `live` or `ended`, then tenant, pipeline and outcome that are wanted (each with `=` before it, or '' for any), score and id of
 -- the run that the page before ended with ('' at the start), how many lines are wanted, how many runs are looked at for them at most → `ok`,
--- score and id of the last run that was looked at ('' where there is none after it), and the lines: id and fields. Of a run without the
--- field `pipeline` (or `line`, once it has ended) it isn't known whether it is wanted.
+-- score and id of the last run that was looked at ('' where there is none after it), and of each run its id and its field `line`; where it
+-- has none yet, other fields. Of one without the field `pipeline`, or that has ended without `outcome`, it isn't known whether it is wanted.
 
 local prefix, from = ARGV[1], ARGV[2]
 local function wanted(text)
@@ -12,7 +12,7 @@ local score, id, limit, most = ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARG
 
 local size = function(set) return redis.call('ZCARD', set) end
 local ofTenant = prefix .. ':live-tenant:' .. (tenant or '')
-local set = prefix .. (from == 'live' and ':live' or ':finished')
+local set, implied = prefix .. (from == 'live' and ':live' or ':finished'), ''
 if from == 'live' then
   -- Fewer than the tenant has: some were submitted by a process that knows no such set.
   local count = tonumber(tenant and redis.call('HGET', prefix .. ':tenants', tenant) or 0)
@@ -27,7 +27,7 @@ else
     local least = size(set)
     for kind, name in pairs({tenant = tenant or '', pipeline = pipeline or '', outcome = outcome or ''}) do
       local smaller = prefix .. ':ended-' .. kind .. ':' .. name
-      if name ~= '' and size(smaller) < least then set, least = smaller, size(smaller) end
+      if name ~= '' and size(smaller) < least then set, least, implied = smaller, size(smaller), kind end
     end
   end
 end
@@ -49,14 +49,31 @@ if score ~= '' then
 end
 
 local lines, gone, looked, last = {}, {}, 0, nil
+local filters = {}
+if tenant and implied ~= 'tenant' then filters[#filters + 1] = {'tenant', tenant} end
+if pipeline and implied ~= 'pipeline' then filters[#filters + 1] = {'pipeline', pipeline} end
+if outcome and implied ~= 'outcome' then filters[#filters + 1] = {'outcome', outcome} end
+
+-- What isn't known may be what is wanted.
+local function fits(run)
+  for _, filter in ipairs(filters) do
+    local value = redis.call('HGET', run, filter[1])
+    if value and value ~= filter[2] then return false end
+  end
+  return true
+end
 local function look(runId)
-  local of = redis.call('HMGET', prefix .. ':run:' .. runId, 'status', 'submitted', 'seq', 'tenant', 'dead', 'pipeline', 'by', 'line', 'outcome')
+  local run = prefix .. ':run:' .. runId
+  if not fits(run) then return end
+  local line = from == 'ended' and redis.call('HGET', run, 'line')
+  if line then
+    lines[#lines + 1] = {runId, line}
+    return
+  end
+  local of = redis.call('HMGET', run, 'status', 'submitted', 'seq', 'tenant', 'dead', 'pipeline', 'by')
   if not of[1] then return end
-  if set == ofTenant and of[1] ~= 'live' then gone[#gone + 1] = runId return end
-  if tenant and (of[4] or '') ~= tenant then return end
-  if pipeline and of[6] and of[6] ~= pipeline then return end
-  if outcome and of[9] and of[9] ~= outcome then return end
-  lines[#lines + 1] = {runId, unpack(of, 1, 8)}
+  if set == ofTenant and of[1] ~= 'live' then gone[#gone + 1] = runId
+  else lines[#lines + 1] = {runId, false, unpack(of, 1, 7)} end
 end
 while #lines < limit and looked < most do
   local page = redis.call('ZREVRANGE', set, at, at + 99, 'WITHSCORES')
