@@ -7,7 +7,18 @@ const onKeys = [
   ...['lindex', 'llen', 'lpush', 'lrange', 'lrem', 'ltrim', 'rpop', 'rpoplpush', 'rpush'],
   ...['sadd', 'scard', 'sismember', 'smembers', 'srem'],
   ...['xadd', 'xlen', 'xrange', 'xread', 'xtrim'],
-  ...['bzpopmin', 'zadd', 'zcard', 'zcount', 'zpopmin', 'zrange', 'zrangebyscore', 'zrem', 'zremrangebyrank'],
+  ...[
+    'bzpopmin',
+    'zadd',
+    'zcard',
+    'zcount',
+    'zmscore',
+    'zpopmin',
+    'zrange',
+    'zrangebyscore',
+    'zrem',
+    'zremrangebyrank',
+  ],
   ...['zremrangebyscore', 'zrevrange', 'zrevrangebyscore', 'zrevrank', 'zscore'],
 ]
 const onChannels = ['publish', 'subscribe', 'unsubscribe']

@@ -12,7 +12,7 @@ local score, id, limit, most = ARGV[6], ARGV[7], tonumber(ARGV[8]), tonumber(ARG
 
 local size = function(set) return redis.call('ZCARD', set) end
 local ofTenant = prefix .. ':live-tenant:' .. (tenant or '')
-local set, implied = prefix .. (from == 'live' and ':live' or ':finished'), ''
+local set, implied, isWhole = prefix .. (from == 'live' and ':live' or ':finished'), '', false
 if from == 'live' then
   -- Fewer than the tenant has: some were submitted by a process that knows no such set.
   local count = tonumber(tenant and redis.call('HGET', prefix .. ':tenants', tenant) or 0)
@@ -23,7 +23,8 @@ else
     known = known + size(prefix .. ':ended-outcome:' .. each)
   end
   -- Fewer than there are: some were ended by a process that knows no such sets, and are not in them yet.
-  if known >= size(set) then
+  isWhole = known >= size(set)
+  if isWhole then
     local least = size(set)
     for kind, name in pairs({tenant = tenant or '', pipeline = pipeline or '', outcome = outcome or ''}) do
       local smaller = prefix .. ':ended-' .. kind .. ':' .. name
@@ -54,17 +55,25 @@ if tenant and implied ~= 'tenant' then filters[#filters + 1] = {'tenant', tenant
 if pipeline and implied ~= 'pipeline' then filters[#filters + 1] = {'pipeline', pipeline} end
 if outcome and implied ~= 'outcome' then filters[#filters + 1] = {'outcome', outcome} end
 
--- What isn't known may be what is wanted.
-local function fits(run)
+-- Which of these runs are wanted, as the other sets have it; else by their fields, where what isn't known may be what is wanted.
+local function wantedOf(runIds)
+  local fits = {}
+  for i = 1, #runIds do fits[i] = true end
   for _, filter in ipairs(filters) do
-    local value = redis.call('HGET', run, filter[1])
-    if value and value ~= filter[2] then return false end
+    if isWhole and filter[2] ~= '' then
+      local found = redis.call('ZMSCORE', prefix .. ':ended-' .. filter[1] .. ':' .. filter[2], unpack(runIds))
+      for i = 1, #runIds do fits[i] = fits[i] and found[i] ~= false end
+    else
+      for i, runId in ipairs(runIds) do
+        local value = fits[i] and redis.call('HGET', prefix .. ':run:' .. runId, filter[1])
+        if value and value ~= filter[2] then fits[i] = false end
+      end
+    end
   end
-  return true
+  return fits
 end
 local function look(runId)
   local run = prefix .. ':run:' .. runId
-  if not fits(run) then return end
   local line = from == 'ended' and redis.call('HGET', run, 'line')
   if line then
     lines[#lines + 1] = {runId, line}
@@ -77,10 +86,13 @@ local function look(runId)
 end
 while #lines < limit and looked < most do
   local page = redis.call('ZREVRANGE', set, at, at + 99, 'WITHSCORES')
+  local runIds = {}
+  for i = 1, #page, 2 do runIds[#runIds + 1] = page[i] end
+  local fits = #runIds > 0 and wantedOf(runIds)
   for i = 1, #page, 2 do
     last = {page[i + 1], page[i]}
     at, looked = at + 1, looked + 1
-    if not (page[i + 1] == score and not isBefore(page[i], id)) then look(page[i]) end
+    if fits[(i + 1) / 2] and not (page[i + 1] == score and not isBefore(page[i], id)) then look(page[i]) end
     if #lines == limit or looked == most then break end
   end
   if #lines < limit and looked < most and #page < 200 then
