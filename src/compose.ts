@@ -4,7 +4,7 @@ import { type Clock, systemClock } from './core/clock.ts'
 import type { Engine, PlannedSignal, RunHandle, StartOptions } from './core/engine.ts'
 import { CaesuraError } from './core/errors.ts'
 import { defaultPriors, Estimates, type Priors } from './core/estimates.ts'
-import type { FleetAddress } from './core/fleet.ts'
+import type { FleetAddress, FleetLimits } from './core/fleet.ts'
 import { Journal } from './core/journal.ts'
 import { recordKeeper } from './core/live-design.ts'
 import type { OutputLimits } from './core/output-limit.ts'
@@ -50,6 +50,8 @@ export interface EngineSettings {
 export interface FleetEngineSettings extends Pick<EngineSettings, 'models' | 'store' | 'keepText' | 'telemetry'> {
   /** The fleet's Redis: `redis://host:port`, or `rediss://`. */
   readonly redis: string | FleetAddress
+  /** What the fleet takes at most: beyond it a run's `result` rejects with `CAESURA_E_FLEET_FULL`. */
+  readonly limits?: FleetLimits
   readonly nodes?: never
 }
 
@@ -64,7 +66,8 @@ export const definePipeline = (value: unknown): Pipeline => definePipelineWith(c
 export const createEngine = (settings: EngineSettings | FleetEngineSettings): Engine =>
   settings.redis === undefined ? inThisProcess(settings) : onFleet(settings)
 
-function onFleet({ redis, models = {}, store, keepText = false, nodes, telemetry }: FleetEngineSettings): Engine {
+function onFleet(settings: FleetEngineSettings): Engine {
+  const { redis, limits = {}, models = {}, store, keepText = false, nodes, telemetry } = settings
   const address = typeof redis === 'string' ? { url: redis } : redis
   if (nodes !== undefined)
     throw new CaesuraError(
@@ -79,9 +82,10 @@ function onFleet({ redis, models = {}, store, keepText = false, nodes, telemetry
       path: 'redis',
       expected: 'a redis or rediss URL, such as redis://127.0.0.1:6379',
     })
+  checkLimits(limits)
   const write = store && recordKeeper(store, { isShared: true })
   const keep = (record: RunRecord, pipeline: Pipeline) => write?.(keepText ? record : withoutText(record), pipeline)
-  const engine = fleetEngine({ redis: address, models, keep, ...(telemetry !== undefined && { telemetry }) })
+  const engine = fleetEngine({ redis: address, limits, models, keep, ...(telemetry !== undefined && { telemetry }) })
   async function close(): Promise<void> {
     await engine.close()
     store?.close()
@@ -165,6 +169,19 @@ function inThisProcess(settings: EngineSettings): Engine {
 
 /** Of most runs; one for all, for an empty set takes 0.2 kB of each. Nothing is ever added to the planned signals of a run. */
 const noSignals: Set<PlannedSignal> = new Set()
+
+/** Throws `CAESURA_E_CONFIG`. */
+function checkLimits({ maxWaiting = 1, memoryShare = 1 }: FleetLimits): void {
+  const refuse = (name: string, received: number, expected: string) =>
+    new CaesuraError('CAESURA_E_CONFIG', `limits.${name} is no bound`, {
+      path: `limits.${name}`,
+      received: String(received),
+      expected,
+    })
+  if (!Number.isInteger(maxWaiting) || maxWaiting < 1)
+    throw refuse('maxWaiting', maxWaiting, 'a whole number, 1 or more')
+  if (!(memoryShare > 0 && memoryShare <= 1)) throw refuse('memoryShare', memoryShare, 'a number above 0, at most 1')
+}
 
 /** A record without what people wrote and models answered. What a fault received may be either. */
 export function withoutText({ output: _, ...record }: RunRecord): RunRecord {

@@ -1,21 +1,30 @@
-import { catalogue, definePipeline } from './compose.ts'
+import { catalogue, definePipeline, withoutText } from './compose.ts'
 import type { ScrapedFigures } from './core/figures.ts'
+import type { FleetLimits } from './core/fleet.ts'
 import { jsonSchemaOf } from './core/json-schemas.ts'
 import type { FleetAddress } from './fleet.ts'
 import { figuresToScrape, joinTraces } from './observing.ts'
-import { readTokens } from './server/api/access.ts'
 import { type Api, startApi } from './server/api/api.ts'
 import type { ApiSettings } from './server/api/settings.ts'
+import { readTokens } from './server/api/tokens.ts'
 import { version } from './version.ts'
+import { defaultLimits } from './workers/admission.ts'
 import { FleetClient } from './workers/fleet-client.ts'
 import { tellOutages } from './workers/redis.ts'
 
 /** Part of the composition root: the HTTP API and the fleet behind it. */
-export { type Api, readTokens }
+export { type Api, defaultLimits, readTokens }
 
 export interface ServingSettings
-  extends Omit<ApiSettings, 'fleet' | 'figures' | 'fingerprintOf' | 'define' | 'pipelineJsonSchema' | 'version'> {
+  extends Omit<
+    ApiSettings,
+    'fleet' | 'figures' | 'fingerprintOf' | 'define' | 'pipelineJsonSchema' | 'version' | 'withoutText'
+  > {
   readonly redis: FleetAddress
+  /** What it takes at most. */
+  readonly limits?: FleetLimits
+  /** A token that may only read sees texts; false by default. */
+  readonly keepText?: boolean
   /** Lets requests bring a pipeline along; false by default. */
   readonly allowInline?: boolean
   /** Where it counts; by default figures that are only scraped. */
@@ -23,14 +32,16 @@ export interface ServingSettings
 }
 
 /** Serves the fleet behind a Redis over HTTP. Throws `CAESURA_E_REDIS`, `CAESURA_E_LISTEN`, `CAESURA_E_USAGE`. */
-export async function serveFleet({ redis, allowInline = false, figures, ...settings }: ServingSettings): Promise<Api> {
-  const fleet = await FleetClient.open(redis)
+export async function serveFleet(serving: ServingSettings): Promise<Api> {
+  const { redis, limits, keepText = false, allowInline = false, figures, ...settings } = serving
+  const fleet = await FleetClient.open(redis, limits)
   const { client, keys } = fleet.redis
   if (settings.log !== undefined) tellOutages(fleet.redis, settings.log)
   try {
     const api = await startApi({
       openRequest: await joinTraces(),
       ...settings,
+      ...(!keepText && { withoutText }),
       ...(allowInline && { define: definePipeline, pipelineJsonSchema: inlinePipeline() }),
       fleet,
       figures: figures ?? (await figuresToScrape('caesura-serve')),

@@ -44,6 +44,10 @@ function readable(store: RunStore, runId: string): RunRecord[] {
 }
 
 async function fleetRecords(flags: FleetFlags): Promise<RunRecord[]> {
-  const { runs } = await onFleet(flags, (fleet) => fleet.list({ status: 'ended', limit: LOOKED_AT }))
-  return runs.flatMap(({ record }) => record ?? [])
+  const runs = await onFleet(flags, async (fleet) => {
+    const { runs: newest } = await fleet.list({ status: 'ended', limit: LOOKED_AT })
+    return Promise.allSettled(newest.map(({ runId }) => fleet.read(runId)))
+  })
+  // One may have gone meanwhile.
+  return runs.flatMap((run) => (run.status === 'fulfilled' ? (run.value.record ?? []) : []))
 }

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
 import { CaesuraError } from '../core/errors.ts'
-import { redisOption } from './fleet-address.ts'
+import { redisFileOption, redisOption } from './fleet-address.ts'
 import { type FleetFlags, findRun, onFleet } from './on-fleet.ts'
 import { print, printJson } from './output.ts'
 
@@ -11,6 +11,7 @@ export function cancelCommand(): Command {
     .argument('<run>', 'an id, the beginning of one, or `last`')
     .option('--reason <text>', 'kept in the record')
     .addOption(redisOption())
+    .addOption(redisFileOption())
     .option('--config <file>', 'the configuration; caesura.config.yaml by default')
     .option('--json', 'one JSON document on stdout')
     .action(async (run: string, flags: FleetFlags & { reason?: string; json?: boolean }) => {

@@ -6,7 +6,7 @@ import { answersInWords } from './answer-words.ts'
 import { besideRecord } from './beside.ts'
 import { decisionLines } from './decision.ts'
 import { explanationPage } from './explain-page/page.ts'
-import { fleetOption } from './fleet-address.ts'
+import { fleetOption, redisFileOption } from './fleet-address.ts'
 import type { FleetFlags } from './on-fleet.ts'
 import { printJson, printLines, remark } from './output.ts'
 import { endReport, oneInterrupt } from './report.ts'
@@ -25,6 +25,7 @@ export function explainCommand(): Command {
     .option('--json', 'one JSON document on stdout')
     .option('--config <file>', 'the configuration')
     .addOption(fleetOption('a run of a fleet'))
+    .addOption(redisFileOption())
     .action(async (run: string, { json, html, ...from }: FleetFlags & { json?: boolean; html?: string }) => {
       const record = await readRecord(run, from)
       const explained = explain(record, await besideRecord(from))

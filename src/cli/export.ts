@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { withoutPassword } from '../core/address.ts'
 import { exportRuns } from '../observing.ts'
 import { counted } from '../pages/figures.ts'
-import { fleetOption } from './fleet-address.ts'
+import { fleetOption, redisFileOption } from './fleet-address.ts'
 import type { FleetFlags } from './on-fleet.ts'
 import { printJson, printLines, remark } from './output.ts'
 import { readRecord } from './runs.ts'
@@ -16,6 +16,7 @@ export function exportCommand(): Command {
     .option('--json', 'one JSON document on stdout')
     .option('--config <file>', 'the configuration')
     .addOption(fleetOption('runs of a fleet'))
+    .addOption(redisFileOption())
     .action(async (runs: string[], flags: FleetFlags & { otlp: string; json?: boolean }) => {
       const { otlp: url, json, ...from } = flags
       const records = []

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { Option } from 'commander'
 import { withoutPassword } from '../core/address.ts'
 import type { Config } from '../core/config-schema.ts'
@@ -7,9 +8,11 @@ import type { FleetAddress } from '../fleet.ts'
 const DEFAULT_URL = 'redis://127.0.0.1:6379'
 const EXPECTED = `a redis or rediss URL, such as ${DEFAULT_URL}`
 
-/** What `--redis` holds: true where it stands without a URL. */
+/** What `--redis` holds: true where it stands without a URL, or where `--redis-file` stands. */
 export interface RedisFlag {
   readonly redis?: string | true
+  /** What stands in the file. */
+  readonly redisFile?: string
 }
 
 /** `--redis` of a verb that is always about the fleet. */
@@ -18,21 +21,52 @@ export const redisOption = (): Option =>
     (url) => checked(url, '--redis'),
   )
 
+/** A file in place of `--redis`. */
+export const redisFileOption = (): Option =>
+  new Option('--redis-file <file>', 'a file with the URL of the Redis, for one with a password')
+    .argParser(readUrl)
+    .implies({ redis: true })
+
 /** `--redis` of a verb that is about this machine without it. */
 export const fleetOption = (what: string): Option =>
   new Option('--redis [url]', `${what}; the URL of REDIS_URL or the configuration by default`).argParser((url) =>
     checked(url, '--redis'),
   )
 
-/** Where the fleet is: the flag, else `REDIS_URL`, else the configuration, else a Redis on this machine. Throws `CAESURA_E_USAGE`. */
-export const fleetAddress = (
-  flags: RedisFlag,
+/** Whoever is on this machine sees the arguments of every process, and nothing takes them back. */
+export function tellOfPassword({ redis }: RedisFlag, tell: (sentence: string) => void): void {
+  if (typeof redis !== 'string' || !URL.parse(redis)?.password) return
+  tell('Everybody on this machine can see the password of --redis (ps). Use --redis-file or REDIS_URL.')
+}
+
+/** Its first line. Throws `CAESURA_E_FILE`, `CAESURA_E_USAGE`, and never shows what stands there. */
+function readUrl(file: string): string {
+  let text: string
+  try {
+    text = readFileSync(file, 'utf8')
+  } catch (cause) {
+    throw new CaesuraError('CAESURA_E_FILE', '--redis-file cannot be read', { file, expected: 'a file', cause })
+  }
+  const [url = '', ...rest] = text.trim().split(/\s+/)
+  const parsed = rest.length > 0 ? null : URL.parse(url)
+  if (parsed !== null && isRedis(parsed)) return url
+  throw new CaesuraError('CAESURA_E_USAGE', '--redis-file holds no address of a Redis', {
+    file,
+    expected: `one line, ${EXPECTED}`,
+  })
+}
+
+/** Where the fleet is: the flag or the file, else `REDIS_URL`, else the configuration, else a Redis on this machine. Throws `CAESURA_E_USAGE`. */
+export function fleetAddress(
+  { redis, redisFile }: RedisFlag,
   config: Config | undefined,
   env: Readonly<Record<string, string | undefined>>,
-): FleetAddress =>
-  typeof flags.redis === 'string'
-    ? { url: checked(flags.redis, '--redis') }
-    : (configuredFleet(config, env) ?? { url: DEFAULT_URL })
+): FleetAddress {
+  if (typeof redis !== 'string')
+    return redisFile === undefined ? (configuredFleet(config, env) ?? { url: DEFAULT_URL }) : { url: redisFile }
+  if (redisFile === undefined) return { url: checked(redis, '--redis') }
+  throw new CaesuraError('CAESURA_E_USAGE', '--redis and --redis-file exclude each other')
+}
 
 /** Where the environment or the configuration say that a fleet is. Throws `CAESURA_E_USAGE`. */
 export function configuredFleet(
@@ -44,9 +78,11 @@ export function configuredFleet(
   return config?.redis === undefined ? undefined : { url: checked(config.redis, 'redis of the configuration') }
 }
 
+const isRedis = ({ protocol, hostname }: URL): boolean => /^rediss?:$/.test(protocol) && hostname !== ''
+
 function checked(url: string, from: string): string {
   const parsed = URL.parse(url)
-  if (parsed !== null && /^rediss?:$/.test(parsed.protocol) && parsed.hostname !== '') return url
+  if (parsed !== null && isRedis(parsed)) return url
   // `--redis PIPELINE`: the word behind the flag was not meant as its value.
   const isWord = from === '--redis' && !url.includes('://')
   throw new CaesuraError('CAESURA_E_USAGE', `${from} is no address of a Redis`, {

@@ -1,5 +1,5 @@
 import { CaesuraError } from '../core/errors.ts'
-import type { FleetRun, RunFilter } from '../core/fleet.ts'
+import type { FleetRunLine, RunFilter } from '../core/fleet.ts'
 import type { RunRecord } from '../core/record.ts'
 import { type FleetFlags, findRun, onFleet } from './on-fleet.ts'
 
@@ -9,7 +9,7 @@ const PAGE = 500
 /** The newest runs of a fleet, those that have not ended first. */
 export async function fleetRuns(flags: FleetFlags, { limit, ...filter }: RunFilter & { readonly limit: number }) {
   const runs = await onFleet(flags, async (fleet) => {
-    const found: FleetRun[] = []
+    const found: FleetRunLine[] = []
     let cursor: string | undefined
     do {
       const page = await fleet.list({
@@ -26,22 +26,16 @@ export async function fleetRuns(flags: FleetFlags, { limit, ...filter }: RunFilt
 }
 
 /** As the records file summarizes a run, as far as it has come. */
-function summary({ runId, pipeline, status, submittedAt, tenant, record, dead }: FleetRun) {
-  const toFirstTokenMs = record?.interrupts.find((interrupt) => interrupt.toFirstTokenMs !== undefined)?.toFirstTokenMs
+function summary({ runId, pipeline, status, submittedAt, tenant, submittedBy, ended, dead }: FleetRunLine) {
   return {
     runId,
     pipeline,
     status: dead === undefined ? status : ('put aside' as const),
-    startedAt: record?.startedAt ?? new Date(submittedAt).toISOString(),
+    startedAt: ended?.startedAt ?? new Date(submittedAt).toISOString(),
     ...(tenant !== '' && { tenant }),
+    ...(submittedBy !== undefined && { submittedBy }),
     ...(dead !== undefined && { reason: dead }),
-    ...(record !== undefined && {
-      outcome: record.outcome,
-      durationMs: record.durationMs,
-      interrupts: record.interrupts.length,
-      wastedTokens: record.cost.wastedTokens,
-    }),
-    ...(toFirstTokenMs !== undefined && { toFirstTokenMs }),
+    ...ended,
   }
 }
 

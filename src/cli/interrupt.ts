@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import type { SignalAnswer } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Fleet } from '../core/fleet.ts'
-import { redisOption } from './fleet-address.ts'
+import { redisFileOption, redisOption } from './fleet-address.ts'
 import { type FleetFlags, findRun, onFleet } from './on-fleet.ts'
 import { printJson, printLines, remark } from './output.ts'
 import { paragraph, screenOn } from './screen.ts'
@@ -17,6 +17,7 @@ export function interruptCommand(): Command {
     .argument('<run>', 'an id, the beginning of one, or `last`')
     .argument('[text]', 'the new input')
     .addOption(redisOption())
+    .addOption(redisFileOption())
     .option('--config <file>', 'the configuration; caesura.config.yaml by default')
     .option('--json', 'one JSON document on stdout')
     .action(async (run: string, text: string | undefined, flags: FleetFlags & { json?: boolean }) => {

@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import stringWidth from 'string-width'
 import type { FleetNode } from '../core/fleet.ts'
 import { milliseconds } from '../pages/figures.ts'
-import { redisOption } from './fleet-address.ts'
+import { redisFileOption, redisOption } from './fleet-address.ts'
 import { type FleetFlags, onFleet } from './on-fleet.ts'
 import { print, printJson, printLines } from './output.ts'
 import { oneLine, paragraph, type Screen, screenOn } from './screen.ts'
@@ -12,6 +12,7 @@ export function nodesCommand(): Command {
   return new Command('nodes')
     .description('the nodes of a fleet: slots, busy, pool, models, last seen, version')
     .addOption(redisOption())
+    .addOption(redisFileOption())
     .option('--config <file>', 'the configuration; caesura.config.yaml by default')
     .option('--json', 'one JSON document on stdout')
     .action(async (flags: FleetFlags & { json?: boolean }) => {

@@ -1,7 +1,8 @@
 import { CaesuraError } from '../core/errors.ts'
 import type { Fleet, FleetRun } from '../core/fleet.ts'
 import { connectFleet } from '../fleet.ts'
-import { fleetAddress, type RedisFlag } from './fleet-address.ts'
+import { fleetAddress, type RedisFlag, tellOfPassword } from './fleet-address.ts'
+import { remark } from './output.ts'
 import { readSettings } from './settings.ts'
 
 /** The flags that say where the fleet is. */
@@ -11,6 +12,7 @@ export interface FleetFlags extends RedisFlag {
 
 /** Connects to the fleet, works with it, and leaves. Throws `CAESURA_E_REDIS`. */
 export async function onFleet<T>(flags: FleetFlags, work: (fleet: Fleet) => Promise<T>): Promise<T> {
+  tellOfPassword(flags, remark)
   const { config } = await readSettings(flags.config === undefined ? {} : { config: flags.config })
   const fleet = await connectFleet(fleetAddress(flags, config, process.env))
   try {
@@ -31,9 +33,9 @@ export async function findRun(fleet: Fleet, run: string): Promise<FleetRun> {
   if (known !== undefined) return known
   const { runs } = await fleet.list({ limit: LOOKED_AT })
   const newest = runs.toSorted((a, b) => b.submittedAt - a.submittedAt)[0]
-  if (run === 'last' && newest !== undefined) return newest
+  if (run === 'last' && newest !== undefined) return fleet.read(newest.runId)
   const [found, ...more] = run === '' ? [] : runs.filter(({ runId }) => runId.startsWith(run))
-  if (found !== undefined && more.length === 0) return found
+  if (found !== undefined && more.length === 0) return fleet.read(found.runId)
   throw new CaesuraError(
     'CAESURA_E_RUN_UNKNOWN',
     more.length > 0 ? `${more.length + 1} runs of the fleet begin with ${run}` : `the fleet has no run ${run}`,

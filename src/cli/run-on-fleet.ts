@@ -2,8 +2,8 @@ import { CaesuraError } from '../core/errors.ts'
 import type { SubmitOptions } from '../core/fleet.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { connectFleet, type FleetAddress } from '../fleet.ts'
-import { fleetAddress, type RedisFlag } from './fleet-address.ts'
-import { print, printJson } from './output.ts'
+import { fleetAddress, type RedisFlag, tellOfPassword } from './fleet-address.ts'
+import { print, printJson, remark } from './output.ts'
 import type { NodeFlags, Settings } from './settings.ts'
 
 /** The flags of `run` that have to do with a fleet, or exclude it. */
@@ -21,6 +21,7 @@ export function fleetOf(flags: FleetRunFlags, { config }: Settings): FleetAddres
   const local = (['backend', 'url', 'node'] as const).find((flag) => flags[flag] !== undefined)
   if (local !== undefined) throw exclusion(`--${local} and --redis exclude each other: a fleet has nodes of its own`)
   if (detach && events) throw exclusion('--detach and --events exclude each other: who leaves sees no events')
+  tellOfPassword(flags, remark)
   return fleetAddress(flags, config, process.env)
 }
 

@@ -12,7 +12,7 @@ import { withCapture } from '../logs.ts'
 import { observe, traceOfEnvironment } from '../observing.ts'
 import { sqliteStore } from '../stores.ts'
 import { chooseSurroundings } from '../surroundings.ts'
-import { fleetOption } from './fleet-address.ts'
+import { fleetOption, redisFileOption } from './fleet-address.ts'
 import { followRun } from './follow-run.ts'
 import { parseInterruptSpec } from './interrupt-spec.ts'
 import { LiveText } from './live-text.ts'
@@ -58,6 +58,7 @@ export function runCommand(): Command {
     .option('--no-record', 'keep no record')
     .option('--keep-text', 'keep prompts and outputs in the record')
     .addOption(fleetOption('run it on a fleet'))
+    .addOption(redisFileOption())
     .option('--detach', 'with --redis: start the run, print its id, and leave')
   return withNodeFlags(command).action(run)
 }

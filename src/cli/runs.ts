@@ -6,7 +6,7 @@ import type { RunStore, RunSummary } from '../core/ports.ts'
 import type { RunRecord } from '../core/record.ts'
 import { milliseconds } from '../pages/figures.ts'
 import { sqliteStore } from '../stores.ts'
-import { fleetOption } from './fleet-address.ts'
+import { fleetOption, redisFileOption } from './fleet-address.ts'
 import { fleetRecord, fleetRuns } from './fleet-runs.ts'
 import type { FleetFlags } from './on-fleet.ts'
 import { print, printJson, printLines } from './output.ts'
@@ -23,6 +23,7 @@ export function runsCommand(): Command {
     .option('--json', 'one JSON document on stdout')
     .option('--config <file>', 'the configuration')
     .addOption(fleetOption('a run of a fleet'))
+    .addOption(redisFileOption())
     .action(async (run: string, _flags: unknown, command: Command) => {
       // `runs` has flags of the same names, and takes those that it finds.
       const { json, ...from } = command.optsWithGlobals<FleetFlags & { json?: boolean }>()
@@ -38,6 +39,7 @@ export function runsCommand(): Command {
     .option('--json', 'one JSON document on stdout')
     .option('--config <file>', 'the configuration')
     .addOption(fleetOption('the runs of a fleet'))
+    .addOption(redisFileOption())
     .action(async (flags: FleetFlags & { limit: number; pipeline?: string; json?: boolean }) => {
       const { limit, pipeline } = flags
       const filter = { limit, ...(pipeline !== undefined && { pipeline }) }

@@ -3,9 +3,9 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { CaesuraError } from '../core/errors.ts'
 import type { Pipeline } from '../core/pipeline.ts'
-import { readTokens, serveFleet } from '../fleet-serving.ts'
+import { defaultLimits, readTokens, serveFleet } from '../fleet-serving.ts'
 import { counted } from '../pages/figures.ts'
-import { fleetAddress, type RedisFlag, redisOption } from './fleet-address.ts'
+import { fleetAddress, type RedisFlag, redisFileOption, redisOption, tellOfPassword } from './fleet-address.ts'
 import { loadPipeline } from './load-pipeline.ts'
 import { type LogFlags, processLog, withLogFlags } from './log-flags.ts'
 import { type MetricsFlags, observeWith, withMetricsFlags } from './metrics-flags.ts'
@@ -23,6 +23,8 @@ interface ServeFlags extends RedisFlag, LogFlags, MetricsFlags {
   readonly rate: number
   readonly bodyLimit: number
   readonly cors?: readonly string[]
+  readonly maxWaiting: number
+  readonly memoryShare: number
   readonly config?: string
   readonly json?: boolean
 }
@@ -33,6 +35,8 @@ const DEFAULT_RATE = 100
 const MOST = 1_000_000
 const MIB = 1024 * 1024
 const LARGEST_BODY = 64 * MIB
+const MOST_WAITING = 100_000_000
+const PERCENT = 100
 
 /** `serve`: the HTTP API, until it is told to stop by SIGINT or SIGTERM; it exits 0 then. */
 export function serveCommand(): Command {
@@ -45,7 +49,7 @@ export function serveCommand(): Command {
       'the pipelines that requests may name: its .yaml, .yml and .json files, but *.experiment.*',
     )
     .option('--allow-inline', 'requests may bring a pipeline along')
-    .option('--tokens <file>', 'who may ask: one bearer token a line')
+    .option('--tokens <file>', 'who may ask: one a line, TOKEN [name=…] [role=read|run|approve|admin] [tenant=…]')
     .option(
       '--rate <n>',
       'requests a second of one token or address; 0 for any',
@@ -53,9 +57,22 @@ export function serveCommand(): Command {
       DEFAULT_RATE,
     )
     .option('--body-limit <bytes>', 'the largest body', whole('--body-limit', 1, LARGEST_BODY), MIB)
+    .option(
+      '--max-waiting <n>',
+      'runs that may wait for a worker; more are refused with 503',
+      whole('--max-waiting', 1, MOST_WAITING),
+      defaultLimits.maxWaiting,
+    )
+    .option(
+      '--memory-share <percent>',
+      "of Redis's maxmemory that may be in use before runs are refused with 503; 100 for any",
+      whole('--memory-share', 1, PERCENT),
+      defaultLimits.memoryShare * PERCENT,
+    )
     .option('--cors <origin>', 'pages of this origin may read answers (repeatable)', origins)
   withMetricsFlags(command)
     .addOption(redisOption())
+    .addOption(redisFileOption())
     .option('--config <file>', 'the configuration; caesura.config.yaml by default')
     .option('--json', 'one JSON document on stdout when it listens')
   return withLogFlags(command).action(serve)
@@ -72,12 +89,13 @@ function origins(value: string, earlier: readonly string[] = []): string[] {
 
 async function serve(flags: ServeFlags): Promise<void> {
   const { host, port, rate, bodyLimit, allowInline = false, json } = flags
-  const { config } = await readSettings(flags.config === undefined ? {} : { config: flags.config })
+  const { config, keepText } = await readSettings(flags.config === undefined ? {} : { config: flags.config })
   const pipelines = flags.pipelines === undefined ? new Map<string, Pipeline>() : await loadFolder(flags.pipelines)
   const tokens = flags.tokens === undefined ? [] : readTokens(await readText(flags.tokens), flags.tokens)
   const redis = fleetAddress(flags, config, process.env)
   const service = process.env.OTEL_SERVICE_NAME?.trim() || 'caesura-serve'
-  const { log, format } = await processLog(flags, { service, config, redis, secrets: tokens })
+  const { log, format } = await processLog(flags, { service, config, redis, secrets: tokens.map(({ token }) => token) })
+  tellOfPassword(flags, log.warn)
   if (pipelines.size === 0 && !allowInline) {
     log.warn('There is no pipeline to run: --pipelines names a folder, --allow-inline lets requests bring one along.')
   }
@@ -87,6 +105,8 @@ async function serve(flags: ServeFlags): Promise<void> {
     const api = await serveFleet({
       ...{ host, port, rate, bodyBytes: bodyLimit, pipelines, tokens, allowInline },
       redis,
+      keepText,
+      limits: { maxWaiting: flags.maxWaiting, memoryShare: flags.memoryShare / PERCENT },
       models: config?.models ?? {},
       ...(flags.cors !== undefined && { cors: flags.cors }),
       log,

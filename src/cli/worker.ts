@@ -10,7 +10,7 @@ import { secretsOfNode } from '../logs.ts'
 import type { Observing } from '../observing.ts'
 import { counted } from '../pages/figures.ts'
 import { sqliteStore } from '../stores.ts'
-import { fleetAddress, redisOption } from './fleet-address.ts'
+import { fleetAddress, redisFileOption, redisOption, tellOfPassword } from './fleet-address.ts'
 import { type LogFlags, processLog, withLogFlags } from './log-flags.ts'
 import { type MetricsFlags, observeWith, withMetricsFlags } from './metrics-flags.ts'
 import type { FleetFlags } from './on-fleet.ts'
@@ -68,6 +68,7 @@ function stagesCommand(): Command {
     .option('--rate <calls/time>', 'calls that may begin in a time, such as 10/1s', callRate)
   withMetricsFlags(withScriptFlags(command))
     .addOption(redisOption())
+    .addOption(redisFileOption())
     .option('--config <file>', 'the configuration; caesura.config.yaml by default')
     .option('--json', 'one JSON document on stdout when it works')
   return withLogFlags(command).action(stages)
@@ -148,6 +149,7 @@ function pipelinesCommand(): Command {
     .option('--keep-most <n>', 'how many ended runs are kept', whole('--keep-most', 0, MOST_KEPT), 100_000)
   withMetricsFlags(command)
     .addOption(redisOption())
+    .addOption(redisFileOption())
     .option('--config <file>', 'the configuration; caesura.config.yaml by default')
     .option('--json', 'one JSON document on stdout when it works')
   return withLogFlags(command).action(pipelines)
@@ -230,6 +232,7 @@ async function workUntilStopped(
   process.on('SIGINT', onSignal)
   const service = process.env.OTEL_SERVICE_NAME?.trim() || name
   const { log } = await processLog(flags, { service, ...place })
+  tellOfPassword(flags, log.warn)
   const telemetry = await observeWith(flags, { service, log: log.warn }, place.config)
   const worker = await start({ stop: stop.signal, service, telemetry, log }).catch(async (error: unknown) => {
     await telemetry?.close()

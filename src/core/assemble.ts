@@ -25,6 +25,7 @@ export function assembleRecord(journal: Journal): RunRecord {
     pipeline: journal.pipeline,
     traceId: journal.trace.traceId,
     ...traceOf(journal),
+    ...(journal.run.submittedBy !== undefined && { submittedBy: journal.run.submittedBy }),
     outcome: end.outcome,
     ...(end.error !== undefined && { error: end.error }),
     ...(end.cancelReason !== undefined && { cancelReason: end.cancelReason }),

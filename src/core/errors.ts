@@ -27,6 +27,7 @@ export const errorCodes = {
   CAESURA_E_RECORDS: 3, // the records database cannot be opened or written
   CAESURA_E_REDIS: 3, // no Redis answers, or it is too old, or it may drop keys
   CAESURA_E_NODE_TAKEN: 3, // another worker serves a node of this name
+  CAESURA_E_FLEET_FULL: 3, // too many runs of the fleet wait, or its Redis is nearly full
   // the work failed
   CAESURA_E_REFUSED: 1, // the model server refused the connection
   CAESURA_E_CONNECTION: 1, // DNS, TLS, reset before an answer
@@ -45,7 +46,7 @@ export const errorCodes = {
   CAESURA_E_TIMEOUT_TOTAL: 1,
   CAESURA_E_OUTPUT_LIMIT: 1, // a run generated more than its limit
   CAESURA_E_WORKER_LOST: 1, // the worker of a call died, lost its lock or was stopped
-  CAESURA_E_READER_SLOW: 1, // a reader fell too far behind a run's events; it may resume
+  CAESURA_E_READER_SLOW: 1, // a reader of a run's events takes nothing any more; it may resume
   CAESURA_E_STATE: 1, // what Redis holds of a run is of another version, or no state of a run
   CAESURA_E_CONTEXT_FULL: 1, // the prompt is longer than the model's context
   CAESURA_E_TOO_MANY_INTERRUPTS: 1,

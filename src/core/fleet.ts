@@ -1,4 +1,5 @@
 import type { SignalAnswer, StartOptions } from './engine.ts'
+import { CaesuraError } from './errors.ts'
 import type { RunEvent } from './event.ts'
 import type { Pipeline } from './pipeline.ts'
 import type { RunRecord } from './record.ts'
@@ -11,10 +12,20 @@ export interface FleetAddress {
   readonly prefix?: string
 }
 
+/** What a fleet takes at most. Beyond it `submit` throws `CAESURA_E_FLEET_FULL`. */
+export interface FleetLimits {
+  /** Runs that wait for a worker; 20,000 by default. */
+  readonly maxWaiting?: number
+  /** The share of Redis's `maxmemory` that may be in use, from 0 to 1; 0.8 by default. Of no effect where Redis has no `maxmemory`. */
+  readonly memoryShare?: number
+}
+
 /** What is said of a run when it is submitted, beside what `Engine.start` takes. */
 export interface SubmitOptions extends Omit<StartOptions, 'signal'> {
   /** Tells what was asked under one run id apart. */
   readonly fingerprint?: string
+  /** The name of the token that it is submitted with: kept in its record. */
+  readonly submittedBy?: string
   /** Whom it counts for: the next run of one that has many waits behind those of one that has few. Nobody by default. */
   readonly tenant?: string
   /** Smaller goes first; 0 by default. */
@@ -23,8 +34,21 @@ export interface SubmitOptions extends Omit<StartOptions, 'signal'> {
   readonly models?: Readonly<Record<string, string>>
 }
 
-/** Where a run is. */
-export interface FleetRun {
+/** What a list tells of a run that has ended. */
+export interface RunLine {
+  readonly outcome: RunRecord['outcome']
+  readonly startedAt: string
+  /** ms. */
+  readonly durationMs: number
+  /** How many there were. */
+  readonly interrupts: number
+  readonly wastedTokens: number
+  /** Of the first interrupt that has one, ms. */
+  readonly toFirstTokenMs?: number
+}
+
+/** Where a run is, without what it was asked and what it said. */
+export interface FleetRunLine {
   readonly runId: string
   readonly pipeline: string
   /** `waiting`: no worker has begun with it. */
@@ -34,10 +58,31 @@ export interface FleetRun {
   readonly tenant: string
   /** The number of its last event so far. */
   readonly seq: number
+  /** The name of the token that it was submitted with. */
+  readonly submittedBy?: string
   /** Once it has ended. */
-  readonly record?: RunRecord
+  readonly ended?: RunLine
   /** Why it was put aside: what Redis holds of it could not be read. Then it has ended without a record. */
   readonly dead?: string
+}
+
+/** Where a run is. */
+export interface FleetRun extends FleetRunLine {
+  /** Once it has ended. */
+  readonly record?: RunRecord
+}
+
+/** The error for an id that no run has. */
+export const unknownRun = (runId: string): CaesuraError =>
+  new CaesuraError('CAESURA_E_RUN_UNKNOWN', `no run has this id: ${runId}`, { received: runId })
+
+/** What a list tells of a run, from its record. */
+export function lineOf({ outcome, startedAt, durationMs, interrupts, cost }: RunRecord): RunLine {
+  const first = interrupts.find(({ toFirstTokenMs }) => toFirstTokenMs !== undefined)?.toFirstTokenMs
+  return {
+    ...{ outcome, startedAt, durationMs, interrupts: interrupts.length, wastedTokens: cost.wastedTokens },
+    ...(first !== undefined && { toFirstTokenMs: first }),
+  }
 }
 
 /** Which runs to list. */
@@ -46,7 +91,7 @@ export interface RunFilter {
   readonly pipeline?: string
   readonly tenant?: string
   readonly outcome?: RunRecord['outcome']
-  /** At most so many; 50 by default, 500 at most. */
+  /** At most so many; 50 by default, 500 at most. A page may hold fewer: there are more as long as there is a cursor. */
   readonly limit?: number
   /** Where the page before ended. */
   readonly cursor?: string
@@ -102,14 +147,17 @@ export interface Fleet {
   /**
    * Submits a run, assigned to an arm where its pipeline has an experiment. With the id of a run that is there already nothing new is
    * started (`isNew` false). Resolves once the run is safe. Throws `CAESURA_E_USAGE` for an id or a session that is none,
-   * `CAESURA_E_EXPERIMENT` for an arm that the experiment does not have.
+   * `CAESURA_E_EXPERIMENT` for an arm that the experiment does not have, `CAESURA_E_FLEET_FULL` where too many runs wait or Redis is
+   * nearly full.
    */
   submit(pipeline: Pipeline, options: SubmitOptions): Promise<{ runId: string; traceId: string; isNew: boolean }>
   /** Throws `CAESURA_E_RUN_UNKNOWN`. */
   read(runId: string): Promise<FleetRun>
+  /** Where a run is, without reading all that is kept of it. Throws `CAESURA_E_RUN_UNKNOWN`. */
+  look(runId: string): Promise<FleetRunLine>
   /** Newest first: those that have not ended, then those that have. */
-  list(filter?: RunFilter): Promise<{ readonly runs: readonly FleetRun[]; readonly cursor?: string }>
-  /** The events after `seq`, then those to come, to the run's end or until the signal is aborted. Throws `CAESURA_E_RUN_UNKNOWN`, `CAESURA_E_READER_SLOW`. */
+  list(filter?: RunFilter): Promise<{ readonly runs: readonly FleetRunLine[]; readonly cursor?: string }>
+  /** The events after `seq`, then those to come, to the run's end or until the signal is aborted. A slow reader costs little: what it has not taken stays in Redis. Throws `CAESURA_E_RUN_UNKNOWN`. */
   events(runId: string, seq?: number, signal?: AbortSignal): AsyncGenerator<RunEvent, void, undefined>
   /** Sends a signal; resolves to what was decided, wherever the run is. Throws `CAESURA_E_RUN_UNKNOWN`. */
   interrupt(runId: string, signal?: { readonly input?: string }): Promise<SignalAnswer>

@@ -52,6 +52,8 @@ export interface RunIdentity {
   readonly stages?: readonly Stage[]
   readonly trace: TraceContext
   readonly experiment?: ExperimentArm
+  /** The name of the token that it was submitted with. */
+  readonly submittedBy?: string
   /** Where the arms of its experiment differ. */
   readonly exposing?: readonly ExposingBoundary[]
 }

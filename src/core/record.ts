@@ -225,6 +225,8 @@ export const recordSchema = z.strictObject({
   /** Whether spans are sent of it; absent where nobody traced. */
   sampled: z.boolean().optional(),
   experiment: experimentSchema.optional(),
+  /** The name of the token that it was submitted with. Absent where there was none, or it has no name. */
+  submittedBy: z.string().optional(),
   outcome: z.enum(['completed', 'cancelled', 'failed']),
   /** Why, with `failed` and `cancelled`. */
   error: errorSummary.optional(),

@@ -31,7 +31,28 @@ type Many = readonly Parameter[]
  * answers with a list whose first entry says what happened.
  */
 export const commands = {
-  submit: command<[runId: string, spec: string, nowMs: number, tenant: string], ['ok', number] | ['exists']>('submit'),
+  submit: command<
+    | [runId: string, spec: string, nowMs: number, tenant: string]
+    | [...run: [string, string, number, string], pipeline: string, by: string, mostWaiting: number | ''],
+    ['ok', number] | ['exists'] | ['full', waiting: number]
+  >('submit'),
+  listRuns: command<
+    [
+      from: 'live' | 'ended',
+      tenant: string,
+      pipeline: string,
+      outcome: string,
+      score: string,
+      runId: string,
+      limit: number,
+      mostLookedAt: number,
+    ],
+    ['ok', score: string, runId: string, lines: (string | null)[][]]
+  >('list-runs'),
+  enlist: command<[runId: string, keepMs: number, line: string, outcome: string, pipeline: string], ['ok'] | ['gone']>(
+    'enlist',
+    { shares: true },
+  ),
   claimRun: command<
     [runId: string, epoch: number, inbox: string, suspect: number, deadly: number, alone: '0' | '1'],
     | ['ok', fields: string[], signals: number]

@@ -3,19 +3,22 @@ import { assign } from '../core/assignment.ts'
 import type { PlannedSignal, SignalAnswer } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { RunEvent } from '../core/event.ts'
-import type {
-  DeadEntry,
-  Fleet,
-  FleetAddress,
-  FleetLoad,
-  FleetNode,
-  FleetRun,
-  RunFilter,
-  SubmitOptions,
+import {
+  type DeadEntry,
+  type Fleet,
+  type FleetAddress,
+  type FleetLimits,
+  type FleetLoad,
+  type FleetNode,
+  type FleetRun,
+  type FleetRunLine,
+  type RunFilter,
+  type SubmitOptions,
+  unknownRun,
 } from '../core/fleet.ts'
 import type { Pipeline } from '../core/pipeline.ts'
-import { recordSchema } from '../core/record.ts'
 import { newTraceId } from '../core/trace.ts'
+import { Admission } from './admission.ts'
 import { endedAnswer } from './commands.ts'
 import { DeadRuns } from './dead-runs.ts'
 import { type FleetClock, fleetClock } from './fleet-clock.ts'
@@ -23,10 +26,11 @@ import { readLoad } from './fleet-load.ts'
 import { Inbox } from './inbox.ts'
 import { readNodes } from './node-directory.ts'
 import { type FleetRedis, openFleetRedis } from './redis.ts'
-import { RunReader } from './run-reader.ts'
+import { inSpec, listRuns, lookAt, readRecord, UNREADABLE } from './run-list.ts'
+import { marksOf, RunReader, told } from './run-reader.ts'
 import { FLEET_VERSION, type RunSpec } from './run-spec.ts'
 import { TicketQueues } from './ticket-queues.ts'
-import { asEvent, parseJson, type SignalPayload, unreadable } from './wire.ts'
+import { asEvent, type SignalPayload, unreadable } from './wire.ts'
 
 /** Runs outlive the process that submitted them: only their ids matter. */
 const runIdPattern = /^[A-Za-z0-9_-]{1,100}$/
@@ -38,6 +42,7 @@ export class FleetClient implements Fleet {
   #isClosed = false
   readonly #inbox: Inbox
   readonly #tickets: TicketQueues
+  readonly #admission: Admission
   readonly #readers = new Map<string, Set<RunReader>>()
   readonly #answers = new Map<string, (answer: SignalAnswer) => void>()
   /** The inboxes of the owners of the runs that are read here, as their last events named them. */
@@ -47,13 +52,13 @@ export class FleetClient implements Fleet {
   #timer: NodeJS.Timeout | undefined
 
   /** Throws `CAESURA_E_REDIS`. */
-  static async open(address: FleetAddress): Promise<FleetClient> {
-    const client = new FleetClient(await openFleetRedis(address))
+  static async open(address: FleetAddress, limits?: FleetLimits): Promise<FleetClient> {
+    const client = new FleetClient(await openFleetRedis(address), limits)
     await client.#inbox.open()
     return client
   }
 
-  private constructor(redis: FleetRedis) {
+  private constructor(redis: FleetRedis, limits?: FleetLimits) {
     this.redis = redis
     // Nothing waits for it: a signal that is sent before it is known says not when.
     void fleetClock(redis).then(
@@ -63,13 +68,14 @@ export class FleetClient implements Fleet {
       },
       () => undefined,
     )
+    this.#admission = new Admission(redis, limits)
     this.#inbox = new Inbox(redis)
     this.#tickets = new TicketQueues(redis)
     this.#inbox.on('events', (runId, events, owner) => {
       if (!this.#readers.has(runId as string)) return
       if (typeof owner === 'string') this.#owners.set(runId as string, owner)
-      const told = Array.isArray(events) ? events.map(asEvent).filter((event) => event !== undefined) : []
-      for (const reader of this.#readers.get(runId as string) ?? []) reader.take(told)
+      const all = told(Array.isArray(events) ? events.map(asEvent).filter((event) => event !== undefined) : [])
+      for (const reader of this.#readers.get(runId as string) ?? []) reader.take(all)
     })
     this.#inbox.on('answer', (id, answer) => {
       this.#answers.get(id as string)?.(answer as SignalAnswer)
@@ -90,7 +96,7 @@ export class FleetClient implements Fleet {
     }
     const isStopped = asked.experiment !== undefined && (await this.#isStopped(asked.experiment.name))
     const { pipeline, experiment } = assign(asked, { ...options, runId, isStopped })
-    const { trace = { traceId: newTraceId() }, fingerprint } = options
+    const { trace = { traceId: newTraceId() }, fingerprint, submittedBy } = options
     const spec: RunSpec = {
       version: FLEET_VERSION,
       pipeline,
@@ -101,43 +107,51 @@ export class FleetClient implements Fleet {
       trace,
       ...(experiment !== undefined && { experiment }),
       ...(fingerprint !== undefined && { fingerprint }),
+      ...(submittedBy !== undefined && { submittedBy }),
       tenant,
       priority,
     }
-    const [answer, ofTenant] = await this.redis.call('submit', runId, JSON.stringify(spec), Date.now(), tenant)
+    const isNew = await this.#admission.during(() => this.#submit(runId, spec))
+    return { runId, traceId: isNew ? trace.traceId : await this.#traceIdOf(runId), isNew }
+  }
+
+  /** False where the run was there. Throws `CAESURA_E_FLEET_FULL`. */
+  async #submit(runId: string, spec: RunSpec): Promise<boolean> {
+    const { tenant, priority, pipeline, submittedBy = '' } = spec
+    const text = JSON.stringify(spec)
+    const { mostWaiting } = this.#admission
+    try {
+      await this.#admission.checkMemory(text.length)
+    } catch (error) {
+      // Who asks again for a run that is there is answered as before.
+      if ((await this.redis.client.exists(this.redis.keys.run(runId))) === 0) throw error
+    }
+    const run = [runId, text, Date.now(), tenant] as const
+    const [answer, count] = await this.redis.call('submit', ...run, pipeline.name, submittedBy, mostWaiting)
+    if (answer === 'full') throw this.#admission.tooMany(count)
     // The more a tenant has running, the later its next run comes; without a tenant runs are served in their order.
-    const place = tenant === '' ? priority : priority + Number(ofTenant ?? 0)
+    const place = tenant === '' ? priority : priority + Number(count ?? 0)
     // Whoever submitted it before may have died before it had a ticket.
     if (answer === 'ok' || (await this.#isWaiting(runId))) await this.#tickets.addRun(runId, place)
-    return { runId, traceId: answer === 'ok' ? trace.traceId : await this.#traceIdOf(runId), isNew: answer === 'ok' }
+    return answer === 'ok'
   }
 
   async read(runId: string): Promise<FleetRun> {
-    const [run] = await this.#readAll([runId])
-    if (run === undefined) throw unknownRun(runId)
-    return run
+    const line = await this.look(runId)
+    if (line.status !== 'ended') return line
+    const record = readRecord(await this.redis.client.hget(this.redis.keys.run(runId), 'record'))
+    if (record !== undefined) return { ...line, record }
+    return { ...line, dead: line.dead ?? UNREADABLE }
   }
 
-  async list(filter: RunFilter = {}): Promise<{ runs: FleetRun[]; cursor?: string }> {
-    const { keys } = this.redis
-    const limit = Math.min(filter.limit ?? 50, MOST_LISTED)
-    const sets =
-      filter.status === 'live' ? [keys.live] : filter.status === 'ended' ? [keys.finished] : [keys.live, keys.finished]
-    const [setIndex = 0, offset = 0] = (filter.cursor ?? '0-0').split('-').map(Number)
-    const runs: FleetRun[] = []
-    for (let [set, at] = [setIndex, offset]; set < sets.length; set++, at = 0) {
-      for (;;) {
-        const ids = await this.redis.client.zrevrange(sets[set]!, at, at + PAGE - 1)
-        for (const run of await this.#readAll(ids)) {
-          at += 1
-          if (run === undefined || !matches(run, filter)) continue
-          runs.push(run)
-          if (runs.length === limit) return { runs, cursor: `${set}-${at}` }
-        }
-        if (ids.length < PAGE) break
-      }
-    }
-    return { runs }
+  async look(runId: string): Promise<FleetRunLine> {
+    const line = await lookAt(this.redis, runId)
+    if (line === undefined) throw unknownRun(runId)
+    return line
+  }
+
+  list(filter: RunFilter = {}): Promise<{ runs: FleetRunLine[]; cursor?: string }> {
+    return listRuns(this.redis, filter)
   }
 
   async *events(runId: string, seq = 0, signal?: AbortSignal): AsyncGenerator<RunEvent, void, undefined> {
@@ -244,13 +258,6 @@ export class FleetClient implements Fleet {
     return status === 'live' && epoch === '0'
   }
 
-  async #readAll(runIds: readonly string[]): Promise<(FleetRun | undefined)[]> {
-    if (runIds.length === 0) return []
-    const { client, keys } = this.redis
-    const rows = await client.pipeline(runIds.map((runId) => ['hmget', keys.run(runId), ...FIELDS])).exec()
-    return runIds.map((runId, index) => runOf(runId, (rows?.[index]?.[1] ?? []) as (string | null)[]))
-  }
-
   async *#follow(runId: string, seq: number, signal?: AbortSignal): AsyncGenerator<RunEvent, void, undefined> {
     const reader = new RunReader(this.redis, runId, seq)
     const readers = this.#readers.get(runId) ?? new Set()
@@ -274,8 +281,15 @@ export class FleetClient implements Fleet {
     }
   }
 
+  /** One look a run, however many read it. */
   #catchUp(): void {
-    for (const readers of this.#readers.values()) for (const reader of readers) reader.catchUp()
+    for (const [runId, readers] of this.#readers) {
+      void marksOf(this.redis, runId)
+        .then((marks) => {
+          for (const reader of readers) reader.review(marks)
+        })
+        .catch(() => undefined)
+    }
   }
 
   /** Tells the owners what their readers were handed: what `carry: delivered` goes by. Not for each event. */
@@ -322,47 +336,3 @@ const CHECK_MS = 5000
 
 /** How long the news that events were delivered wait for others, ms. */
 const DELIVERED_MS = 20
-
-const MOST_LISTED = 500
-const PAGE = 200
-const FIELDS = ['status', 'submitted', 'seq', 'spec', 'record', 'tenant', 'dead']
-
-function runOf(runId: string, fields: readonly (string | null)[]): FleetRun | undefined {
-  const [status, submitted, seq, spec, record, tenant, dead] = fields
-  if (status == null) return undefined
-  return {
-    runId,
-    pipeline: inSpec(spec, ({ pipeline }) => pipeline.name),
-    status: status === 'ended' ? 'ended' : seq === '0' ? 'waiting' : 'running',
-    submittedAt: Number(submitted),
-    tenant: tenant ?? '',
-    seq: Number(seq),
-    ...(record != null && readRecord(record)),
-    ...(dead != null && { dead: reasonOf(dead) }),
-  }
-}
-
-function readRecord(record: string): Pick<FleetRun, 'record' | 'dead'> {
-  const read = recordSchema.safeParse(parseJson(record))
-  return read.success ? { record: read.data } : { dead: 'its record is of another version' }
-}
-
-/** Why a run was put aside. An older version wrote the sentence alone. */
-const reasonOf = (dead: string): string => (Object(parseJson(dead)) as { message?: string }).message ?? dead
-
-/** Of a spec as it was kept; '' where it is unreadable: such a run is listed all the same. */
-function inSpec(spec: string | null | undefined, part: (spec: RunSpec) => string): string {
-  try {
-    return part(JSON.parse(spec ?? '') as RunSpec)
-  } catch {
-    return ''
-  }
-}
-
-const matches = ({ pipeline, tenant, record }: FleetRun, filter: RunFilter): boolean =>
-  (filter.pipeline === undefined || filter.pipeline === pipeline) &&
-  (filter.tenant === undefined || filter.tenant === tenant) &&
-  (filter.outcome === undefined || filter.outcome === record?.outcome)
-
-const unknownRun = (runId: string): CaesuraError =>
-  new CaesuraError('CAESURA_E_RUN_UNKNOWN', `no run has this id: ${runId}`, { received: runId })

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import type { Engine, RunHandle, StartOptions } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { RunEvent } from '../core/event.ts'
-import type { FleetAddress } from '../core/fleet.ts'
+import type { FleetAddress, FleetLimits } from '../core/fleet.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import type { Telemetry } from '../core/ports.ts'
 import type { RunRecord } from '../core/record.ts'
@@ -10,6 +10,8 @@ import { newTraceId } from '../core/trace.ts'
 
 export interface FleetEngineSettings {
   readonly redis: FleetAddress
+  /** What the fleet takes at most. */
+  readonly limits?: FleetLimits
   /** Alias → the model's name as the servers know it. */
   readonly models?: Readonly<Record<string, string>>
   /** Called with the record of each run that ended, and the pipeline that it was started with. */
@@ -22,9 +24,9 @@ export interface FleetEngineSettings {
  * An engine whose runs are hosted by the workers of a fleet: a run goes on when this process ends without `close`. What fails on
  * the way to Redis (`CAESURA_E_REDIS`) rejects `result`, `events` and `interrupt`.
  */
-export function fleetEngine({ redis, models = {}, keep, telemetry }: FleetEngineSettings): Engine {
+export function fleetEngine({ redis, limits, models = {}, keep, telemetry }: FleetEngineSettings): Engine {
   // BullMQ takes a tenth of a second to load: only who has a fleet pays for it.
-  const opened = import('./fleet-client.ts').then(({ FleetClient }) => FleetClient.open(redis))
+  const opened = import('./fleet-client.ts').then(({ FleetClient }) => FleetClient.open(redis, limits))
   opened.catch(() => undefined)
   const running = new Set<RunHandle>()
   let closed = false

@@ -19,6 +19,7 @@ import type { NewsBatch } from './news.ts'
 import type { NodeDirectory } from './node-directory.ts'
 import { QueueExecutor } from './queue-executor.ts'
 import type { FleetRedis } from './redis.ts'
+import type { Submitted } from './run-list.ts'
 import { type Retention, RunSession } from './run-session.ts'
 import { FLEET_VERSION, type RunState, readSpec, readState } from './run-spec.ts'
 import type { TicketQueues } from './ticket-queues.ts'
@@ -79,13 +80,30 @@ export class OwnedRun {
     }
     const signals = state === undefined ? [] : await readSignals(host.redis, runId)
     const hasCrashed = Number(fields.crashes ?? 0) > 0
-    return new OwnedRun(host, { runId, epoch, spec, state, texts, events, news, queues, signals, hasCrashed })
+    const submitted = {
+      ...{ pipeline: spec.pipeline.name, tenant: spec.tenant, submittedAt: Number(fields.submitted) },
+      ...(spec.submittedBy !== undefined && { submittedBy: spec.submittedBy }),
+    }
+    return new OwnedRun(host, {
+      runId,
+      submitted,
+      epoch,
+      spec,
+      state,
+      texts,
+      events,
+      news,
+      queues,
+      signals,
+      hasCrashed,
+    })
   }
 
   private constructor(
     host: Host,
     kept: {
       runId: string
+      submitted: Submitted
       epoch: number
       spec: ReturnType<typeof readSpec>
       state: RunState | undefined
@@ -108,7 +126,14 @@ export class OwnedRun {
     this.#hasCrashed = kept.hasCrashed
     this.session = new RunSession(
       group,
-      { runId, epoch: kept.epoch, seq: events.length, kept: texts.keys(), traces: host.telemetry !== undefined },
+      {
+        runId,
+        submitted: kept.submitted,
+        epoch: kept.epoch,
+        seq: events.length,
+        kept: texts.keys(),
+        traces: host.telemetry !== undefined,
+      },
       host.retention,
       clock.wall,
     )
@@ -119,6 +144,7 @@ export class OwnedRun {
         stages: spec.pipeline.stages,
         trace: traceOf(host, spec.trace, state?.journal.sampled),
         ...(spec.experiment !== undefined && { experiment: spec.experiment }),
+        ...(spec.submittedBy !== undefined && { submittedBy: spec.submittedBy }),
         ...(spec.pipeline.experiment !== undefined && { exposing: spec.pipeline.experiment.boundaries }),
       },
       clock,

@@ -30,6 +30,10 @@ export interface FleetKeys {
   readonly live: string
   /** Sorted set: runs that have ended and are still kept, by when they ended, ms since 1970. */
   readonly finished: string
+  /** Sorted set: of `live` those of a tenant. */
+  liveOf(tenant: string): string
+  /** Sorted set: of `finished` those of one outcome (`unknown`: it can't be read), of one tenant, of one pipeline. */
+  endedOf(kind: 'outcome' | 'tenant' | 'pipeline', name: string): string
   /** Sorted set: runs that have ended and whose spans have not arrived, by when they were to be sent, ms since 1970. */
   readonly untold: string
   /** Hash: how many runs of each tenant have not ended. */
@@ -60,6 +64,8 @@ export function fleetKeys(prefix = DEFAULT_PREFIX): FleetKeys {
     hosts: `${prefix}:hosts`,
     live: `${prefix}:live`,
     finished: `${prefix}:finished`,
+    liveOf: (tenant) => `${prefix}:live-tenant:${tenant}`,
+    endedOf: (kind, name) => `${prefix}:ended-${kind}:${name}`,
     untold: `${prefix}:untold`,
     tenants: `${prefix}:tenants`,
     stopped: `${prefix}:stopped`,

@@ -17,6 +17,7 @@ import { type Host, OwnedRun } from './hosted-run.ts'
 import { Inbox } from './inbox.ts'
 import { RUNS_QUEUE } from './keys.ts'
 import { NodeDirectory } from './node-directory.ts'
+import { OldRuns } from './old-runs.ts'
 import { Ownership } from './ownership.ts'
 import { connect, openFleetRedis, tellOutages } from './redis.ts'
 import { tellEnd, tellFaults } from './run-lines.ts'
@@ -286,6 +287,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
   await worker.waitUntilReady()
   const ownership = new Ownership(redis, owned)
   const sweeper = new RunSweeper(redis, tickets, clock.wall, settings.telemetry && untold)
+  const old = new OldRuns(redis, host.retention.keepMs)
   const sign = new HostSign(redis, inbox.id)
   await sign.give()
   for (const name of hostCounters) figures.count(name, {}, 0)
@@ -300,6 +302,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
         runs: owned.size,
       })
       sweeper.close()
+      old.close()
       directory.close()
       clock.close()
       // While Redis is away nothing can be handed over: the locks end, and other workers take the runs up.

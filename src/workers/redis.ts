@@ -6,6 +6,7 @@ import type { Log } from '../core/log.ts'
 import { type AnswerOf, type CommandName, commands, luaOf, type Parameter, type ParametersOf } from './commands.ts'
 import { DEFAULT_PREFIX, type FleetKeys, fleetKeys } from './keys.ts'
 import { Refusals } from './refusals.ts'
+import { isMissingRight, missingRights, refusedUser, rightsNeeded } from './rights.ts'
 
 /** A connection with the fleet's scripts, and its keys. */
 export interface FleetRedis {
@@ -96,7 +97,17 @@ async function checkRedis(client: Redis, { url, prefix = DEFAULT_PREFIX }: Fleet
       .catch((error: Error) => fault ?? error),
     new Promise<Error>((resolve) => setTimeout(() => resolve(fault ?? new Error('no answer')), ANSWER_MS).unref()),
   ])
-  if (answer instanceof Error) throw refuse(`Redis can't be used (${answer.message})`, 'Start one: redis-server')
+  const lacks = (missing: readonly string[]) => {
+    const user = URL.parse(url)?.username || 'default'
+    const message = `the Redis user ${user} lacks rights that a fleet needs (${missing.join(', ')})`
+    return refuse(message, `redis-cli ACL SETUSER ${user} ${rightsNeeded(prefix)}`)
+  }
+  if (answer instanceof Error) {
+    if (isMissingRight(answer)) throw lacks(['info'])
+    const user = refusedUser(answer)
+    if (user !== undefined) throw refuse(user, 'Give it as redis://USER:PASSWORD@host in --redis-file or REDIS_URL.')
+    throw refuse(`Redis can't be used (${answer.message})`, 'Start one: redis-server')
+  }
   const [, version = '0'] = /redis_version:(\S+)/.exec(answer) ?? []
   const [major = 0, minor = 0] = version.split('.').map(Number)
   if (major < 6 || (major === 6 && minor < 2)) throw refuse(`Redis ${version} is too old`, 'Use 6.2 or newer.')
@@ -107,6 +118,8 @@ async function checkRedis(client: Redis, { url, prefix = DEFAULT_PREFIX }: Fleet
   if (/redis_mode:cluster/.test(answer) && !/\{.+\}/.test(prefix)) {
     throw refuse(`a Redis Cluster needs a hash tag in the prefix (${prefix})`, 'Use a prefix such as {caesura}.')
   }
+  const missing = await missingRights(client, prefix)
+  if (missing.length > 0) throw lacks(missing)
 }
 
 /**

@@ -3,6 +3,7 @@ import type { RunEvent } from '../core/event.ts'
 import type { Journal } from '../core/journal.ts'
 import type { RunRecord } from '../core/record.ts'
 import type { Answer, GroupWriter } from './group-writer.ts'
+import { lineText, type Submitted } from './run-list.ts'
 import type { RunState } from './run-spec.ts'
 
 /** An order of `append`: its name and up to five parameters. */
@@ -48,6 +49,7 @@ export class RunSession {
   readonly #epoch: number
   readonly #retention: Retention
   readonly #wall: () => number
+  readonly #submitted: Submitted
   #run: SessionRun | undefined
   #seq: number
   /** Whether this process sends the spans of runs. */
@@ -67,12 +69,20 @@ export class RunSession {
 
   constructor(
     group: GroupWriter,
-    run: { runId: string; epoch: number; seq: number; kept: Iterable<string>; traces: boolean },
+    run: {
+      runId: string
+      submitted: Submitted
+      epoch: number
+      seq: number
+      kept: Iterable<string>
+      traces: boolean
+    },
     retention: Retention,
     wall: () => number,
   ) {
     this.runId = run.runId
     this.#group = group
+    this.#submitted = run.submitted
     this.#epoch = run.epoch
     this.#seq = run.seq
     this.#traces = run.traces
@@ -230,6 +240,8 @@ export class RunSession {
     if (ends) {
       const { keepMs, keepMost } = this.#retention
       if (this.#traces && journal.trace.sampled) this.#orders.push(['untold', Math.floor(this.#wall())])
+      const { outcome, pipeline } = this.#record!
+      this.#orders.push(['line', lineText(this.#submitted, journal.log.length, this.#record!), outcome, pipeline])
       this.#orders.push(['end', JSON.stringify(this.#record), keepMs, Math.floor(this.#wall()), keepMost])
     }
     const written =

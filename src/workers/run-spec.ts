@@ -61,6 +61,7 @@ const specSchema = z.strictObject({
   }),
   experiment: experimentSchema.optional(),
   fingerprint: text.optional(),
+  submittedBy: text.optional(),
   tenant: text,
   priority: z.int().min(0),
 })
@@ -78,6 +79,8 @@ export interface RunSpec {
   readonly experiment?: ExperimentArm
   /** Tells what was asked under one run id apart. */
   readonly fingerprint?: string
+  /** The name of the token that it was submitted with. */
+  readonly submittedBy?: string
   /** Whom it counts for when runs wait; '' for nobody. */
   readonly tenant: string
   /** Smaller goes first; 0 by default. */

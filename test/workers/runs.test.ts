@@ -2,7 +2,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import { definePipeline } from '../../src/compose.ts'
 import type { RunEvent } from '../../src/core/event.ts'
 import { recordSchema } from '../../src/core/record.ts'
-import { RunReader } from '../../src/workers/run-reader.ts'
+import type { FleetClient } from '../../src/workers/fleet-client.ts'
+import { RunReader, told, WINDOW_EVENTS } from '../../src/workers/run-reader.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
 import { pause, TestFleet } from './fleet.ts'
 
@@ -153,17 +154,46 @@ describe('a run over queues', () => {
 })
 
 describe('a slow reader', () => {
-  it('is cut off at a bound, and may go on after the last event that it saw', async () => {
+  const token = (seq: number, text = 'x') =>
+    ({ seq, runId: 'slow', ms: 0, type: 'token', stage: 's', callId: 's.1', text }) as const
+  const keep = async (client: FleetClient, events: readonly RunEvent[]) => {
+    const { client: raw, keys } = client.redis
+    const all = raw.pipeline()
+    for (const event of events) all.xadd(keys.events('slow'), `${event.seq}-0`, 'e', JSON.stringify(event))
+    await all.hset(keys.run('slow'), { status: 'live', seq: events.at(-1)!.seq }).exec()
+  }
+
+  it('holds a few events here, however many come, and gets all of them in order', async () => {
     const client = await fleet.client()
-    const slow = new RunReader(client.redis, 'r', 0)
-    const token = { runId: 'r', ms: 0, type: 'token', stage: 's', callId: 's.1', text: 'x' } as const
-    slow.take(Array.from({ length: 20_001 }, (_, index) => ({ seq: index + 1, ...token })))
+    const slow = new RunReader(client.redis, 'slow', 0)
+    const all: RunEvent[] = Array.from({ length: 3000 }, (_, index) => token(index + 1))
+    await keep(client, [...all, { seq: 3001, runId: 'slow', ms: 0, type: 'run-end', outcome: 'completed' }])
+    for (let from = 0; from < 3000; from += 50) {
+      slow.take(told(all.slice(from, from + 50)))
+      expect(slow.held).toBeLessThanOrEqual(WINDOW_EVENTS)
+    }
     const seen: number[] = []
-    await expect(
-      (async () => {
-        for await (const { seq } of slow.events()) seen.push(seq)
-      })(),
-    ).rejects.toMatchObject({ code: 'CAESURA_E_READER_SLOW' })
-    expect(seen).toHaveLength(20_001)
+    for await (const { seq } of slow.events()) {
+      seen.push(seq)
+      expect(slow.held).toBeLessThanOrEqual(WINDOW_EVENTS)
+    }
+    expect(seen).toEqual(Array.from({ length: 3001 }, (_, index) => index + 1))
+    await client.redis.client.del(client.redis.keys.events('slow'), client.redis.keys.run('slow'))
+  })
+
+  it('holds no more of long ones than there is room for', async () => {
+    const client = await fleet.client()
+    const slow = new RunReader(client.redis, 'slow', 0)
+    const all: RunEvent[] = Array.from({ length: 30 }, (_, index) => token(index + 1, 'x'.repeat(100_000)))
+    await keep(client, [...all, { seq: 31, runId: 'slow', ms: 0, type: 'run-end', outcome: 'completed' }])
+    slow.catchUp()
+    const seen: number[] = []
+    for await (const { seq } of slow.events()) {
+      seen.push(seq)
+      expect(slow.held).toBeLessThanOrEqual(1)
+      await pause(2)
+    }
+    expect(seen).toHaveLength(31)
+    await client.redis.client.del(client.redis.keys.events('slow'), client.redis.keys.run('slow'))
   })
 })

@@ -47,10 +47,18 @@ function* rowsOf(trials: Iterable<Trial>, of: { experiment: string; execution: s
   yield rows
 }
 
-function* csv(batches: Iterable<DataRow[]>): Iterable<string> {
+/**
+ * A text that a spreadsheet would take for a formula (it begins with `=`, `+`, `-`, `@`, a tab or a carriage return) gets a `'` in front.
+ * Numbers stay numbers.
+ */
+export function* csv(batches: Iterable<DataRow[]>): Iterable<string> {
   yield stringify([[...dataColumns]])
   for (const rows of batches)
-    yield stringify(rows, { columns: [...dataColumns], cast: { boolean: (value) => String(value) } })
+    yield stringify(rows, {
+      columns: [...dataColumns],
+      cast: { boolean: (value) => String(value) },
+      escape_formulas: true,
+    })
 }
 
 function* ndjson(batches: Iterable<DataRow[]>): Iterable<string> {

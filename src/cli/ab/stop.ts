@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { redisOption } from '../fleet-address.ts'
+import { redisFileOption, redisOption } from '../fleet-address.ts'
 import { type FleetFlags, onFleet } from '../on-fleet.ts'
 import { print, printJson } from '../output.ts'
 
@@ -14,6 +14,7 @@ export function abStopCommand(): Command {
     .option('--json', 'one JSON document on stdout')
     .option('--config <file>', 'the configuration')
     .addOption(redisOption())
+    .addOption(redisFileOption())
     .action(async (experiment: string, _flags: unknown, command: Command) => {
       // `ab` has flags of the same names, and takes those that it finds.
       const { json, resume = false, ...from } = command.optsWithGlobals<StopFlags & { resume?: boolean }>()

@@ -5,7 +5,7 @@ import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import { CaesuraError } from '../../core/errors.ts'
 import type { FleetLoad } from '../../core/fleet.ts'
 import { silentLog } from '../../core/log.ts'
-import { type Caller, callers, isLoopback, refusePages, unauthorized } from './access.ts'
+import { type Caller, callers, isLoopback, refuseBeyond, refusePages, refuseTwoTokens, unauthorized } from './access.ts'
 import { streamFormats } from './event-stream.ts'
 import { fleetRoutes } from './fleet-routes.ts'
 import { addRoutes, answerBrokenRequest, listen, readJson, sendProblem, tooMany } from './http.ts'
@@ -13,7 +13,7 @@ import { apiMetrics } from './metrics.ts'
 import { openApi } from './openapi.ts'
 import { misuse, refusalOf } from './problem.ts'
 import { ReachableFleet } from './reachable-fleet.ts'
-import type { Route } from './route.ts'
+import { needOf, type Route } from './route.ts'
 import { runRoutes } from './run-routes.ts'
 import { type ApiContext, type ApiSettings, defaultTimes } from './settings.ts'
 
@@ -78,10 +78,11 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
   await app.register(rateLimitPlugin, { global: false })
   readJson(app)
   const limited = app.createRateLimit({ max: rate, timeWindow: 1000, keyGenerator: (request) => callerOf(request).id })
-  const open = new Set(routes.filter(({ access }) => access === 'open').map(({ path }) => path))
+  const needs = new Map(routes.map((route) => [`${route.method} ${route.path}`, needOf(route)]))
 
   app.addHook('onRequest', async (request, reply) => {
     measure(request, reply)
+    refuseTwoTokens(request.raw)
     const path = request.routeOptions.url ?? ''
     if (path === '/healthz' || path === '/readyz') return
     if (tokens.length === 0) refusePages(request.headers, cors)
@@ -89,7 +90,12 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
       const found = await limited(request)
       if (!found.isAllowed && found.isExceeded) throw tooMany(found.ttlInSeconds)
     }
-    if (!callerOf(request).isAllowed && !open.has(path)) throw unauthorized()
+    const route = `${request.method === 'HEAD' ? 'GET' : request.method} ${path}`
+    const need = needs.get(route)
+    if (need === undefined && needs.has(route)) return
+    const caller = callerOf(request)
+    if (!caller.isAllowed) throw unauthorized()
+    if (need !== undefined) refuseBeyond(caller, need)
   })
   app.setErrorHandler((error, { method, routeOptions }, reply) => {
     const { status } = refusalOf(error)

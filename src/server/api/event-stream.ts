@@ -17,17 +17,27 @@ interface Words {
   readonly stop: string
 }
 
+/** Readers of one run are handed the same events: each is written down once. */
+function once(write: (event: RunEvent) => string): (event: RunEvent) => string {
+  const written = new WeakMap<RunEvent, string>()
+  return (event) => {
+    const text = written.get(event) ?? write(event)
+    written.set(event, text)
+    return text
+  }
+}
+
 const words: Readonly<Record<StreamFormat, Words>> = {
   'text/event-stream': {
     start: 'retry: 1000\n\n',
-    event: (event) => `id: ${event.seq}\ndata: ${JSON.stringify(event)}\n\n`,
+    event: once((event) => `id: ${event.seq}\ndata: ${JSON.stringify(event)}\n\n`),
     problem: (problem) => `event: problem\ndata: ${JSON.stringify(problem)}\n\n`,
     beat: ': still here\n\n',
     stop: ': the server stops; read on after the last id\nretry: 1000\n\n',
   },
   'application/x-ndjson': {
     start: '',
-    event: (event) => `${JSON.stringify(event)}\n`,
+    event: once((event) => `${JSON.stringify(event)}\n`),
     problem: (problem) => `${JSON.stringify({ type: 'problem', problem })}\n`,
     beat: '\n',
     stop: '',

@@ -11,6 +11,8 @@ export function fleetRoutes({ fleet, metrics, settings }: ApiContext, document: 
       path: '/v1/nodes',
       operationId: 'listNodes',
       summary: 'Who serves calls now.',
+      access: 'admin',
+      isOfFleet: true,
       answers: { 200: { description: 'By name.', schema: 'NodeList' } },
       handle: async () => ({ nodes: await fleet.ask((reached) => reached.nodes()) }),
     }),
@@ -40,6 +42,7 @@ export function fleetRoutes({ fleet, metrics, settings }: ApiContext, document: 
       path: '/metrics',
       operationId: 'metrics',
       summary: 'Figures for Prometheus.',
+      isOfFleet: true,
       answers: { 200: { description: 'Prometheus text.', schema: 'Text', types: ['text/plain'] } },
       async handle(_, reply) {
         return reply.type(metrics.contentType).send(await metrics.text())

@@ -29,7 +29,6 @@ const components = (): Record<string, JsonSchema> => ({
     Object.entries({
       Problem: problemSchema,
       Record: recordSchema,
-      Event: runEventSchema,
       RunState: runStateSchema,
       RunList: runListSchema,
       Submitted: submittedSchema,
@@ -41,16 +40,30 @@ const components = (): Record<string, JsonSchema> => ({
       Ready: readySchema,
     }).map(([name, schema]) => [name, jsonSchema(schema, 'output')]),
   ),
+  Event: eventSchema(),
   RecordOrState: { anyOf: [reference('Record'), reference('RunState')] },
   Document: { type: 'object' },
   Text: { type: 'string' },
 })
 
+/** To a token that may only read, tokens are told without their text where texts are not kept. */
+function eventSchema(): JsonSchema {
+  const schema = jsonSchema(runEventSchema, 'output') as { oneOf?: Variant[]; anyOf?: Variant[] }
+  for (const variant of schema.oneOf ?? schema.anyOf ?? []) {
+    if (variant.properties?.type?.const === 'token') variant.required = variant.required.filter((key) => key !== 'text')
+  }
+  return schema
+}
+interface Variant {
+  readonly properties?: { readonly type?: { readonly const?: string } }
+  required: string[]
+}
+
 /** What any route may answer. */
 const common: Readonly<Record<number, string>> = {
   400: 'The request is malformed.',
   429: 'Too many requests; Retry-After says when.',
-  503: 'Redis is away; Retry-After says when.',
+  503: 'Redis is away, or the fleet takes no more runs; Retry-After says when.',
 }
 
 /** The OpenAPI document of the routes, made from the schemas that requests are parsed with. */
@@ -83,6 +96,7 @@ function operationOf(route: Route, hasTokens: boolean): Record<string, unknown> 
   const problems = {
     ...common,
     ...(hasTokens && !isOpen && { 401: 'A token is missing, or is none of this server.' }),
+    ...(!isOpen && hasTokens && { 403: 'The role of the token does not allow it, or its tenant.' }),
     ...(!hasTokens && { 403: 'Not from this machine.' }),
     ...(route.path.includes(':id') && { 404: 'No run has this id.' }),
     ...route.problems,

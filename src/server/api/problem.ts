@@ -55,9 +55,12 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   CAESURA_E_RUN_UNKNOWN: 404,
   CAESURA_E_RUN_ENDED: 409,
   CAESURA_E_REDIS: 503,
+  CAESURA_E_FLEET_FULL: 503,
 }
 /** When to come back, s. */
 const RETRY_AFTER = { 'retry-after': '1' }
+/** … to a fleet that has to work first. */
+const RETRY_LATER = { 'retry-after': '5' }
 
 /** What an error is answered with. What is no error of ours becomes a 500 that tells nothing of it. */
 export function refusalOf(error: unknown): Refusal {
@@ -65,6 +68,7 @@ export function refusalOf(error: unknown): Refusal {
   const first = error instanceof CaesuraErrors ? error.errors[0] : error
   if (!(first instanceof CaesuraError)) return refusalByServer(error)
   const status = statuses[first.code] ?? (first.exitCode === 2 ? 400 : 500)
+  if (first.code === 'CAESURA_E_FLEET_FULL') return new Refusal(status, first, RETRY_LATER)
   return new Refusal(status, first, status === 503 ? RETRY_AFTER : {})
 }
 

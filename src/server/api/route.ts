@@ -2,7 +2,9 @@ import type { FastifyReply, FastifyRequest } from 'fastify'
 import type { z } from 'zod'
 import { CaesuraError } from '../../core/errors.ts'
 import { oneOrMany, parseWith, toErrors } from '../../core/problems.ts'
+import type { Need } from './access.ts'
 import { noQuerySchema, runIdPattern } from './schemas.ts'
+import type { Role } from './tokens.ts'
 
 /** An answer, for the OpenAPI document: a component's name, or none for an answer without a body. */
 export interface Answer {
@@ -19,8 +21,10 @@ interface RouteDefinition<Query, Body> {
   readonly path: string
   readonly operationId: string
   readonly summary: string
-  /** `open` to anybody; a token by default. */
-  readonly access?: 'open'
+  /** `open` to anybody, or the role that its token needs: by default `read` to GET something, else `run`. */
+  readonly access?: 'open' | Role
+  /** About the whole fleet: not for a token of one tenant. */
+  readonly isOfFleet?: boolean
   readonly query?: z.ZodType<Query>
   readonly body?: z.ZodType<Body>
   /** Without a body is as with an empty one. */
@@ -40,6 +44,12 @@ interface RouteDefinition<Query, Body> {
 export interface Route extends Omit<RouteDefinition<unknown, unknown>, 'handle'> {
   /** Parses what was asked, then answers. Throws `CAESURA_E_USAGE`, and what the route throws. */
   handle(request: FastifyRequest, reply: FastifyReply): Promise<unknown>
+}
+
+/** What a route needs of a token; undefined where it needs none. */
+export function needOf({ access, method, isOfFleet = false }: Route): Need | undefined {
+  if (access === 'open') return undefined
+  return { role: access ?? (method === 'GET' ? 'read' : 'run'), isOfFleet }
 }
 
 export const defineRoute = <Query = Record<string, never>, Body = undefined>(

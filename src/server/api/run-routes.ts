@@ -1,8 +1,10 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { z } from 'zod'
 import { CaesuraError } from '../../core/errors.ts'
-import type { FleetRun } from '../../core/fleet.ts'
+import type { RunEvent } from '../../core/event.ts'
+import { type FleetRunLine, unknownRun } from '../../core/fleet.ts'
 import type { JsonSchema } from '../../core/policy-json-schema.ts'
+import { tenantOf } from './access.ts'
 import { type StreamFormat, streamEvents, streamFormats } from './event-stream.ts'
 import { misuse } from './problem.ts'
 import { defineRoute, type Route } from './route.ts'
@@ -29,8 +31,10 @@ export function runRoutes(context: ApiContext): Route[] {
     const chosen = pipelineOf(body.pipeline, settings)
     const signals = checkSignals(body.signals, chosen)
     const key = request.headers['idempotency-key']
-    const ids = key === undefined ? undefined : idsOfKey(String(key), context.callerOf(request).id, body)
-    const { input, vars = {}, tenant, priority = 0 } = body
+    const caller = context.callerOf(request)
+    const ids = key === undefined ? undefined : idsOfKey(String(key), caller.id, body)
+    const { input, vars = {}, priority = 0 } = body
+    const tenant = tenantOf(caller, body.tenant)
     const runId = ids?.runId ?? body.runId
     const opened = settings.openRequest?.({ method: 'POST', route: '/v1/runs', headers: request.headers })
     const made = await fleet.ask((reached) =>
@@ -39,6 +43,7 @@ export function runRoutes(context: ApiContext): Route[] {
         ...(runId !== undefined && { runId }),
         ...(ids !== undefined && { fingerprint: ids.fingerprint }),
         ...(tenant !== undefined && { tenant }),
+        ...(caller.name !== undefined && { submittedBy: caller.name }),
         ...(body.session !== undefined && { session: body.session }),
         ...(body.experiment !== undefined && { experiment: body.experiment }),
         ...(opened?.trace !== undefined && { trace: opened.trace }),
@@ -56,9 +61,21 @@ export function runRoutes(context: ApiContext): Route[] {
     return { ...made, pipeline: chosen.name }
   }
 
+  /** Where a run is that this caller may see. Throws `CAESURA_E_RUN_UNKNOWN` for one of another tenant, as for one that there is not. */
+  async function visible(runId: string, request: FastifyRequest): Promise<FleetRunLine> {
+    const line = await fleet.ask((reached) => reached.look(runId))
+    const { tenant } = context.callerOf(request)
+    if (tenant !== undefined && tenant !== line.tenant) throw unknownRun(runId)
+    return line
+  }
+
+  /** A token that may only read sees texts where they are kept. */
+  const isTextHidden = (request: FastifyRequest): boolean =>
+    settings.withoutText !== undefined && context.callerOf(request).role === 'read'
+
   async function stream(
     reply: FastifyReply,
-    run: { runId: string; after: number; status: number },
+    run: { runId: string; after: number; status: number; isTextHidden: boolean },
     format: StreamFormat,
   ) {
     const { runId, after, status } = run
@@ -79,7 +96,10 @@ export function runRoutes(context: ApiContext): Route[] {
     try {
       return await streamEvents(raw, {
         ...{ format, closing: context.closing, heartbeatMs: times.heartbeatMs, stallMs: times.stallMs },
-        events: (signal) => fleet.fleet.events(runId, after, signal),
+        events(signal) {
+          const events = fleet.fleet.events(runId, after, signal)
+          return run.isTextHidden ? withoutTexts(events) : events
+        },
         hasMore: (lastSeq) => hasMore(runId, Math.max(after, lastSeq)),
       })
     } finally {
@@ -90,7 +110,7 @@ export function runRoutes(context: ApiContext): Route[] {
   /** While Redis is away there may be. */
   async function hasMore(runId: string, lastSeq: number): Promise<boolean> {
     try {
-      const run = await fleet.ask((reached) => reached.read(runId))
+      const run = await fleet.ask((reached) => reached.look(runId))
       if (run.dead !== undefined) throw new CaesuraError('CAESURA_E_STATE', `the run was put aside: ${run.dead}`)
       return run.status !== 'ended' || run.seq > lastSeq
     } catch (error) {
@@ -140,7 +160,7 @@ export function runRoutes(context: ApiContext): Route[] {
         reply.header('location', `/v1/runs/${runId}`)
         if (!isNew) reply.header('idempotency-replayed', 'true')
         if (type === 'application/json') return reply.status(201).send({ runId, traceId, pipeline: name })
-        const end = await stream(reply, { runId, after: 0, status: 201 }, type as StreamFormat)
+        const end = await stream(reply, { runId, after: 0, status: 201, isTextHidden: false }, type as StreamFormat)
         if (end === 'left' && body.cancelOnDisconnect) {
           await fleet.fleet.cancel(runId, 'the client left').catch(() => false)
         }
@@ -153,8 +173,9 @@ export function runRoutes(context: ApiContext): Route[] {
       summary: 'Runs, newest first: those that have not ended, then those that have.',
       query: listQuerySchema,
       answers: { 200: { description: 'A page.', schema: 'RunList' } },
-      async handle({ query }) {
-        const { runs, cursor } = await fleet.ask((reached) => reached.list(present(query)))
+      async handle({ query, request }) {
+        const tenant = tenantOf(context.callerOf(request), query.tenant)
+        const { runs, cursor } = await fleet.ask((reached) => reached.list(present({ ...query, tenant })))
         return { runs: runs.map(stateOf), ...(cursor !== undefined && { cursor }) }
       },
     }),
@@ -164,9 +185,12 @@ export function runRoutes(context: ApiContext): Route[] {
       operationId: 'readRun',
       summary: 'The record of a run that has ended, else where it is.',
       answers: { 200: { description: 'The record, or the state.', schema: 'RecordOrState' } },
-      async handle({ runId }) {
+      async handle({ runId, request }) {
+        const line = await visible(runId, request)
+        if (line.status !== 'ended') return stateOf(line)
         const run = await fleet.ask((reached) => reached.read(runId))
-        return run.record ?? stateOf(run)
+        if (run.record === undefined) return stateOf(run)
+        return isTextHidden(request) ? settings.withoutText!(run.record) : run.record
       },
     }),
     defineRoute({
@@ -184,7 +208,7 @@ export function runRoutes(context: ApiContext): Route[] {
       async handle({ runId, query, request }, reply) {
         const format = acceptedOf(request, streamFormats) as StreamFormat
         const after = lastEventId(request.headers['last-event-id']) ?? query.after ?? 0
-        const run = await fleet.ask((reached) => reached.read(runId))
+        const run = await visible(runId, request)
         if (after > run.seq) {
           throw misuse(400, 'the run has no such event yet', {
             path: 'after',
@@ -193,7 +217,7 @@ export function runRoutes(context: ApiContext): Route[] {
           })
         }
         if (run.status === 'ended' && run.dead === undefined && after === run.seq) return reply.status(204).send()
-        await stream(reply, { runId, after, status: 200 }, format)
+        await stream(reply, { runId, after, status: 200, isTextHidden: isTextHidden(request) }, format)
       },
     }),
     defineRoute({
@@ -208,7 +232,8 @@ export function runRoutes(context: ApiContext): Route[] {
         202: { description: 'The signal is safe; nothing is decided yet.', schema: 'SignalPending' },
       },
       problems: { 409: 'The run has ended.', 413: 'The body is too large.', 415: 'The body is no JSON.' },
-      async handle({ runId, body }, reply) {
+      async handle({ runId, body, request }, reply) {
+        if (context.callerOf(request).tenant !== undefined) await visible(runId, request)
         const found = await fleet.askFor(times.decisionMs, (reached) => reached.interrupt(runId, present(body)))
         if (found === undefined) return reply.status(202).send({ runId, pending: true })
         const { value } = found
@@ -225,7 +250,8 @@ export function runRoutes(context: ApiContext): Route[] {
       query: cancelQuerySchema,
       answers: { 202: { description: 'It will end as soon as its calls are settled.', schema: 'Cancelling' } },
       problems: { 409: 'The run has ended.' },
-      async handle({ runId, query }, reply) {
+      async handle({ runId, query, request }, reply) {
+        if (context.callerOf(request).tenant !== undefined) await visible(runId, request)
         const isOrdered = await fleet.ask((reached) => reached.cancel(runId, query.reason))
         if (!isOrdered) throw new CaesuraError('CAESURA_E_RUN_ENDED', 'the run has ended', { received: runId })
         return reply.status(202).send({ runId, cancelling: true })
@@ -242,11 +268,26 @@ function pipelineSchemaOf({ pipelines, define, pipelineJsonSchema = {} }: ApiSet
     .meta(define === undefined ? names : { anyOf: [names, pipelineJsonSchema] })
 }
 
-function stateOf({ record, dead, ...run }: FleetRun): RunState {
+function stateOf(run: FleetRunLine): RunState {
+  const { runId, pipeline, status, submittedAt, tenant, seq, submittedBy, ended, dead } = run
   return {
-    ...run,
-    ...(record !== undefined && { outcome: record.outcome, durationMs: record.durationMs }),
+    ...{ runId, pipeline, status, submittedAt, tenant, seq },
+    ...(submittedBy !== undefined && { submittedBy }),
+    ...(ended !== undefined && { outcome: ended.outcome, durationMs: ended.durationMs }),
     ...(dead !== undefined && { dead }),
+  }
+}
+
+/** The same events, numbers and instants, without what people wrote and models answered. */
+async function* withoutTexts(events: AsyncIterable<RunEvent>): AsyncGenerator<RunEvent, void, undefined> {
+  for await (const event of events) {
+    if (event.type === 'token') {
+      const { text: _, ...rest } = event
+      yield rest as RunEvent
+    } else if (event.type === 'interrupt-signal') {
+      const { input: _, ...rest } = event
+      yield rest
+    } else yield event
   }
 }
 

@@ -91,10 +91,12 @@ export const listQuerySchema = z.strictObject({
   pipeline: textWithin(200).optional(),
   tenant: tenant.optional(),
   outcome: recordSchema.shape.outcome.optional(),
-  limit: whole(1, 500).optional().describe('50 by default.'),
+  limit: whole(1, 500)
+    .optional()
+    .describe('50 by default. A page may hold fewer: there are more as long as there is a cursor.'),
   cursor: z
     .string()
-    .regex(/^[01]-\d{1,9}$/, 'the cursor of an answer before')
+    .regex(/^[01](-\d{1,16}(\.\d{1,6})?-[A-Za-z0-9_-]{1,100})?$/, 'the cursor of an answer before')
     .optional()
     .describe('Where the page before ended.'),
 })
@@ -111,6 +113,7 @@ export const runStateSchema = z.strictObject({
   submittedAt: milliseconds,
   tenant: z.string(),
   seq: z.int().describe('The number of its last event so far.'),
+  submittedBy: z.string().optional().describe('The name of the token that it was submitted with.'),
   outcome: recordSchema.shape.outcome.optional().describe('Once it has ended.'),
   durationMs: z.number().optional(),
   dead: z.string().optional().describe('Why it was put aside: what Redis holds of it could not be read.'),

@@ -5,9 +5,11 @@ import type { Log } from '../../core/log.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
 import type { JsonSchema } from '../../core/policy-json-schema.ts'
 import type { IncomingRequest, RequestTrace } from '../../core/ports.ts'
+import type { RunRecord } from '../../core/record.ts'
 import type { Caller } from './access.ts'
 import type { ApiMetrics } from './metrics.ts'
 import type { ReachableFleet } from './reachable-fleet.ts'
+import type { Token } from './tokens.ts'
 
 export interface ApiSettings {
   readonly fleet: Fleet
@@ -21,8 +23,10 @@ export interface ApiSettings {
   readonly pipelineJsonSchema?: JsonSchema
   /** Alias → the model's name as the servers know it. */
   readonly models?: Readonly<Record<string, string>>
-  /** Without any everybody is served, and `host` has to be loopback. */
-  readonly tokens?: readonly string[]
+  /** Without any everybody is served, and `host` has to be loopback. A bare one may do everything. */
+  readonly tokens?: readonly (Token | string)[]
+  /** What a token that may only read is shown of a record; absent where texts are kept, and it sees them too. */
+  withoutText?(record: RunRecord): RunRecord
   /** 127.0.0.1 by default. */
   readonly host?: string
   /** 0 for a free one. */

@@ -1,6 +1,7 @@
 -- For each run: runId, epoch, seq that the events follow, state ('' for the old one), number of events, the events, then orders of
 -- six each: open (call, request, queue, node that is asked to take it at once, model), cancel (call, reason), text (call, text), drop
--- (call), answer (inbox, payload, signal's id), untold (now in ms), end (record, ms to keep it, now in ms, most that are kept). → `ok` and
+-- (call), answer (inbox, payload, signal's id), untold (now in ms), line (what a list tells of it,
+-- outcome, pipeline), end (record, ms to keep it, now in ms, most that are kept). → `ok` and
 -- the calls that a worker was asked to take. Where nothing was written: `older` and the epoch, `gap` and the seq, `broken` and what lies
 -- under another key's name.
 
@@ -76,6 +77,7 @@ local function one(first, last)
     elseif what == 'untold' then
       redis.call('ZADD', prefix .. ':untold', a, runId)
       redis.call('ZREMRANGEBYRANK', prefix .. ':untold', 0, -10001)
+    elseif what == 'line' then redis.call('HSET', run, 'line', a, 'outcome', b, 'pipeline', c)
     elseif what == 'end' then endRun(runId, a, b, c, d)
     end
   end

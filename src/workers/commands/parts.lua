@@ -58,6 +58,31 @@ local function endCall(runId, callId, batch, index)
   postNews(runId, callId, index, batch)
 end
 
+local outcomes = {'completed', 'cancelled', 'failed', 'unknown'}
+
+-- The sets in which a run that has ended is found beside `finished`, with the same score: by outcome, by tenant and by pipeline.
+local function endedSets(runId)
+  local of = redis.call('HMGET', prefix .. ':run:' .. runId, 'outcome', 'tenant', 'pipeline')
+  local sets = {prefix .. ':ended-outcome:' .. (of[1] or 'unknown')}
+  if of[2] and of[2] ~= '' then sets[#sets + 1] = prefix .. ':ended-tenant:' .. of[2] end
+  if of[3] and of[3] ~= '' then sets[#sets + 1] = prefix .. ':ended-pipeline:' .. of[3] end
+  return sets
+end
+
+-- Those by outcome have the very runs of `finished`, whose number tells whether all are in them. The others end by themselves.
+local function enlist(runId, at, keepMs)
+  for i, set in ipairs(endedSets(runId)) do
+    redis.call('ZADD', set, at, runId)
+    if i > 1 then redis.call('PEXPIRE', set, keepMs + 60000) end
+  end
+end
+
+local function dropBefore(score, sets)
+  redis.call('ZREMRANGEBYSCORE', prefix .. ':finished', '-inf', score)
+  for _, each in ipairs(outcomes) do redis.call('ZREMRANGEBYSCORE', prefix .. ':ended-outcome:' .. each, '-inf', score) end
+  for i = 2, #sets do redis.call('ZREMRANGEBYSCORE', sets[i], '-inf', score) end
+end
+
 local cancelledEnd = '[["end",{"end":"cancelled"}]]'
 
 -- Whether this worker still serves the node under whose name it took a call.
@@ -121,12 +146,15 @@ local function retire(runId, run, keepMs, now, most)
   redis.call('ZREM', prefix .. ':live', runId)
   local tenant = redis.call('HGET', run, 'tenant') or ''
   if redis.call('HINCRBY', prefix .. ':tenants', tenant, -1) <= 0 then redis.call('HDEL', prefix .. ':tenants', tenant) end
+  if tenant ~= '' then redis.call('ZREM', prefix .. ':live-tenant:' .. tenant, runId) end
   local finished = prefix .. ':finished'
   redis.call('ZADD', finished, now, runId)
-  redis.call('ZREMRANGEBYSCORE', finished, '-inf', '(' .. (tonumber(now) - tonumber(keepMs)))
+  enlist(runId, now, keepMs)
+  dropBefore('(' .. string.format('%.17g', tonumber(now) - tonumber(keepMs)), endedSets(runId))
   local over = redis.call('ZCARD', finished) - tonumber(most)
   if over > 0 then
     for _, old in ipairs(redis.call('ZRANGE', finished, 0, math.min(over, 100) - 1)) do
+      for _, set in ipairs(endedSets(old)) do redis.call('ZREM', set, old) end
       redis.call('DEL', prefix .. ':run:' .. old, prefix .. ':events:' .. old, prefix .. ':readers:' .. old)
       redis.call('ZREM', finished, old)
     end
