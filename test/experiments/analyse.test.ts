@@ -250,6 +250,25 @@ it('an A/A arm is checked beside the family: it changes no other figure', () => 
   expect(shifted.reasons.join()).toContain('drain-again differs from the baseline')
 })
 
+it('tokens that the server counted in one arm and pieces stand for in the other are marked, and no other metric is', () => {
+  const plan = planOf({ metrics: [{ metric: 'wastedTokens', statistics: ['mean'] }, latency] })
+  const trials = (abort: Trial['counted']) =>
+    sessionsOf(40, (_, session) => [150 + noise(session)]).map(
+      (trial, index): Trial => ({
+        ...trial,
+        wastedTokens: 40 + Math.round(noise(index, 20)),
+        ...(abort !== undefined && { counted: trial.arm === 'drain' ? ('server' as const) : abort }),
+      }),
+    )
+  const [wasted, p50] = analyse(plan, trials('both'), few).comparisons
+  expect(wasted!.note).toBe(
+    'counted in two ways: tokens of 40 of 40 runs of abort are counted from pieces of text, which is an estimate, those of drain by the server',
+  )
+  expect(wasted!.pHolm).toBeDefined()
+  expect(p50!.note).toBeUndefined()
+  expect(analyse(plan, trials('server'), few).comparisons[0]!.note).toBeUndefined()
+})
+
 it('one more metric changes no other figure', () => {
   const trials = sessionsOf(40, (arm, session) => [(arm === 'drain' ? 150 : 145) + noise(session + arm.length)])
   const more = planOf({ metrics: [latency, { metric: 'runMs', statistics: ['p50'] }] })

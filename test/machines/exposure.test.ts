@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { catalogue, definePipeline } from '../../src/compose.ts'
+import { COUNTING } from '../../src/core/counting.ts'
 import type { PlannedSignal } from '../../src/core/engine.ts'
 import type { RunEvent } from '../../src/core/event.ts'
 import { exposureOf } from '../../src/core/exposure.ts'
@@ -42,7 +43,7 @@ describe('a run is exposed once, at the first interrupt that its arms could answ
         const { record, told } = await run(pipelineWith(own, { policy: { response } }), signals, arm)
         const [first] = record.interrupts
         expect(first).toMatchObject({ at: 75, from: 'draft' })
-        expect(record.experiment).toEqual({ name: 'x', arm, session: 's', exposedMs: 75 })
+        expect(record.experiment).toEqual({ name: 'x', arm, session: 's', exposedMs: 75, counting: COUNTING })
         expect(told).toEqual([
           {
             ...{ seq: expect.any(Number), runId: record.runId, ms: 75, type: 'experiment-exposure' },
@@ -69,7 +70,7 @@ describe('a run is exposed once, at the first interrupt that its arms could answ
     const pipeline = pipelineWith({ response: 'abort' }, { stage: 'refine', policy: { response: 'drain' } })
     const early = await run(pipeline, [{ afterMs: 75 }])
     expect(early.record.interrupts).toHaveLength(1)
-    expect(early.record.experiment).toEqual({ name: 'x', arm: 'own', session: 's' })
+    expect(early.record.experiment).toEqual({ name: 'x', arm: 'own', session: 's', counting: COUNTING })
     expect(early.told).toEqual([])
     const late = await run(pipeline, [{ afterMs: 75 }, { stage: 'refine', afterMs: 60 }])
     expect(late.record.experiment?.exposedMs).toBe(late.record.interrupts[1]!.at)

@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { createEngine, definePipeline } from '../../src/compose.ts'
 import { assign } from '../../src/core/assignment.ts'
+import { COUNTING } from '../../src/core/counting.ts'
 import type { RunEvent } from '../../src/core/event.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
 import { ask, problemIn, testApi } from '../server/api-fixture.ts'
@@ -64,6 +65,7 @@ describe('an experiment on the traffic of a fleet', () => {
       name: 'x',
       arm: armOf('again'),
       session: 'again',
+      counting: COUNTING,
     })
   })
 
@@ -117,7 +119,7 @@ describe('an experiment on the traffic of a fleet', () => {
     await fleet.pipelines()
     await using engine = createEngine({ redis: redis.url })
     const { experiment } = await engine.start(pipeline, { input: 'i', session: 's' }).result
-    expect(experiment).toEqual({ name: 'x', arm: armOf('s'), session: 's' })
+    expect(experiment).toEqual({ name: 'x', arm: armOf('s'), session: 's', counting: COUNTING })
 
     const api = await testApi(redis.url, { pipelines: new Map([['two', pipeline]]) })
     try {
@@ -125,7 +127,12 @@ describe('an experiment on the traffic of a fleet', () => {
       const { runId } = (await post({ session: 's' })).body as { runId: string }
       const client = await fleet.client()
       await client.ended(runId)
-      expect((await client.read(runId)).record!.experiment).toEqual({ name: 'x', arm: armOf('s'), session: 's' })
+      expect((await client.read(runId)).record!.experiment).toEqual({
+        name: 'x',
+        arm: armOf('s'),
+        session: 's',
+        counting: COUNTING,
+      })
       const forced = (await post({ experiment: { name: 'x', arm: 'abort' } })).body as { runId: string }
       await client.ended(forced.runId)
       expect((await client.read(forced.runId)).record!.experiment).toMatchObject({

@@ -6,6 +6,7 @@ import type { LiveStatus } from '../../../src/cli/ab/status-words.ts'
 import { abStopCommand } from '../../../src/cli/ab/stop.ts'
 import { createEngine, definePipeline } from '../../../src/compose.ts'
 import { assign } from '../../../src/core/assignment.ts'
+import { COUNTING } from '../../../src/core/counting.ts'
 import { CaesuraError } from '../../../src/core/errors.ts'
 import type { RunEvent } from '../../../src/core/event.ts'
 import { liveDesignOf, planOfLive } from '../../../src/core/live-design.ts'
@@ -185,7 +186,11 @@ describe('an experiment on a fleet of processes', () => {
     const shown = (await client.read(runId)).record!
     expect(events.filter(({ type }) => type === 'experiment-exposure')).toHaveLength(1)
     expect(shown.owners).toHaveLength(2)
-    expect(shown.experiment).toEqual({ name: 'x', arm: 'drain', session, exposedMs: shown.interrupts[0]!.at })
+    expect(shown.experiment).toEqual({
+      ...{ name: 'x', arm: 'drain', session },
+      exposedMs: shown.interrupts[0]!.at,
+      counting: COUNTING,
+    })
     const { arms } = await until(async () => {
       const found = await status().catch(() => undefined)
       return found?.arms.some(({ runs }) => runs > 0) ? found : undefined
