@@ -4,7 +4,7 @@ import { type Nanoseconds, systemClock } from '../core/clock.ts'
 const EVERY_MS = 10
 const LATE_NS = 2 * EVERY_MS * 1_000_000
 /** What is read so soon behind a look that came late may have waited as long as that, ns. */
-const BEHIND_NS = 5_000_000
+const BEHIND_NS = EVERY_MS * 1_000_000
 
 /**
  * Tells how long what is read now may have lain here unread, because this process did something else or was not given the processor.

@@ -69,6 +69,9 @@ function waitInWords({ firstSignalAt, at, toFirstTokenFromSignalMs }: InterruptR
   return ` Whoever sent the first signal waited ${milliseconds(toFirstTokenFromSignalMs)}: it came ${milliseconds(at - firstSignalAt)} before the interrupt.`
 }
 
+/** A busy machine is this late all the time, ms: it is in the record, and worth no line. */
+const LATE_MS = 50
+
 /** What is to be known of how the answers came, and of what their servers said: a sentence each. */
 export const callsInWords = ({ stages }: Pick<RunRecord, 'stages'>): string[] => stages.flatMap(callInWords)
 
@@ -81,7 +84,7 @@ function callInWords({ id, arrival, lateLoopMs, server, firstPieceMs, firstToken
           `The answer of ${id} came all at once${by}: something between here and the model holds it back, such as a proxy that buffers.`,
         ]
       : []),
-    ...(lateLoopMs === undefined
+    ...(lateLoopMs === undefined || lateLoopMs < LATE_MS
       ? []
       : [
           `The process that made the call of ${id} was busy: it read a part of the answer up to ${milliseconds(lateLoopMs)} late.`,
