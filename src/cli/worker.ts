@@ -232,7 +232,6 @@ async function workUntilStopped(
   process.on('SIGINT', onSignal)
   const service = process.env.OTEL_SERVICE_NAME?.trim() || name
   const { log } = await processLog(flags, { service, ...place })
-  tellOfPassword(flags, log.warn)
   const telemetry = await observeWith(flags, { service, log: log.warn }, place.config)
   const worker = await start({ stop: stop.signal, service, telemetry, log }).catch(async (error: unknown) => {
     await telemetry?.close()
@@ -240,6 +239,7 @@ async function workUntilStopped(
     if (!stop.signal.aborted) throw error
   })
   if (worker === undefined) return
+  tellOfPassword(flags, log.warn)
   if (!stop.signal.aborted)
     await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }))
   await worker.close()
