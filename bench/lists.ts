@@ -64,6 +64,7 @@ async function seed(): Promise<void> {
           outcome,
           pipeline,
           '',
+          '',
           'end',
           record,
           86_400_000,

@@ -54,7 +54,7 @@ async function keep(run: Kept, keepMost = 100_000): Promise<void> {
   const record = JSON.stringify(recordOf(run))
   if (!isOld) {
     const submitted = { pipeline: name, submittedAt: now, tenant }
-    const line = ['line', lineText(submitted, 0, recordOf(run)), outcome, name, '']
+    const line = ['line', lineText(submitted, 0, recordOf(run)), outcome, name, '', '']
     await each(client, 'appendAll', [runId, 0, 0, '', 0, ...line, 'end', record, 60_000, now, keepMost])
     return
   }
