@@ -43,6 +43,7 @@ export const errorCodes = {
   CAESURA_E_TIMEOUT_FIRST_TOKEN: 1,
   CAESURA_E_TIMEOUT_STALL: 1,
   CAESURA_E_TIMEOUT_TOTAL: 1,
+  CAESURA_E_TEMPLATE_LIMIT: 1, // the rendering of a prompt takes more than one may
   CAESURA_E_OUTPUT_LIMIT: 1, // a run generated more than its limit
   CAESURA_E_WORKER_LOST: 1, // the worker of a call died, lost its lock or was stopped
   CAESURA_E_READER_SLOW: 1, // a reader fell too far behind a run's events; it may resume
