@@ -1,6 +1,7 @@
 import { closest, distance } from 'fastest-levenshtein'
 import type { z } from 'zod'
 import { CaesuraError, CaesuraErrors, type ErrorCode, type ErrorPlace } from './errors.ts'
+import { visible } from './unsafe-text.ts'
 
 export type Path = readonly PropertyKey[]
 
@@ -47,12 +48,7 @@ export interface Problem {
 
 const MOST_PROBLEMS = 100
 const MOST_CHARACTERS = 80
-// Control characters, lone surrogates and what turns the direction of text: a terminal must not obey a file.
-const UNSAFE = /[\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu
 const CREDENTIALS = /\/\/[^\s/@]{1,500}@/
-const escaped: Record<string, string> = { '\n': '\\n', '\t': '\\t', '\r': '\\r' }
-const visible = (text: string): string =>
-  text.replace(UNSAFE, (unit) => escaped[unit] ?? `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
 function cut(text: string): string {
   // Sliced first: the text may be as long as a file.

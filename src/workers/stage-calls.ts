@@ -1,3 +1,4 @@
+import { generateOn } from '../core/backend-call.ts'
 import type { CallEnd, CallRequest } from '../core/call.ts'
 import { CallCancelled, summarize } from '../core/errors.ts'
 import { correlation, type Log } from '../core/log.ts'
@@ -134,7 +135,7 @@ export class StageCalls {
       const process = this.#process()
       const place = { name, backend: backend.kind, ...(address !== undefined && { address }), process }
       writer.tell(['placed', place, this.#worker])
-      return await backend.generate(JSON.parse(request) as CallRequest, {
+      return await generateOn(backend, JSON.parse(request) as CallRequest, {
         clock,
         signal: live.controller.signal,
         mark: (mark, ns) => {

@@ -1,11 +1,12 @@
 import acceptsPlugin from '@fastify/accepts'
-import corsPlugin from '@fastify/cors'
 import rateLimitPlugin from '@fastify/rate-limit'
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import { CaesuraError } from '../../core/errors.ts'
 import type { FleetLoad } from '../../core/fleet.ts'
 import { silentLog } from '../../core/log.ts'
 import { type Caller, callers, isLoopback, refusePages, unauthorized } from './access.ts'
+import { StreamConnections } from './connections.ts'
+import { allowPages } from './cors.ts'
 import { streamFormats } from './event-stream.ts'
 import { fleetRoutes } from './fleet-routes.ts'
 import { addRoutes, answerBrokenRequest, listen, readJson, sendProblem, tooMany } from './http.ts'
@@ -51,7 +52,8 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
     known.set(request, caller)
     return caller
   }
-  const context: ApiContext = { settings, fleet, metrics, times, closing: closing.signal, callerOf }
+  const streams = new StreamConnections()
+  const context: ApiContext = { settings, fleet, metrics, times, closing: closing.signal, callerOf, streams }
 
   const app = Fastify({
     bodyLimit: settings.bodyBytes ?? BODY_BYTES,
@@ -69,12 +71,7 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
   const document = openApi(routes, { version: settings.version, hasTokens: tokens.length > 0 })
 
   await app.register(acceptsPlugin)
-  if (cors.length > 0)
-    await app.register(corsPlugin, {
-      methods: ['GET', 'HEAD', 'POST', 'DELETE'],
-      origin: [...cors],
-      exposedHeaders: ['location', 'retry-after'],
-    })
+  if (cors.length > 0) await allowPages(app, cors)
   await app.register(rateLimitPlugin, { global: false })
   readJson(app)
   const limited = app.createRateLimit({ max: rate, timeWindow: 1000, keyGenerator: (request) => callerOf(request).id })
@@ -82,6 +79,7 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
 
   app.addHook('onRequest', async (request, reply) => {
     measure(request, reply)
+    streams.enter(request, reply)
     const path = request.routeOptions.url ?? ''
     if (path === '/healthz' || path === '/readyz') return
     if (tokens.length === 0) refusePages(request.headers, cors)

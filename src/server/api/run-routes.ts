@@ -63,6 +63,7 @@ export function runRoutes(context: ApiContext): Route[] {
   ) {
     const { runId, after, status } = run
     const { raw } = reply
+    const behind = context.streams.behind(reply.request)
     reply.hijack()
     const headers = {
       ...reply.getHeaders(),
@@ -80,6 +81,7 @@ export function runRoutes(context: ApiContext): Route[] {
       return await streamEvents(raw, {
         ...{ format, closing: context.closing, heartbeatMs: times.heartbeatMs, stallMs: times.stallMs },
         events: (signal) => fleet.fleet.events(runId, after, signal),
+        ...(behind !== undefined && { refused: behind }),
         hasMore: (lastSeq) => hasMore(runId, Math.max(after, lastSeq)),
       })
     } finally {

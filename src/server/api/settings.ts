@@ -6,6 +6,7 @@ import type { Pipeline } from '../../core/pipeline.ts'
 import type { JsonSchema } from '../../core/policy-json-schema.ts'
 import type { IncomingRequest, RequestTrace } from '../../core/ports.ts'
 import type { Caller } from './access.ts'
+import type { StreamConnections } from './connections.ts'
 import type { ApiMetrics } from './metrics.ts'
 import type { ReachableFleet } from './reachable-fleet.ts'
 
@@ -66,4 +67,5 @@ export interface ApiContext {
   /** Aborted when the server stops. */
   readonly closing: AbortSignal
   callerOf(request: FastifyRequest): Caller
+  readonly streams: StreamConnections
 }
