@@ -45,10 +45,14 @@ const chosen =
 const found = (budget: Budget, value: unknown, property: unknown, expected: unknown): number =>
   columns(budget, value, property).findIndex(({ at }) => isLike(at, expected, budget))
 
+/** Of the texts that stand there themselves. */
+const charactersOf = (rows: readonly { readonly at: unknown }[], budget: Budget): number =>
+  budget.measure(rows.map(({ at }) => (typeof at === 'string' ? at : undefined))).characters
+
 /** By value, nothing last; as many comparisons are paid for as a sort of so many makes, each with the longest text. */
 function sorted(budget: Budget, value: unknown, property: unknown, keyOf: (at: unknown) => unknown): unknown[] {
   const rows = columns(budget, value, property)
-  const { characters } = budget.measure(...rows.map(({ at }) => (typeof at === 'string' ? at : undefined)))
+  const characters = charactersOf(rows, budget)
   const rounds = Math.ceil(Math.log2(rows.length + 1))
   budget.spend(rounds * (rows.length * ENTRY + characters) + characters * prices.look)
   const keyed = rows.map(({ item, at }) => ({ item, key: at === undefined || at === null ? undefined : keyOf(at) }))
@@ -88,6 +92,9 @@ export const listFilters: Readonly<Record<string, ListFilter>> = {
   sort: (budget, value, property) => sorted(budget, value, property, plainKey),
   sort_natural: (budget, value, property) =>
     sorted(budget, value, property, (at) => String(plainKey(at) ?? '').toLowerCase()),
-  sum: (budget, value, property) =>
-    columns(budget, value, property).reduce((total: number, { at }) => total + (Number(plainKey(at)) || 0), 0),
+  sum(budget, value, property) {
+    const rows = columns(budget, value, property)
+    budget.spend(charactersOf(rows, budget) * prices.look)
+    return rows.reduce((total, { at }) => total + (Number(plainKey(at)) || 0), 0)
+  },
 }

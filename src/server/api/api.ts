@@ -70,6 +70,20 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
   const routes: Route[] = [...runRoutes(context), ...fleetRoutes(context, () => document)]
   const document = openApi(routes, { version: settings.version, hasTokens: tokens.length > 0 })
 
+  // Before there is a route: one that a plugin adds would answer in its own way.
+  app.setErrorHandler((error, { method, routeOptions }, reply) => {
+    const { status } = refusalOf(error)
+    // That Redis is away is told once, and not by each request that finds it so.
+    if (status >= 500 && !(error instanceof CaesuraError && status === 503)) {
+      const route = routeOptions.url ?? '(none)'
+      log.error(`${method} ${route}: ${status}`, { method, route, status, error: error as Error })
+    }
+    return sendProblem(error, reply)
+  })
+  app.setNotFoundHandler(({ url }, reply) =>
+    sendProblem(misuse(404, 'there is nothing at this path', { received: url.slice(0, 200) }), reply),
+  )
+
   await app.register(acceptsPlugin)
   if (cors.length > 0) await allowPages(app, cors)
   await app.register(rateLimitPlugin, { global: false })
@@ -89,18 +103,6 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
     }
     if (!callerOf(request).isAllowed && !open.has(path)) throw unauthorized()
   })
-  app.setErrorHandler((error, { method, routeOptions }, reply) => {
-    const { status } = refusalOf(error)
-    // That Redis is away is told once, and not by each request that finds it so.
-    if (status >= 500 && !(error instanceof CaesuraError && status === 503)) {
-      const route = routeOptions.url ?? '(none)'
-      log.error(`${method} ${route}: ${status}`, { method, route, status, error: error as Error })
-    }
-    return sendProblem(error, reply)
-  })
-  app.setNotFoundHandler(({ url }, reply) =>
-    sendProblem(misuse(404, 'there is nothing at this path', { received: url.slice(0, 200) }), reply),
-  )
   addRoutes(app, routes)
 
   function measure(request: FastifyRequest, { raw }: FastifyReply): void {
