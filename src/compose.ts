@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { assign } from './core/assignment.ts'
+import { checkedHandle, readStart } from './core/caller-input.ts'
 import { type Clock, systemClock } from './core/clock.ts'
 import type { Engine, PlannedSignal, RunHandle, StartOptions } from './core/engine.ts'
-import { CaesuraError } from './core/errors.ts'
+import { CaesuraError, CaesuraErrors } from './core/errors.ts'
 import { defaultPriors, Estimates, type Priors } from './core/estimates.ts'
 import type { FleetAddress, FleetLimits } from './core/fleet.ts'
 import { Journal } from './core/journal.ts'
@@ -13,9 +14,11 @@ import { definePipelineWith } from './core/pipeline-schema.ts'
 import type { Policy, PolicyCatalogue } from './core/policy.ts'
 import type { Node, RunStore, Telemetry } from './core/ports.ts'
 import { priorsOf } from './core/probe.ts'
+import { show } from './core/problems.ts'
 import type { RunRecord } from './core/record.ts'
 import { renderKnownStart, renderTemplate } from './core/template.ts'
 import { newTraceId } from './core/trace.ts'
+import { within } from './core/within.ts'
 import { inProcessExecutor } from './executors/in-process.ts'
 import { startRun } from './machines/start-run.ts'
 import { catalogue } from './policies/catalogue.ts'
@@ -43,8 +46,15 @@ export interface EngineSettings {
   readonly random?: () => number
   /** Makes spans and figures of the runs; none by default. The engine does not close it. */
   readonly telemetry?: Telemetry | undefined
+  /**
+   * How long `close` waits for calls that it has told to stop, and then for backends to close, ms of real time each; 5000 by default. A
+   * backend that takes longer is named in a `CAESURA_E_BACKEND` that `close` rejects with, when all else is closed.
+   */
+  readonly closeWithinMs?: number
   readonly redis?: never
 }
+
+const CLOSING_MS = 5000
 
 /** What an engine works with whose runs are hosted by the workers of a fleet. */
 export interface FleetEngineSettings extends Pick<EngineSettings, 'models' | 'store' | 'keepText' | 'telemetry'> {
@@ -90,11 +100,16 @@ function onFleet(settings: FleetEngineSettings): Engine {
     await engine.close()
     store?.close()
   }
-  return { start: engine.start, close, [Symbol.asyncDispose]: close }
+  function start(asked: Pipeline, given: StartOptions): RunHandle {
+    const { pipeline, options } = readStart(asked, given)
+    return checkedHandle(engine.start(pipeline, options))
+  }
+  return { start, close, [Symbol.asyncDispose]: close }
 }
 
 function inThisProcess(settings: EngineSettings): Engine {
   const { nodes, models = {}, store, keepText = false, clock = systemClock, random = Math.random, telemetry } = settings
+  const { closeWithinMs = CLOSING_MS } = settings
   checkNodes(nodes)
   const executor = inProcessExecutor(nodes)
   const estimates = new Estimates((model, node) => priors(store, model, node))
@@ -102,8 +117,9 @@ function inThisProcess(settings: EngineSettings): Engine {
   const running = new Set<RunHandle>()
   let closed = false
 
-  function start(asked: Pipeline, options: StartOptions): RunHandle {
+  function start(wanted: Pipeline, given: StartOptions): RunHandle {
     if (closed) throw new CaesuraError('CAESURA_E_USAGE', 'this engine is closed: it starts no runs any more')
+    const { pipeline: asked, options } = readStart(wanted, given)
     checkPlacement(asked, nodes)
     const runId = options.runId ?? randomUUID()
     const { pipeline, experiment } = assign(asked, { ...options, runId })
@@ -151,7 +167,7 @@ function inThisProcess(settings: EngineSettings): Engine {
     })
     // Who does not wait for the record is not stopped by a store that fails; who does, hears of it.
     result.catch(() => undefined)
-    const stored = { ...handle, result }
+    const stored = checkedHandle({ ...handle, result })
     running.add(stored)
     return stored
   }
@@ -159,13 +175,26 @@ function inThisProcess(settings: EngineSettings): Engine {
   async function close(): Promise<void> {
     closed = true
     for (const run of running) run.cancel('the engine is closing')
-    await Promise.allSettled([...running].map((run) => run.result))
-    await executor.close()
+    const ended = () => Promise.allSettled([...running].map((run) => run.result))
+    const faults: unknown[] = []
+    if (!(await within(closeWithinMs, ended()))) {
+      faults.push(...executor.abandon(closeWithinMs))
+      await ended()
+    }
+    faults.push(...(await executor.closeWithin(closeWithinMs)))
     store?.close()
+    if (faults.length > 0) throw faults.length === 1 ? faults[0] : new CaesuraErrors(faults.map(asCaesuraError))
   }
 
   return { start, close, [Symbol.asyncDispose]: close }
 }
+
+const asCaesuraError = (error: unknown): CaesuraError =>
+  error instanceof CaesuraError
+    ? error
+    : new CaesuraError('CAESURA_E_BACKEND', `a backend has thrown while it was closed: ${String(error)}`, {
+        cause: error,
+      })
 
 /** Of most runs; one for all, for an empty set takes 0.2 kB of each. Nothing is ever added to the planned signals of a run. */
 const noSignals: Set<PlannedSignal> = new Set()
@@ -228,19 +257,30 @@ function priors(store: RunStore | undefined, model: string, node: string): Prior
   }
 }
 
+const canWork = (backend: Partial<Node['backend']>): boolean =>
+  typeof backend.generate === 'function' && typeof backend.close === 'function'
+
 function checkNodes(nodes: readonly Node[]): void {
   if (nodes.length === 0) {
     throw new CaesuraError('CAESURA_E_CONFIG', 'an engine needs at least one node', { path: 'nodes', received: '[]' })
   }
   const names = new Set<string>()
-  for (const [index, { name, slots }] of nodes.entries()) {
+  for (const [index, node] of nodes.entries()) {
+    const { name, slots, backend } = (node ?? {}) as Partial<Node>
+    if (typeof name !== 'string' || name === '' || backend === undefined || !canWork(backend)) {
+      throw new CaesuraError('CAESURA_E_CONFIG', 'this is no node', {
+        path: `nodes[${index}]`,
+        received: show(node),
+        expected: 'what ollama(), openai(), llamaCpp() or scripted() return: { name, backend, slots, pool }',
+      })
+    }
     if (names.has(name)) {
       throw new CaesuraError('CAESURA_E_CONFIG', `two nodes are named ${name}`, {
         path: `nodes[${index}].name`,
         received: name,
       })
     }
-    if (!Number.isInteger(slots) || slots < 1) {
+    if (!Number.isInteger(slots) || (slots as number) < 1) {
       throw new CaesuraError('CAESURA_E_CONFIG', `node ${name} needs a whole number of slots, 1 or more`, {
         path: `nodes[${index}].slots`,
         received: String(slots),

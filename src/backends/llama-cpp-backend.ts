@@ -80,9 +80,10 @@ export function backendOn(settings: LlamaCppSettings, importLibrary?: ImportLibr
     const waits = !loaded.slots.hasFree
     // Reading a prompt begins with turning it to tokens. A wait for a sequence is not a part of it.
     if (!waits) context.mark('prefill-start')
+    const windowTokens = Math.min(request.options.contextTokens ?? Number.POSITIVE_INFINITY, loaded.contextTokens)
+    refuseLong(request.messages, windowTokens)
     const prompt = loaded.render(request.messages)
     if (prompt.length === 0) throw new CaesuraError('CAESURA_E_PROMPT_EMPTY', 'the messages make up no prompt')
-    const windowTokens = Math.min(request.options.contextTokens ?? Number.POSITIVE_INFINITY, loaded.contextTokens)
     if (prompt.length >= windowTokens) throw contextFull(prompt.length, windowTokens)
     const sequence = await loaded.slots.take(prompt, signal)
     if (sequence === undefined) return cut()
@@ -111,6 +112,7 @@ export function backendOn(settings: LlamaCppSettings, importLibrary?: ImportLibr
     refuse(model)
     if ((await settledOrAborted(startLoad(), signal)) === 'aborted') throw signal.reason
     const loaded = engine!
+    refuseLong(messages, loaded.contextTokens)
     const prompt = isCut ? openTokens(loaded.render, messages) : loaded.render(messages)
     if (prompt.length >= loaded.contextTokens) throw contextFull(prompt.length, loaded.contextTokens)
     // A prefill leaves the last token to the decode.
@@ -234,6 +236,19 @@ const contextFull = (promptTokens: number, windowTokens: number) =>
     `the prompt has ${promptTokens} tokens; with room for an answer at most ${windowTokens - 1} fit into the context`,
     { received: String(promptTokens), expected: `at most ${windowTokens - 1}` },
   )
+
+/** A text whose tokens are longer than that on average is none that people or models write. */
+const MOST_CHARACTERS_A_TOKEN = 64
+
+/** What is longer than any window is not turned to tokens: that takes a second a megabyte, in which nothing else is done. */
+function refuseLong(messages: CallRequest['messages'], windowTokens: number): void {
+  const characters = messages.reduce((sum, { content }) => sum + content.length, 0)
+  // Each message takes a token at least, to say where it ends.
+  const atLeast = Math.max(messages.length, Math.ceil(characters / MOST_CHARACTERS_A_TOKEN))
+  if (atLeast < windowTokens) return
+  const message = `the prompt has ${messages.length} messages and ${characters} characters: with room for an answer at most ${windowTokens - 1} tokens fit into the context`
+  throw new CaesuraError('CAESURA_E_CONTEXT_FULL', message, { expected: `at most ${windowTokens - 1} tokens` })
+}
 
 const modelError = (cause: unknown) =>
   new CaesuraError(

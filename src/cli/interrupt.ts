@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { readSignal } from '../core/caller-input.ts'
 import type { SignalAnswer } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Fleet } from '../core/fleet.ts'
@@ -37,7 +38,7 @@ export function interruptCommand(): Command {
 async function interrupt(fleet: Fleet, runId: string, input: string | undefined): Promise<SignalAnswer> {
   const timer = setTimeout(() => remark('Waiting for a worker that hosts the run …'), PATIENCE_MS)
   try {
-    return await fleet.interrupt(runId, input === undefined ? {} : { input })
+    return await fleet.interrupt(runId, readSignal({ input }))
   } finally {
     clearTimeout(timer)
   }

@@ -4,7 +4,7 @@ import type { Experiment } from '../core/experiment.ts'
 import type { ExperimentFiles } from '../core/experiment-files.ts'
 import { readExperiment } from '../core/experiment-schema.ts'
 import { oneOrMany } from '../core/problems.ts'
-import { remark } from './output.ts'
+import { styledRemark } from './output.ts'
 import { readDocumentFile, readTextFile } from './read-file.ts'
 import { warningText } from './show-error.ts'
 
@@ -19,6 +19,6 @@ export async function loadExperiment(file: string): Promise<Experiment> {
   const document = await readDocumentFile(file)
   const { value, errors, warnings } = await readExperiment(catalogue, document.value, document, filesBeside(file))
   if (value === undefined) throw oneOrMany(errors)
-  for (const warning of warnings) remark(warningText(warning))
+  for (const warning of warnings) styledRemark(warningText(warning))
   return value
 }

@@ -4,7 +4,7 @@ import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { readPipeline } from '../core/pipeline-schema.ts'
 import { isRecord, oneOrMany, type Path, type Source } from '../core/problems.ts'
-import { remark } from './output.ts'
+import { styledRemark } from './output.ts'
 import { readDocumentFile } from './read-file.ts'
 import { warningText } from './show-error.ts'
 
@@ -23,7 +23,7 @@ export async function loadPipeline(file: string, policy?: string): Promise<Pipel
   const { value: pipeline, errors, warnings } = readPipeline(catalogue, value, source)
   if (pipeline === undefined)
     throw oneOrMany(errors.map((error) => (policy === undefined ? error : asUsage(error, policy))))
-  for (const warning of warnings) remark(warningText(warning))
+  for (const warning of warnings) styledRemark(warningText(warning))
   return pipeline
 }
 

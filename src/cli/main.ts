@@ -2,6 +2,7 @@
 import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
+import { visibleLines } from '../core/unsafe-text.ts'
 import { expectClosedStdout, fatal, printJson } from './output.ts'
 import { errorText } from './show-error.ts'
 
@@ -87,7 +88,7 @@ function report(error: unknown): void {
   }
   if (!json) process.stderr.write(fatal.redact(`${errors.map(errorText).join('\n')}\n`))
   if (first.code === 'CAESURA_E_INTERNAL' && first.cause instanceof Error)
-    process.stderr.write(fatal.redact(`${first.cause.stack}\n`))
+    process.stderr.write(visibleLines(fatal.redact(`${first.cause.stack}\n`)))
 }
 
 /** Each text by itself, so that the document stays JSON. */

@@ -1,6 +1,6 @@
-import { text } from 'node:stream/consumers'
 import { Command } from 'commander'
 import { createEngine } from '../compose.ts'
+import { MOST_INPUT_CHARACTERS } from '../core/caller-input.ts'
 import type { PlannedSignal, StartOptions } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { RunEvent } from '../core/event.ts'
@@ -166,8 +166,22 @@ function checkStages(signals: readonly PlannedSignal[], { stages }: Pipeline): v
   }
 }
 
+/** Not more than an input may have: what writes to stdin may never end. */
+async function readStdin(): Promise<string> {
+  let input = ''
+  for await (const piece of process.stdin.setEncoding('utf8')) {
+    input += piece
+    if (input.length <= MOST_INPUT_CHARACTERS + 2) continue
+    throw new CaesuraError('CAESURA_E_USAGE', 'stdin has more than an input may have', {
+      received: `more than ${MOST_INPUT_CHARACTERS.toLocaleString('en-US')} characters`,
+      expected: `a text of at most ${MOST_INPUT_CHARACTERS.toLocaleString('en-US')} characters`,
+    })
+  }
+  return input
+}
+
 async function readInput(flag: string | undefined): Promise<string> {
-  const input = flag === '-' ? (await text(process.stdin)).replace(/\r?\n$/, '') : (flag ?? '')
+  const input = flag === '-' ? (await readStdin()).replace(/\r?\n$/, '') : (flag ?? '')
   if (input.trim() !== '') return input
   throw new CaesuraError('CAESURA_E_USAGE', flag === '-' ? 'stdin is empty' : 'the run has no input', {
     expected: '--input TEXT, or --input - and a text on stdin',

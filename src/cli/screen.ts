@@ -1,6 +1,7 @@
 import { stripVTControlCharacters, styleText } from 'node:util'
 import stringWidth from 'string-width'
 import wrapAnsi from 'wrap-ansi'
+import { replaceUnsafe } from '../core/unsafe-text.ts'
 
 /** What text is for; colours follow from it. */
 export type Tone =
@@ -67,8 +68,9 @@ export function screenOn(stream: NodeJS.WriteStream): Screen {
 export const harmless = (text: string): string =>
   stripVTControlCharacters(text)
     .replaceAll('\t', '  ')
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
-    .replace(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '')
+    .split('\n')
+    .map((line) => replaceUnsafe(line, () => ''))
+    .join('\n')
 
 /** It on one line, cut to `width` columns with an ellipsis. */
 export function oneLine(text: string, width: number): string {

@@ -14,6 +14,7 @@ export interface PlannedSignal {
 }
 
 export interface StartOptions {
+  /** At most 1,048,576 UTF-16 units, as the input of a signal and each of `vars`. */
   readonly input: string
   readonly vars?: Readonly<Record<string, string>>
   readonly signals?: readonly PlannedSignal[]
@@ -45,17 +46,20 @@ export interface RunHandle {
   readonly events: AsyncIterable<RunEvent>
   /** The events after `seq`. */
   eventsAfter(seq: number): AsyncIterable<RunEvent>
-  /** Sends a signal; resolves to what was decided. */
+  /** Sends a signal; resolves to what was decided. Rejects with `CAESURA_E_USAGE` for one that is none, and the run goes on without it. */
   interrupt(signal?: { input?: string }): Promise<SignalAnswer>
-  /** Settles every call, then ends the run. Does nothing after the end. */
+  /** Settles every call, then ends the run. Does nothing after the end. Throws `CAESURA_E_USAGE` for a reason that is no text. */
   cancel(reason?: string): void
   /** Never rejects for a stage's failure: look at `outcome`. */
   readonly result: Promise<RunRecord>
 }
 
 export interface Engine extends AsyncDisposable {
-  /** Throws when nothing can be started: `CAESURA_E_PIPELINE` for a placement that no node can satisfy, `CAESURA_E_USAGE` after `close` and for a session that is none, `CAESURA_E_EXPERIMENT` for an arm that the pipeline's experiment does not have. */
+  /** Throws when nothing can be started: `CAESURA_E_PIPELINE` for a placement that no node can satisfy, `CAESURA_E_USAGE` after `close` and for options or a pipeline that are none, `CAESURA_E_EXPERIMENT` for an arm that the pipeline's experiment does not have. */
   start(pipeline: Pipeline, options: StartOptions): RunHandle
-  /** Cancels what runs, waits until it has settled, closes nodes and records. */
+  /**
+   * Cancels what runs, waits until it has settled, closes nodes and records. Ends in bounded time: a call that its backend does not
+   * end fails with `CAESURA_E_BACKEND`, and `close` rejects with the same, naming the node, once all else is closed.
+   */
   close(): Promise<void>
 }

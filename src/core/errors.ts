@@ -44,6 +44,9 @@ export const errorCodes = {
   CAESURA_E_TIMEOUT_FIRST_TOKEN: 1,
   CAESURA_E_TIMEOUT_STALL: 1,
   CAESURA_E_TIMEOUT_TOTAL: 1,
+  CAESURA_E_POLICY: 1, // a trigger, response or carry of a policy threw, or returned what it may not
+  CAESURA_E_BACKEND: 1, // a backend threw, ended as none may, or did not end
+  CAESURA_E_TEMPLATE_LIMIT: 1, // the rendering of a prompt takes more than one may
   CAESURA_E_OUTPUT_LIMIT: 1, // a run generated more than its limit
   CAESURA_E_WORKER_LOST: 1, // the worker of a call died, lost its lock or was stopped
   CAESURA_E_READER_SLOW: 1, // a reader of a run's events takes nothing any more; it may resume

@@ -1,10 +1,13 @@
 import type { Stage } from './pipeline.ts'
 import { isRecord, orList, type Path, type Problem, placeOf, type Source, type Warning } from './problems.ts'
-import { mentionsInterruptInput, templateProblems } from './template.ts'
+import { codeIn, MOST_CODE, mentionsInterruptInput, templateProblems } from './template.ts'
 
 const ID = /^[A-Za-z][A-Za-z0-9_-]*$/
 /** Names that templates and `then` use for something else. */
 const RESERVED = ['input', 'interrupt', 'vars', 'next', 'again', 'end']
+
+/** Of all templates of a pipeline together: what is read while a server answers nobody else. */
+const MOST_CODE_OF_ALL = 4 * MOST_CODE
 
 /** More stages than that are one error of their own. */
 const MOST_CHECKED = 100
@@ -36,10 +39,11 @@ export function pipelineProblems(value: unknown): Problem[] {
   const stages = writtenStages(value)
   const ids = writtenIds(value)
   const seen = new Map<string, number>()
+  const allowance = { code: MOST_CODE_OF_ALL }
   return stages.flatMap(({ index, stage }) => [
     ...idProblems(stage.id, index, seen),
     ...promptProblems(stage, index),
-    ...(['system', 'prompt'] as const).flatMap((key) => templateProblemsAt(stage[key], [index, key], ids)),
+    ...(['system', 'prompt'] as const).flatMap((key) => templateProblemsAt(stage[key], [index, key], ids, allowance)),
     ...thenProblems(thenOf(stage), ['stages', index, 'policy', 'then'], ids),
   ])
 }
@@ -67,8 +71,24 @@ function promptProblems({ prompt }: Record<string, unknown>, index: number): Pro
   return [{ path: ['stages', index, 'prompt'], input: prompt, message: 'is empty', params }]
 }
 
-function templateProblemsAt(source: unknown, [index, key]: [number, string], ids: readonly string[]): Problem[] {
+function templateProblemsAt(
+  source: unknown,
+  [index, key]: [number, string],
+  ids: readonly string[],
+  allowance: { code: number },
+): Problem[] {
   if (typeof source !== 'string') return []
+  allowance.code -= codeIn(source)
+  if (allowance.code < 0) {
+    const expected = `at most ${MOST_CODE_OF_ALL.toLocaleString('en-US')} characters between {{ }} and {% %} in all templates together`
+    return [
+      {
+        path: ['stages', index, key],
+        message: 'is one template too many',
+        params: { code: 'CAESURA_E_TEMPLATE', expected },
+      },
+    ]
+  }
   return templateProblems(source, { stages: ids }).map(({ message, received, expected, offset, allowed }) => ({
     path: ['stages', index, key],
     input: received,

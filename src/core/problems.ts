@@ -1,6 +1,7 @@
 import { closest, distance } from 'fastest-levenshtein'
 import type { z } from 'zod'
 import { CaesuraError, CaesuraErrors, type ErrorCode, type ErrorPlace } from './errors.ts'
+import { visible } from './unsafe-text.ts'
 
 export type Path = readonly PropertyKey[]
 
@@ -47,8 +48,6 @@ export interface Problem {
 
 const MOST_PROBLEMS = 100
 const MOST_CHARACTERS = 80
-// Control characters, lone surrogates and what turns the direction of text: a terminal must not obey a file.
-const UNSAFE = /[\p{Cc}\p{Cs}\u2028\u2029\u202a-\u202e\u2066-\u2069]/gu
 /** Up to the last `@`: a password may hold one, and a slash. */
 const CREDENTIALS = /\/\/\S*@/g
 /** What a text may have to be looked at for credentials, in UTF-16 units: much more than is shown. */
@@ -56,9 +55,6 @@ const MOST_LOOKED_AT = 4096
 /** Keys whose values are secrets, or hold some. */
 const SECRET_KEYS = /^(headers|(proxy-)?authorization|apiKey|password)$/i
 const withoutCredentials = (text: string): string => text.slice(0, MOST_LOOKED_AT).replace(CREDENTIALS, '//…@')
-const escaped: Record<string, string> = { '\n': '\\n', '\t': '\\t', '\r': '\\r' }
-const visible = (text: string): string =>
-  text.replace(UNSAFE, (unit) => escaped[unit] ?? `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
 
 function cut(text: string): string {
   // Sliced first: the text may be as long as a file.

@@ -1,6 +1,10 @@
-import { analyzeSync, Context, Liquid, LiquidError, type Template, toValueSync, type Variable } from 'liquidjs'
+import { Context, Liquid, LiquidError, filters as library, type Template, toValueSync } from 'liquidjs'
 import { CaesuraError } from './errors.ts'
 import { isRecord, orList, show } from './problems.ts'
+import { Budget, prices } from './template-budget.ts'
+import { templateFilters } from './template-filters.ts'
+import { templateOperators, templateTags, textEmitter } from './template-tags.ts'
+import { eachTemplate, type NameUse, namesOf, operandsOf } from './template-tree.ts'
 
 /** What a template can name, beside `input`, `interrupt.input`, `interrupt.at` and `vars.*`. */
 export interface KnownNames {
@@ -26,7 +30,12 @@ export interface TemplateProblem {
   readonly allowed?: readonly string[]
 }
 
-const MOST_CACHED = 200
+/** Characters of a whole template; no more can be printed. */
+const MOST_CHARACTERS = 1024 * 1024
+/** Characters between `{{` and `}}` and between `{%` and `%}`, all together: to read them takes a hundred times as long as text. */
+export const MOST_CODE = 16 * 1024
+/** Characters of the templates that are kept read. */
+const MOST_CACHED = 4 * 1024 * 1024
 
 const liquid = new Liquid({
   strictVariables: true,
@@ -37,73 +46,148 @@ const liquid = new Liquid({
   jsTruthy: true,
   ownPropertyOnly: true,
   templates: {}, // no file system
-  parseLimit: 1_100_000,
-  memoryLimit: 100_000_000,
-  renderLimit: 1000, // ms
+  operators: templateOperators,
 })
-for (const tag of ['include', 'render', 'layout', 'block']) delete liquid.tags[tag]
-// These parse an argument as an expression, which may be the user's input.
-for (const name of Object.keys(liquid.filters)) if (name.endsWith('_exp')) delete liquid.filters[name]
+for (const tag of ['include', 'render', 'layout', 'block', 'cycle', 'tablerow']) delete liquid.tags[tag]
+for (const [name, tag] of Object.entries(templateTags)) liquid.registerTag(name, tag)
+for (const name of Object.keys(liquid.filters)) delete liquid.filters[name]
+for (const [name, filter] of Object.entries(templateFilters)) liquid.registerFilter(name, filter)
+
+/** The tags that a template may use, by name. */
+export const templateTagNames: readonly string[] = Object.keys(liquid.tags)
 
 const cache = new Map<string, Template[]>()
+let cached = 0
 
 function parse(source: string): Template[] {
   const known = cache.get(source)
   if (known) return known
   const parsed = liquid.parse(source)
-  if (cache.size >= MOST_CACHED) cache.delete(cache.keys().next().value!)
+  eachTemplate(parsed, pay)
+  cached += source.length
+  for (const old of cache.keys()) {
+    if (cached <= MOST_CACHED) break
+    cache.delete(old)
+    cached -= old.length
+  }
   cache.set(source, parsed)
   return parsed
 }
 
+/** From now on whoever renders it pays for it first. */
+function pay(template: Template): void {
+  const price = prices.node + operandsOf(template) * prices.operand
+  const { render } = template
+  template.render = (context, emitter) => {
+    ;(context.memoryLimit as unknown as Budget).spend(price)
+    return render.call(template, context, emitter)
+  }
+}
+
+/** Why it is not even read; undefined where it may be. */
+function sizeProblem(source: string): TemplateProblem | undefined {
+  const refuse = (message: string, received: number, most: number): TemplateProblem => ({
+    offset: 0,
+    message,
+    received: `${received.toLocaleString('en-US')} characters`,
+    expected: `at most ${most.toLocaleString('en-US')} characters`,
+  })
+  if (source.length > MOST_CHARACTERS) return refuse('is too long', source.length, MOST_CHARACTERS)
+  const code = codeIn(source)
+  if (code > MOST_CODE) return refuse('has too much between {{ }} and {% %}', code, MOST_CODE)
+  return undefined
+}
+
+/** Characters of a template that are code. */
+export function codeIn(source: string): number {
+  let code = 0
+  for (let at = 0; at < source.length; ) {
+    const start = source.indexOf('{', at)
+    if (start === -1) break
+    const isOutput = source[start + 1] === '{'
+    if (!isOutput && source[start + 1] !== '%') {
+      at = start + 1
+      continue
+    }
+    const end = source.indexOf(isOutput ? '}}' : '%}', start + 2)
+    at = end === -1 ? source.length : end + 2
+    code += at - start
+  }
+  return code
+}
+
 /** Syntax errors, unknown filters and unknown names of a template, in the order of the text. Empty when it holds. */
 export function templateProblems(source: string, known: KnownNames): TemplateProblem[] {
-  let variables: Variable[]
+  const size = sizeProblem(source)
+  if (size !== undefined) return [size]
+  let names: NameUse[]
   try {
-    variables = Object.values(analyzeSync(parse(source), { partials: false }).globals).flat()
+    names = namesOf(parse(source)).filter(({ isLocal }) => !isLocal)
   } catch (error) {
     return [syntaxProblem(error, source)]
   }
   const allowed = allowedNames(known)
-  return variables
-    .filter((variable) => !isKnown(variable, known))
-    .map((variable) => ({
-      offset: offsetOf(source, variable.location),
-      message: 'names something that is not there',
-      received: String(variable),
-      expected: orList([...allowed, 'vars.*']),
-      allowed,
-    }))
+  const expected = orList([...allowed, 'vars.*'])
+  const message = 'names something that is not there'
+  return names
+    .filter((name) => !isKnown(name, known))
+    .map(({ offset, text }) => ({ offset, message, received: text, expected, allowed }))
     .sort((a, b) => a.offset - b.offset)
 }
 
 /** Whether the template asks for `interrupt.input` anywhere. False for one that does not parse. */
 export function mentionsInterruptInput(source: string): boolean {
   try {
-    return (analyzeSync(parse(source), { partials: false }).variables.interrupt ?? []).some(
-      ({ segments }) => segments[1] === 'input',
+    return (
+      sizeProblem(source) === undefined &&
+      namesOf(parse(source)).some(({ segments: [root, leaf] }) => root === 'interrupt' && leaf === 'input')
     )
   } catch {
     return false
   }
 }
 
-/** Renders a checked template to well-formed Unicode: a filter may cut a character in two. Throws `CAESURA_E_TEMPLATE`: a variable that was not given, or a limit that was passed. */
+/**
+ * Renders a checked template to well-formed Unicode: a filter may cut a character in two. Throws `CAESURA_E_TEMPLATE` for a variable that
+ * was not given, and `CAESURA_E_TEMPLATE_LIMIT` for one that takes too much (`templateLimits`). It never takes longer than these allow,
+ * whatever the values are.
+ */
 export function renderTemplate(source: string, scope: TemplateScope): string {
   // null prints as nothing and is false in a condition; undefined would be an unknown name.
   const { input = null, at = null } = isRecord(scope.interrupt) ? scope.interrupt : {}
-  const values = { vars: {}, ...scope, interrupt: { input, at } }
-  try {
-    return String(liquid.renderSync(parse(source), values)).toWellFormed()
-  } catch (error) {
-    throw renderError(error, source)
-  }
+  return render(source, { vars: {}, ...scope, interrupt: { input, at } }).toWellFormed()
 }
 
-function renderError(error: unknown, source: string): CaesuraError {
-  const { message, received, expected } = syntaxProblem(error, source)
-  return new CaesuraError('CAESURA_E_TEMPLATE', `The template ${message}.`, { received, expected, cause: error })
+/** `isCut`: whether a value has ended the rendering where it was asked for; what came before it is the text then. */
+function render(source: string, values: TemplateScope, isCut = (): boolean => false): string {
+  const size = sizeProblem(source)
+  if (size !== undefined) throw templateError(size)
+  const budget = new Budget()
+  const emitter = textEmitter(budget, (characters) => budget.print(characters))
+  const limits = { memoryLimit: budget, renderLimit: budget, liquid } as unknown as ContextParts
+  const context = new Context(values, liquid.options, { sync: true }, limits)
+  // A name that a condition asks for in vain is an error inside of liquidjs, whose stack takes longer than all the rest.
+  const { stackTraceLimit } = Error
+  Error.stackTraceLimit = 0
+  try {
+    toValueSync(liquid.renderer.renderTemplates(parse(source), context, emitter))
+  } catch (error) {
+    if (budget.passed !== undefined && !isCut()) throw budget.passed
+    if (!isCut()) throw templateError(syntaxProblem(error, source), error)
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit
+  }
+  return emitter.buffer
 }
+
+type ContextParts = NonNullable<ConstructorParameters<typeof Context>[3]>
+
+const templateError = ({ message, received, expected }: TemplateProblem, cause?: unknown): CaesuraError =>
+  new CaesuraError('CAESURA_E_TEMPLATE', `The template ${message}.`, {
+    received,
+    expected,
+    ...(cause !== undefined && { cause }),
+  })
 
 /**
  * The beginning of what a checked template renders to: up to the first place where it asks for the output of the stage
@@ -115,8 +199,8 @@ export function renderKnownStart(
   scope: TemplateScope,
   unknown: string,
 ): { readonly text: string; readonly isCut: boolean } {
-  let isCut = false
   // No text stands for what is not known, so none can be mistaken for it: reading it ends the rendering.
+  let isCut = false
   const stop = (): never => {
     isCut = true
     throw new Error('not known yet')
@@ -134,26 +218,11 @@ export function renderKnownStart(
       return stop()
     },
   }
-  const emitter = {
-    buffer: '',
-    write(piece: unknown) {
-      this.buffer += printed(piece)
-    },
-  }
-  const values = { vars: {}, ...scope, [unknown]: hidden, interrupt }
-  const context = new Context(values, liquid.options, { sync: true }, { liquid })
-  try {
-    toValueSync(liquid.renderer.renderTemplates(parse(source), context, emitter))
-  } catch (error) {
-    if (!isCut) throw renderError(error, source)
-  }
+  const rendered = render(source, { vars: {}, ...scope, [unknown]: hidden, interrupt }, () => isCut)
   // The other half of a character may come from what is not known yet.
-  const text = isCut ? emitter.buffer.replace(/[\uD800-\uDBFF]$/, '') : emitter.buffer
+  const text = isCut ? rendered.replace(/[\uD800-\uDBFF]$/, '') : rendered
   return { text: text.toWellFormed(), isCut }
 }
-
-/** A value as liquid prints it. */
-const printed = (value: unknown): string => (Array.isArray(value) ? value.map(printed).join('') : String(value ?? ''))
 
 const allowedNames = ({ stages }: KnownNames): string[] => [
   'input',
@@ -162,19 +231,13 @@ const allowedNames = ({ stages }: KnownNames): string[] => [
   'interrupt.at',
 ]
 
-function isKnown({ segments: [root, leaf, ...rest] }: Variable, { stages }: KnownNames): boolean {
+function isKnown({ segments: [root, leaf, ...rest] }: NameUse, { stages }: KnownNames): boolean {
   // `size`, `first` and `last` are liquid's own, for every text and list.
   const ends = (names: (typeof leaf)[]) => rest.length === 0 || (rest.length === 1 && names.includes(rest[0]))
   if (root === 'vars') return true
   if (root === 'input') return leaf === undefined || (leaf === 'size' && rest.length === 0)
   if (root === 'interrupt') return (leaf === 'input' && ends(['size'])) || (leaf === 'at' && ends([]))
   return typeof root === 'string' && stages.includes(root) && leaf === 'output' && ends(['size'])
-}
-
-function offsetOf(source: string, { row, col }: { row: number; col: number }): number {
-  let start = 0
-  for (let line = 1; line < row; line++) start = source.indexOf('\n', start) + 1
-  return start + col - 1
 }
 
 function syntaxProblem(error: unknown, source: string): TemplateProblem {
@@ -188,6 +251,13 @@ function syntaxProblem(error: unknown, source: string): TemplateProblem {
     const offset =
       token.begin + Math.max(0, token.getText().search(new RegExp(`\\|\\s*${filter.replace(/\W/g, '\\$&')}`)))
     const allowed = Object.keys(liquid.filters)
+    if (Object.hasOwn(library, filter) && !filter.endsWith('_exp'))
+      return {
+        offset,
+        message: 'uses a filter of Liquid that prompts do not have',
+        received: filter,
+        expected: orList(allowed),
+      }
     return { offset, message: 'uses an unknown filter', received: filter, expected: 'a filter of Liquid', allowed }
   }
   if (/call stack/.test(said)) return { offset: 0, message: 'is nested too deeply', received: show(source), expected }

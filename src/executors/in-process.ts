@@ -1,7 +1,9 @@
-import type { CallEnd, CallRequest, NodeWish } from '../core/call.ts'
-import { CallCancelled, summarize } from '../core/errors.ts'
+import { generateOn } from '../core/backend-call.ts'
+import type { CallEnd, CallObserver, CallRequest, NodeWish } from '../core/call.ts'
+import { CaesuraError, CallCancelled, summarize } from '../core/errors.ts'
 import { candidatesFor, hasModel } from '../core/placement.ts'
 import type { Executor, Node } from '../core/ports.ts'
+import { within } from '../core/within.ts'
 import { ModelLists } from './model-lists.ts'
 
 interface Waiter {
@@ -19,12 +21,36 @@ interface NodeState {
   readonly prefills: Set<AbortController>
 }
 
+/** The executor of one process. */
+export interface InProcessExecutor extends Executor {
+  /**
+   * Ends every call that its backend has not ended, as failed, and names the backend: `CAESURA_E_BACKEND`. For calls that were told to
+   * stop `ms` ago. Returns the faults, one a node.
+   */
+  abandon(ms: number): CaesuraError[]
+  /** Closes each node's backend, and waits `ms` for it at most. Returns what was thrown, and who was not done by then. */
+  closeWithin(ms: number): Promise<unknown[]>
+}
+
+const stuck = ({ name, backend }: Node, what: string, ms: number): CaesuraError =>
+  new CaesuraError('CAESURA_E_BACKEND', `the backend ${backend.kind} of the node ${name} ${what}, within ${ms} ms`, {
+    received: name,
+    expected: 'a backend that ends when its signal is aborted',
+  })
+
+const tellingOf = (observer: CallObserver): CallObserver => ({
+  mark: (mark, at) => observer.mark(mark, at),
+  token: (text, at) => observer.token(text, at),
+  thinking: (text, at) => observer.thinking(text, at),
+  late: (ns) => observer.late?.(ns),
+})
+
 /**
  * Runs calls on nodes of this process. A node works on as many calls at once as it has slots; the others wait in the order in
  * which they came, each for the first free node that may take it (its model, its placement). A call whose model was removed from a node goes
  * to another that has it. A cancelled waiter is never sent. Close it only when no call is left.
  */
-export function inProcessExecutor(nodes: readonly Node[]): Executor {
+export function inProcessExecutor(nodes: readonly Node[]): InProcessExecutor {
   const lists = new ModelLists(nodes)
   const states = nodes.map(
     (node): NodeState => ({
@@ -40,6 +66,18 @@ export function inProcessExecutor(nodes: readonly Node[]): Executor {
   // A Set keeps the order of arrival and forgets a cancelled waiter in constant time.
   const waiting = new Set<Waiter>()
   const closing = new AbortController()
+  /** The calls that a backend makes, each with what ends it here. */
+  const inHand = new Map<(end: CallEnd) => void, Node>()
+
+  /** As its backend ends it, or `abandon`. */
+  const made = (node: Node, call: Promise<CallEnd>): Promise<CallEnd> =>
+    new Promise((resolve) => {
+      inHand.set(resolve, node)
+      void call.then((end) => {
+        inHand.delete(resolve)
+        resolve(end)
+      })
+    })
 
   /**
    * The nodes that may take a call. Where no server lists the model, those that were not told their models may be asked for it all the
@@ -120,14 +158,7 @@ export function inProcessExecutor(nodes: readonly Node[]): Executor {
           backend: backend.kind,
           ...(backend.address !== undefined && { address: backend.address }),
         })
-        const end = await backend.generate(request, {
-          clock,
-          signal,
-          mark: (mark, at) => observer.mark(mark, at),
-          token: (text, at) => observer.token(text, at),
-          thinking: (text, at) => observer.thinking(text, at),
-          late: (ns) => observer.late?.(ns),
-        })
+        const end = await made(state.node, generateOn(backend, request, { clock, signal, ...tellingOf(observer) }))
         if (end.error?.code !== 'CAESURA_E_NO_MODEL' || signal.aborted) return end
         // It was removed since the server listed it: another node may have it.
         await lists.without(request.model, state.node)
@@ -175,10 +206,33 @@ export function inProcessExecutor(nodes: readonly Node[]): Executor {
       }
     },
     async close() {
+      const [fault] = await this.closeWithin(Number.POSITIVE_INFINITY)
+      if (fault !== undefined) throw fault
+    },
+    abandon(ms) {
+      const faults = new Map<Node, CaesuraError>()
+      for (const [end, node] of inHand) {
+        const error = faults.get(node) ?? stuck(node, 'has not ended a call that was told to stop', ms)
+        faults.set(node, error)
+        inHand.delete(end)
+        end({ end: 'failed', retryable: false, error: summarize(error) })
+      }
+      return [...faults.values()]
+    },
+    async closeWithin(ms) {
       const reason = new CallCancelled('the engine is closing')
       closing.abort(reason)
       for (const state of states) stopPrefills(state, reason)
-      await Promise.all(nodes.map((node) => node.backend.close()))
+      const closed = nodes.map(async (node) => {
+        const isClosed = await within(
+          ms,
+          // Whatever it is: it may throw at once, or return nothing.
+          Promise.resolve().then(() => node.backend.close()),
+        )
+        if (!isClosed) throw stuck(node, 'has not closed', ms)
+      })
+      const ends = await Promise.allSettled(closed)
+      return ends.flatMap((end) => (end.status === 'rejected' ? [end.reason as unknown] : []))
     },
   }
 }

@@ -1,4 +1,5 @@
 import { stripVTControlCharacters } from 'node:util'
+import { replaceUnsafe } from '../core/unsafe-text.ts'
 
 /** A line of JSON as people read it: the sentence, and below it, indented, the stack of an error and what was captured. */
 export function textLine(json: string): string {
@@ -17,6 +18,4 @@ export function textLine(json: string): string {
 }
 
 /** What a terminal may see: no escape sequences, no control characters. */
-const oneLine = (text: string): string =>
-  // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
-  stripVTControlCharacters(text).replace(/[\u0000-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]+/g, ' ')
+const oneLine = (text: string): string => replaceUnsafe(stripVTControlCharacters(text), () => ' ')

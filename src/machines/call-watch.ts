@@ -3,6 +3,7 @@ import type { PlannedSignal } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Stage } from '../core/pipeline.ts'
 import type { CallEvent } from '../core/policy.ts'
+import { checkWakes, initialOf, stepOf } from '../core/policy-calls.ts'
 import { SentenceScanner } from '../core/sentence.ts'
 import type { Transcript } from '../core/transcript.ts'
 import { Alarm } from './alarm.ts'
@@ -16,6 +17,8 @@ export interface CallWatchListener {
   signal(planned: PlannedSignal): void
   /** The call passed one of its limits. At most once. */
   timeout(error: CaesuraError): void
+  /** The trigger is at fault. At most once, and then nothing is asked of it any more. */
+  fault(error: unknown): void
   sentenceEnd(): void
 }
 
@@ -32,6 +35,8 @@ export class CallWatch {
   readonly #timers = new Map<string, Alarm>()
   #sentenceCount = 0
   #triggerState: unknown
+  /** How often the trigger was woken for an instant that was over. */
+  #lateWakes = 0
   #open = true
   /** A token that comes again is counted, and nobody is told what follows from it. */
   #again = false
@@ -43,7 +48,12 @@ export class CallWatch {
     this.#stage = stage
     this.#listener = listener
     const { name, parameter } = stage.policy.trigger
-    this.#triggerState = transcript.triggered ? undefined : triggerOf(environment, name).initial(parameter)
+    if (transcript.triggered) return
+    try {
+      this.#triggerState = initialOf(triggerOf(environment, name), parameter)
+    } catch (error) {
+      listener.fault(error)
+    }
   }
 
   started(at: Nanoseconds): void {
@@ -96,11 +106,22 @@ export class CallWatch {
 
   #step(event: CallEvent): void {
     if (this.#triggerState === undefined || !this.#open) return
+    try {
+      this.#ask(event)
+    } catch (error) {
+      this.#triggerState = undefined
+      this.#listener.fault(error)
+    }
+  }
+
+  #ask(event: CallEvent): void {
     const { name, parameter } = this.#stage.policy.trigger
-    const { state, interrupt, wakeAt } = triggerOf(this.#environment, name).step(this.#triggerState, event, parameter)
+    const trigger = triggerOf(this.#environment, name)
+    const { state, interrupt, wakeAt } = stepOf(trigger, this.#triggerState, event, parameter)
     this.#triggerState = interrupt === undefined ? state : undefined
     if (interrupt !== undefined && !this.#again) this.#listener.trigger(interrupt)
     else if (wakeAt !== undefined) {
+      if (event.type === 'wake' && wakeAt <= event.at) checkWakes(trigger, ++this.#lateWakes)
       this.#schedule('trigger', wakeAt, () => this.#step({ type: 'wake', at: this.#environment.journal.now() }))
     }
   }

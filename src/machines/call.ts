@@ -1,6 +1,6 @@
 import { fromCallback } from 'xstate'
 import type { CallEnd } from '../core/call.ts'
-import { type CaesuraError, CallCancelled, summarize } from '../core/errors.ts'
+import { CallCancelled, summarize } from '../core/errors.ts'
 import { WellFormedPieces, wellFormed } from '../core/well-formed.ts'
 import { CallWatch } from './call-watch.ts'
 import { deliver } from './delivery.ts'
@@ -39,10 +39,11 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
       ledger.set('abort-requested', journal.now())
       controller.abort(new CallCancelled(reason))
     }
-    const fail = (error: CaesuraError, lost: boolean) => {
+    const fail = (error: unknown, lost: boolean) => {
       if (transcript.passed !== undefined) return
-      transcript.passed = { error: summarize(error), lost }
-      cancel(error.message)
+      const summary = summarize(error)
+      transcript.passed = { error: summary, lost }
+      cancel(summary.message)
     }
     const stage = pipeline.stages.find(({ id }) => id === request.stage)!
     const watch = new CallWatch(environment, transcript, stage, {
@@ -53,6 +54,7 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
       signal: (planned) => news({ type: 'call.signal', ...(planned.input !== undefined && { input: planned.input }) }),
       // A call that has been told to stop may take longer than its limits to do so.
       timeout: (error) => controller.signal.aborted || fail(error, false),
+      fault: (error) => fail(error, true),
       sentenceEnd: () => transcript.listening && news({ type: 'call.sentenceEnd' }),
     })
 

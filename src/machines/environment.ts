@@ -5,6 +5,7 @@ import type { Estimates } from '../core/estimates.ts'
 import type { Journal } from '../core/journal.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import type { PolicyCatalogue, ResponseDefinition, TriggerDefinition } from '../core/policy.ts'
+import { keptBy } from '../core/policy-calls.ts'
 import type { Executor } from '../core/ports.ts'
 import type { Transcript } from '../core/transcript.ts'
 
@@ -73,10 +74,10 @@ export const triggerOf = ({ catalogue }: RunEnvironment, name: string): TriggerD
 export const responseOf = ({ catalogue }: RunEnvironment, name: string): ResponseDefinition =>
   named('response', catalogue.responses, name)
 
-/** What a carry keeps of a call's output as it is now. */
+/** What a carry keeps of a call's output as it is now. Throws `CAESURA_E_POLICY`. */
 export function keptOf({ catalogue, journal }: RunEnvironment, call: Transcript, carry: string): string {
   const { callId } = call.request
-  return named('carry', catalogue.carries, carry).keep({
+  return keptBy(named('carry', catalogue.carries, carry), {
     text: call.text,
     // A carry that does not look at it does not pay for it.
     get delivered() {

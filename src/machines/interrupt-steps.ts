@@ -136,7 +136,8 @@ function takeOrder(draft: RunDraft, actor: string, order: InterruptOrder): void 
   if (handling?.actor !== actor) return
   const { journal } = draft.environment
   const entry = journal.interrupt(handling.id)
-  if (order.type === 'decided') tellDecision(draft, entry, order.decision, order.reason)
+  if (order.type === 'fault') draft.end({ outcome: 'failed', error: order.error, answerCall: handling.from.callId })
+  else if (order.type === 'decided') tellDecision(draft, entry, order.decision, order.reason)
   else if (order.type === 'ordered') entry.decidedAt = journal.now()
   else if (order.type === 'resolved') resolve(draft, handling)
   else if (order.command === 'fireNext') fire(draft, handling, entry)

@@ -1,6 +1,8 @@
 import { enqueueActions, sendParent, setup } from 'xstate'
 import { msToNs, type Nanoseconds, nsToMs } from '../core/clock.ts'
+import { type ErrorSummary, summarize } from '../core/errors.ts'
 import type { BoundaryEvent, BoundaryView, Command, Factor, ResponseDefinition } from '../core/policy.ts'
+import { checkDeadlines, commandsOf } from '../core/policy-calls.ts'
 import { completeSentences } from '../core/sentence.ts'
 import { type DeadlineEvent, deadlineLogic } from './deadline.ts'
 import { environmentOf, keptOf, type RunEnvironment, responseOf } from './environment.ts'
@@ -14,6 +16,8 @@ export type InterruptOrder =
   | { readonly type: 'decided'; readonly decision: string; readonly reason: string }
   /** The first orders were given: the time to decide is over. */
   | { readonly type: 'ordered' }
+  /** The policy is at fault: the run cannot go on. */
+  | { readonly type: 'fault'; readonly error: ErrorSummary }
   /** Nothing of this interrupt is left to do. */
   | { readonly type: 'resolved' }
 
@@ -53,6 +57,8 @@ export interface InterruptContext extends InterruptInput {
   readonly released: boolean
   readonly decided: boolean
   readonly deadlineAt: Nanoseconds | null
+  /** How many have come. Absent in what older versions kept. */
+  readonly deadlines?: number
 }
 
 type InterruptEvent = InterruptNews | DeadlineEvent
@@ -106,6 +112,15 @@ function react(
 }
 
 type Draft = { -readonly [K in keyof InterruptContext]: InterruptContext[K] }
+
+/** The orders that `decide` comes to; where the policy is at fault, the one that says so. */
+function orderedBy(decide: () => InterruptOrder[]): InterruptOrder[] {
+  try {
+    return decide()
+  } catch (error) {
+    return [{ type: 'fault', error: summarize(error) }]
+  }
+}
 
 /** Carries commands out: changes the draft, and lists what is to be sent to the run, in order. */
 function carryOut(
@@ -192,7 +207,10 @@ export const interruptMachine = setup({
       const response = responseOf(environment, context.response.name)
       const view = viewOf(environment, context)
       const draft: Draft = { ...context }
-      const orders = carryOut(draft, response.start(view, context.response.parameter), response, view.now)
+      const orders = orderedBy(() => {
+        const commands = commandsOf(response, () => response.start(view, context.response.parameter))
+        return carryOut(draft, commands, response, view.now)
+      })
       enqueue.assign(draft)
       enqueue(sendParent(send(draft, [...orders, { type: 'ordered' }])))
     }),
@@ -202,14 +220,20 @@ export const interruptMachine = setup({
       const draft: Draft = { ...context }
       const boundary: BoundaryEvent = event.type === 'boundary' ? event.event : { type: 'deadline' }
       if (boundary.type === 'callSettled') draft.settled = true
-      if (boundary.type === 'deadline') draft.deadlineAt = null
-      const view = viewOf(environment, draft)
-      const commands = [...react(response, boundary, view, context.response.parameter)]
-      const orders = carryOut(draft, commands, response, view.now)
-      // A settled call that nothing waits for any more: whatever the response forgot, the run goes on.
-      if (draft.settled && !draft.fired && !draft.released && (draft.fireDue || draft.deadlineAt === null)) {
-        orders.push(...carryOut(draft, [{ type: 'fireNext' }], response, view.now))
+      if (boundary.type === 'deadline') {
+        draft.deadlineAt = null
+        draft.deadlines = (draft.deadlines ?? 0) + 1
       }
+      const view = viewOf(environment, draft)
+      const orders = orderedBy(() => {
+        checkDeadlines(response, draft.deadlines ?? 0)
+        const commands = commandsOf(response, () => react(response, boundary, view, context.response.parameter))
+        const ordered = carryOut(draft, commands, response, view.now)
+        // A settled call that nothing waits for any more: whatever the response forgot, the run goes on.
+        if (draft.settled && !draft.fired && !draft.released && (draft.fireDue || draft.deadlineAt === null))
+          ordered.push(...carryOut(draft, [{ type: 'fireNext' }], response, view.now))
+        return ordered
+      })
       enqueue.assign(draft)
       const told = send(draft, orders)
       if (told.orders.length > 0) enqueue(sendParent(told))

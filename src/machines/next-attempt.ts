@@ -24,6 +24,7 @@ const passing: ReadonlySet<ErrorCode> = new Set([
 const everywhere: ReadonlySet<ErrorCode> = new Set([
   'CAESURA_E_PROMPT_EMPTY',
   'CAESURA_E_OUTPUT_LIMIT',
+  'CAESURA_E_POLICY',
   'CAESURA_E_INTERNAL',
 ] satisfies ErrorCode[])
 

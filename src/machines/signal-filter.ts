@@ -2,8 +2,27 @@ import type { SignalFilter } from '../core/policy.ts'
 
 const words = new Intl.Segmenter('und', { granularity: 'word' })
 
-/** Words as a reader counts them, in any script. */
-const countWords = (text: string): number => [...words.segment(text)].filter(({ isWordLike }) => isWordLike).length
+/** Where its words are looked for, UTF-16 units: a million marks take longer than a call may wait. */
+const WORDS_WITHIN = 20_000
+
+/** Words as a reader counts them, in any script; not more than `most`. */
+function countWords(text: string, most: number): number {
+  let count = 0
+  for (const { isWordLike } of words.segment(text.slice(0, WORDS_WITHIN))) {
+    if (isWordLike) count += 1
+    if (count >= most) break
+  }
+  return count
+}
+
+function countCharacters(text: string, most: number): number {
+  let count = 0
+  for (const _ of text) {
+    if (count >= most) break
+    count += 1
+  }
+  return count
+}
 
 const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? '' : 's'}`
 
@@ -18,7 +37,9 @@ export function refusalOf(
 ): string | undefined {
   if (signals === 'ignore') return 'the policy ignores signals'
   const { words: leastWords = 0, characters: leastCharacters = 0 } = minimum ?? {}
-  const [hasWords, hasCharacters] = [countWords(input), [...input.trim()].length]
+  const said = input.trim()
+  const hasWords = leastWords > 0 ? countWords(said, leastWords) : 0
+  const hasCharacters = leastCharacters > 0 ? countCharacters(said, leastCharacters) : 0
   if (hasWords < leastWords) return `${counted(hasWords, 'word')}, and the policy wants ${leastWords} or more`
   if (hasCharacters < leastCharacters)
     return `${counted(hasCharacters, 'character')}, and the policy wants ${leastCharacters} or more`

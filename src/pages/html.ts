@@ -1,3 +1,5 @@
+import { replaceUnsafe } from '../core/unsafe-text.ts'
+
 /** Markup that is safe to be put into a page. `html` makes it, and what serialises a drawing: text from outside is always escaped once. */
 export class Markup {
   readonly source: string
@@ -17,10 +19,7 @@ const entities: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;
 
 /** Control characters are no HTML, and those that turn the direction of text round could show another text than there is. */
 export const printable = (text: string): string =>
-  text
-    .toWellFormed()
-    // biome-ignore lint/suspicious/noControlCharactersInRegex: these are what is taken out
-    .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g, '')
+  replaceUnsafe(text.toWellFormed(), (run) => run.replace(/[^\n\t]/g, ''))
 
 const escaped = (text: string): string => printable(text).replace(/[&<>"']/g, (character) => entities[character]!)
 

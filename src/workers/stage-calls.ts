@@ -1,3 +1,4 @@
+import { generateOn } from '../core/backend-call.ts'
 import type { CallEnd, CallRequest } from '../core/call.ts'
 import { CallCancelled, summarize } from '../core/errors.ts'
 import { correlation, type Log } from '../core/log.ts'
@@ -157,7 +158,7 @@ export class StageCalls {
       const process = this.#process()
       const place = { name, backend: backend.kind, ...(address !== undefined && { address }), process }
       writer.tell(['placed', place, this.#worker])
-      return await backend.generate(readCallRequest(callId, request), {
+      return await generateOn(backend, readCallRequest(callId, request), {
         clock,
         signal: live.controller.signal,
         mark: (mark, ns) => {

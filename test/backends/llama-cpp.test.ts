@@ -227,6 +227,15 @@ describe('the bundled model in this process', () => {
     expect((await ask(backend, kettle.messages)).text).toBe(kettle.answer)
   })
 
+  it('refuses what no window holds before it renders it: by messages and by characters', async () => {
+    const many = Array.from({ length: 2000 }, () => user(''))
+    for (const messages of [many, [user('x'.repeat(1024 * 64))]]) {
+      const { end } = await ask(backend, messages)
+      expect(end).toMatchObject({ end: 'failed', retryable: false, error: { code: 'CAESURA_E_CONTEXT_FULL' } })
+      expect(end.error!.message).toMatch(/^the prompt has \d+ messages and \d+ characters: .* at most 1023 tokens/)
+    }
+  })
+
   it('fills its context and ends there by length', async () => {
     const options = { temperature: 0, contextTokens: 48 }
     const { end, text } = await ask(backend, kettle.messages, { options })

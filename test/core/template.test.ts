@@ -77,12 +77,44 @@ describe('a template', () => {
     expect(check('{{ b }} {{ a }} {{ b }}').map(({ offset }) => offset)).toEqual([3, 11, 19])
   })
 
-  it('has limits: nesting, loops, size', () => {
-    expect(check('{% if input %}'.repeat(30_000))[0]!.message).toBe('is nested too deeply')
-    expect(() => render('{% for i in (1..1000000000) %}x{% endfor %}')).toThrow(
-      expect.objectContaining({ code: 'CAESURA_E_TEMPLATE' }),
-    )
-    expect(check('x'.repeat(1_200_000))).toHaveLength(1)
+  it.each(['slugify', 'strip_html', 'sample', 'group_by', 'inspect'])(
+    'is refused for %s: no filter whose cost or result cannot be told',
+    (name) => {
+      const [problem, ...others] = check(`{{ input | ${name} }}`)
+      expect(others).toEqual([])
+      expect(problem).toMatchObject({
+        offset: 9,
+        message: 'uses a filter of Liquid that prompts do not have',
+        received: name,
+        expected: expect.stringContaining('upcase'),
+      })
+    },
+  )
+
+  it.each(['tablerow i in (1..2)', 'cycle "a", "b"', 'render "x"'])('is refused for the tag %s', (tag) => {
+    expect(check(`{% ${tag} %}`)[0]!.message).toMatch(/^does not hold: tag "\w+" not found$/)
+  })
+
+  it('has limits of nesting and of size, for code far smaller ones than for text', () => {
+    expect(check(`{{input${'[i'.repeat(8000)}}}`)[0]!.message).toBe('is nested too deeply')
+    expect(check('x'.repeat(1_200_000))).toEqual([expect.objectContaining({ message: 'is too long' })])
+    expect(check(`${'x'.repeat(1_000_000)}{{ input }}`)).toEqual([])
+    const code = '{{ input }}'.repeat(1500)
+    expect(check(code)).toEqual([
+      {
+        offset: 0,
+        message: 'has too much between {{ }} and {% %}',
+        received: '16,500 characters',
+        expected: 'at most 16,384 characters',
+      },
+    ])
+    expect(() => render(code)).toThrow(expect.objectContaining({ code: 'CAESURA_E_TEMPLATE' }))
+  })
+
+  it('tells of a thousand unknown names far down in a long text', () => {
+    const problems = check(`${'\n'.repeat(1_000_000)}${'{{ nobody }}'.repeat(1000)}`)
+    expect(problems).toHaveLength(1000)
+    expect(problems[999]).toMatchObject({ offset: 1_000_000 + 999 * 12 + 3, received: 'nobody' })
   })
 
   it('either holds or has problems, whatever is written: a template that holds renders', () => {

@@ -299,7 +299,7 @@ describe('a response of one’s own', () => {
     const record = await scriptedRun(pipeline, { settings, signals, script: (r) => long(r.stage) }).finish()
     expect(record).toMatchObject({
       outcome: 'failed',
-      error: { code: 'CAESURA_E_INTERNAL', message: 'a fault in a policy' },
+      error: { code: 'CAESURA_E_POLICY', message: 'the response own-broken has thrown: a fault in a policy' },
     })
     expect(record.stages).toMatchObject([{ settlement: 'aborted' }])
   })

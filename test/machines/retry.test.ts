@@ -322,6 +322,7 @@ describe('what is worth another attempt', () => {
   it('another model or node is of use but for faults of the run itself', () => {
     expect(codes.filter((code) => !mayFallBack({ end: end(code), pieces: 0, attempts: 1 }, retry))).toEqual([
       'CAESURA_E_PROMPT_EMPTY',
+      'CAESURA_E_POLICY',
       'CAESURA_E_OUTPUT_LIMIT',
       'CAESURA_E_INTERNAL',
     ])

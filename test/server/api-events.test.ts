@@ -205,3 +205,50 @@ describe('a run that was put aside', () => {
     expect(problemIn(await ask(`${api.url}/v1/runs/old`)).status).toBe(404)
   })
 })
+
+describe('a request that comes behind a stream on its connection', () => {
+  /** Sends requests in one piece and, when `now` says so, others behind them; reads until the connection ends. */
+  async function pipelined(first: string, second: string, behind: 'at once' | 'later'): Promise<string> {
+    const socket = connect(Number(new URL(api.url).port), '127.0.0.1')
+    const received = text(socket)
+    socket.write(behind === 'at once' ? first + second : first)
+    if (behind === 'later') {
+      await once(socket, 'readable')
+      socket.write(second)
+    }
+    return received
+  }
+  const head = (line: string, more = '') => `${line} HTTP/1.1\r\nHost: 127.0.0.1\r\n${more}\r\n`
+  const order = (body: object, more: string) => {
+    const json = JSON.stringify(body)
+    return `${head('POST /v1/runs', `${more}Content-Type: application/json\r\nContent-Length: ${json.length}\r\n`)}${json}`
+  }
+
+  it.each(['at once', 'later'] as const)(
+    'is refused and not done, and the stream ends with why: %s',
+    async (behind) => {
+      const runId = await startRun(api, { pipeline: 'one', input: 'slow' })
+      const received = await pipelined(head(`GET /v1/runs/${runId}/events`), head(`DELETE /v1/runs/${runId}`), behind)
+      expect(received).toMatch(/^HTTP\/1.1 200 OK\r\n/)
+      expect(received).toMatch(/connection: close\r\n/i)
+      expect(received).toMatch(/event: problem\ndata: .*"another request came on the connection of a stream/)
+      expect(received.match(/HTTP\/1.1 /g)).toHaveLength(1)
+      expect(await outcomeOf(runId)).toBe('completed')
+    },
+  )
+
+  it('ends a stream that starts a run, and leaves the run alone', async () => {
+    const first = order({ pipeline: 'one', input: 'slow', runId: 'piped' }, 'Accept: text/event-stream\r\n')
+    const received = await pipelined(first, head('GET /healthz'), 'at once')
+    expect(received).toMatch(/^HTTP\/1.1 201 Created\r\n[\s\S]*event: problem\n/)
+    expect(received).not.toMatch(/"status":"ok"/)
+    expect(await outcomeOf('piped')).toBe('completed')
+  })
+
+  it('is answered where there was no stream after all, or where it comes behind another answer', async () => {
+    const unknown = await pipelined(head('GET /v1/runs/nobody/events'), head('GET /healthz'), 'at once')
+    expect(unknown.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 404', 'HTTP/1.1 400'])
+    const plain = await pipelined(head('GET /healthz'), head('GET /readyz', 'Connection: close\r\n'), 'at once')
+    expect(plain.match(/HTTP\/1.1 \d+/g)).toEqual(['HTTP/1.1 200', 'HTTP/1.1 200'])
+  })
+})

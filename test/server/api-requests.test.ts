@@ -3,6 +3,7 @@ import { text } from 'node:stream/consumers'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { MOST_INPUT_CHARACTERS } from '../../src/core/caller-input.ts'
 import type { Api } from '../../src/fleet-serving.ts'
 import { problemSchema } from '../../src/server/api/problem.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
@@ -225,6 +226,37 @@ describe('who may ask', () => {
     ])
     expectProblem(await ask(`${open.url}/v1/runs`, { headers: { origin: 'https://other.example' } }), 403)
     await open.close()
+  })
+
+  it('no preflight that is none, and none of another origin: each as a problem', async () => {
+    const page = 'https://page.example'
+    const open = await testApi(redis.url, { cors: [page] })
+    const asked = { 'access-control-request-method': 'POST' }
+    const send = (headers: Record<string, string>, path = '/v1/runs', url = open.url) =>
+      ask(`${url}${path}`, { method: 'OPTIONS', headers })
+    expectProblem(await send({ origin: page }), 400)
+    expectProblem(await send(asked), 400)
+    expectProblem(await send({}), 400)
+    expectProblem(await send({ ...asked, origin: 'https://other.example' }), 403)
+    expectProblem(await send({ ...asked, origin: 'https://other.example' }, '/nothing'), 403)
+    expect((await send({ ...asked, origin: page }, '/v1/runs/a/interrupts')).status).toBe(204)
+    // Where no page may read answers, there is nothing to ask for.
+    for (const path of ['/v1/runs', '/healthz'])
+      expectProblem(await send({ ...asked, origin: api.url }, path, api.url), 405)
+    await open.close()
+  })
+
+  it('no input of a run, an interrupt or a variable that is longer than the library takes', async () => {
+    const wide = await testApi(redis.url, { bodyBytes: 8 * 1024 * 1024 })
+    const long = 'a'.repeat(MOST_INPUT_CHARACTERS + 1)
+    const send = (path: string, body: object) => ask(`${wide.url}${path}`, { body })
+    expectProblem(await send('/v1/runs', { pipeline: 'one', input: long }), 400)
+    expectProblem(await send('/v1/runs', { pipeline: 'one', input: 'i', vars: { a: long } }), 400)
+    expectProblem(await send('/v1/runs', { pipeline: 'one', input: 'i', signals: [{ afterMs: 1, input: long }] }), 400)
+    const refused = await send('/v1/runs/nobody/interrupts', { input: long })
+    expectProblem(refused, 400)
+    expect(refused.body).toMatchObject({ code: 'CAESURA_E_USAGE', path: 'input' })
+    await wide.close()
   })
 
   it('no name that is not loopback, where there are no tokens', async () => {

@@ -1,7 +1,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer } from 'node:net'
+import { connect, createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { text } from 'node:stream/consumers'
 import fc from 'fast-check'
 import { afterAll, describe, expect, it } from 'vitest'
 import { probeResultSchema } from '../../src/core/probe.ts'
@@ -157,6 +158,27 @@ describe('caesura model-server', () => {
         { numRuns: 300, seed: 5 },
       )
       expect(textOf(await ask(server.url, '/api/chat', { ...chat('one'), model: 'm' }))).toBe(wordsFor('one', 2))
+    } finally {
+      await server.stop()
+    }
+  })
+
+  it('refuses more than it renders, by count, before it looks at any of it', async () => {
+    const server = await startModelServerProcess('--backend', 'scripted', '--tokens', '2')
+    const messages = (count: number) => Array.from({ length: count }, () => ({ role: 'user', content: '' }))
+    try {
+      for (const count of [513, 100_000]) {
+        const { status, lines } = await ask(server.url, '/api/chat', { model: 'scripted', messages: messages(count) })
+        expect({ status, lines }).toEqual({
+          status: 400,
+          lines: [{ error: `${count} messages are too many: this server takes at most 512` }],
+        })
+      }
+      expect((await ask(server.url, '/api/chat', { model: 'scripted', messages: messages(512) })).status).toBe(200)
+      // The length is enough: the body is not waited for.
+      const socket = connect(Number(new URL(server.url).port), '127.0.0.1')
+      socket.write('POST /api/generate HTTP/1.1\r\nHost: x\r\nContent-Length: 5000000\r\n\r\n')
+      expect(await text(socket)).toMatch(/^HTTP\/1.1 413 [\s\S]*\r\n\r\n\{"error":"[^"]+"\}$/)
     } finally {
       await server.stop()
     }

@@ -1,11 +1,12 @@
 import acceptsPlugin from '@fastify/accepts'
-import corsPlugin from '@fastify/cors'
 import rateLimitPlugin from '@fastify/rate-limit'
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import { CaesuraError } from '../../core/errors.ts'
 import type { FleetLoad } from '../../core/fleet.ts'
 import { silentLog } from '../../core/log.ts'
 import { type Caller, callers, isLoopback, refuseBeyond, refusePages, refuseTwoTokens, unauthorized } from './access.ts'
+import { StreamConnections } from './connections.ts'
+import { allowPages } from './cors.ts'
 import { streamFormats } from './event-stream.ts'
 import { fleetRoutes } from './fleet-routes.ts'
 import { addRoutes, answerBrokenRequest, listen, readJson, sendProblem, tooMany } from './http.ts'
@@ -51,7 +52,8 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
     known.set(request, caller)
     return caller
   }
-  const context: ApiContext = { settings, fleet, metrics, times, closing: closing.signal, callerOf }
+  const streams = new StreamConnections()
+  const context: ApiContext = { settings, fleet, metrics, times, closing: closing.signal, callerOf, streams }
 
   const app = Fastify({
     bodyLimit: settings.bodyBytes ?? BODY_BYTES,
@@ -68,20 +70,31 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
   const routes: Route[] = [...runRoutes(context), ...fleetRoutes(context, () => document)]
   const document = openApi(routes, { version: settings.version, hasTokens: tokens.length > 0 })
 
+  // Before there is a route: one that a plugin adds would answer in its own way.
+  app.setErrorHandler((error, { method, routeOptions }, reply) => {
+    const { status } = refusalOf(error)
+    // That Redis is away is told once, and not by each request that finds it so.
+    if (status >= 500 && !(error instanceof CaesuraError && status === 503)) {
+      const route = routeOptions.url ?? '(none)'
+      log.error(`${method} ${route}: ${status}`, { method, route, status, error: error as Error })
+    }
+    return sendProblem(error, reply)
+  })
+  app.setNotFoundHandler(({ url }, reply) =>
+    sendProblem(misuse(404, 'there is nothing at this path', { received: url.slice(0, 200) }), reply),
+  )
+
   await app.register(acceptsPlugin)
-  if (cors.length > 0)
-    await app.register(corsPlugin, {
-      methods: ['GET', 'HEAD', 'POST', 'DELETE'],
-      origin: [...cors],
-      exposedHeaders: ['location', 'retry-after'],
-    })
+  if (cors.length > 0) await allowPages(app, cors)
   await app.register(rateLimitPlugin, { global: false })
   readJson(app)
   const limited = app.createRateLimit({ max: rate, timeWindow: 1000, keyGenerator: (request) => callerOf(request).id })
+
   const needs = new Map(routes.map((route) => [`${route.method} ${route.path}`, needOf(route)]))
 
   app.addHook('onRequest', async (request, reply) => {
     measure(request, reply)
+    streams.enter(request, reply)
     refuseTwoTokens(request.raw)
     const path = request.routeOptions.url ?? ''
     if (path === '/healthz' || path === '/readyz') return
@@ -97,18 +110,6 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
     if (!caller.isAllowed) throw unauthorized()
     if (need !== undefined) refuseBeyond(caller, need)
   })
-  app.setErrorHandler((error, { method, routeOptions }, reply) => {
-    const { status } = refusalOf(error)
-    // That Redis is away is told once, and not by each request that finds it so.
-    if (status >= 500 && !(error instanceof CaesuraError && status === 503)) {
-      const route = routeOptions.url ?? '(none)'
-      log.error(`${method} ${route}: ${status}`, { method, route, status, error: error as Error })
-    }
-    return sendProblem(error, reply)
-  })
-  app.setNotFoundHandler(({ url }, reply) =>
-    sendProblem(misuse(404, 'there is nothing at this path', { received: url.slice(0, 200) }), reply),
-  )
   addRoutes(app, routes)
 
   function measure(request: FastifyRequest, { raw }: FastifyReply): void {

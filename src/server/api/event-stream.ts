@@ -55,6 +55,8 @@ export interface StreamSettings {
   hasMore(lastSeq: number): Promise<boolean>
   /** The server stops. */
   readonly closing: AbortSignal
+  /** The connection is wanted for something else: ends the stream with the reason as its problem. */
+  readonly refused?: AbortSignal
   /** Between two signs of life, ms. */
   readonly heartbeatMs: number
   /** A client that takes nothing for so long while something waits for it is cut off, ms. */
@@ -69,7 +71,7 @@ const LAST_WORDS_MS = 5000
  * that falls too far behind, or takes nothing, is told so (`CAESURA_E_READER_SLOW`) and cut off.
  */
 export async function streamEvents(raw: ServerResponse, settings: StreamSettings): Promise<StreamEnd> {
-  const { format, closing, heartbeatMs, stallMs } = settings
+  const { format, closing, refused, heartbeatMs, stallMs } = settings
   const say = words[format]
   const over = new AbortController()
   let end: StreamEnd = 'told'
@@ -91,12 +93,16 @@ export async function streamEvents(raw: ServerResponse, settings: StreamSettings
   raw.once('close', onClose)
   closing.addEventListener('abort', onClosing, { once: true })
   if (closing.aborted) onClosing()
+  const onRefused = () => fail(refused?.reason)
+  refused?.addEventListener('abort', onRefused, { once: true })
+  if (refused?.aborted) onRefused()
   const heart = setInterval(() => {
     if (!raw.writableNeedDrain) raw.write(say.beat)
     settings.hasMore(last).then((hasMore) => hasMore || finish('told', ''), fail)
   }, heartbeatMs)
 
   try {
+    if (over.signal.aborted) return end
     raw.write(say.start)
     for await (const event of settings.events(over.signal)) {
       if (over.signal.aborted) break
@@ -111,6 +117,7 @@ export async function streamEvents(raw: ServerResponse, settings: StreamSettings
   } finally {
     clearInterval(heart)
     closing.removeEventListener('abort', onClosing)
+    refused?.removeEventListener('abort', onRefused)
     over.abort()
   }
   return end

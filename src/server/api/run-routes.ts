@@ -80,6 +80,7 @@ export function runRoutes(context: ApiContext): Route[] {
   ) {
     const { runId, after, status } = run
     const { raw } = reply
+    const behind = context.streams.behind(reply.request)
     reply.hijack()
     const headers = {
       ...reply.getHeaders(),
@@ -100,6 +101,7 @@ export function runRoutes(context: ApiContext): Route[] {
           const events = fleet.fleet.events(runId, after, signal)
           return run.isTextHidden ? withoutTexts(events) : events
         },
+        ...(behind !== undefined && { refused: behind }),
         hasMore: (lastSeq) => hasMore(runId, Math.max(after, lastSeq)),
       })
     } finally {

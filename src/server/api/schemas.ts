@@ -1,8 +1,8 @@
 import { z } from 'zod'
+import { MOST_INPUT_CHARACTERS } from '../../core/caller-input.ts'
 import { textWithin, wholeWithin } from '../../core/number-schema.ts'
 import { recordSchema } from '../../core/record.ts'
 
-const MOST_CHARACTERS = 16 * 1024 * 1024
 const MOST_SIGNALS = 1000
 const MOST_TOKENS = 1_000_000
 const DAY_MS = 24 * 3_600_000
@@ -13,7 +13,7 @@ const tenant = z
   .string('a text')
   .regex(/^[A-Za-z0-9_.:@-]{1,100}$/, '1 to 100 letters, digits or _.:@-')
   .describe('Whom the run counts for: the next run of one that has many waits behind those of one that has few.')
-const input = textWithin(MOST_CHARACTERS)
+const input = textWithin(MOST_INPUT_CHARACTERS)
 
 const signal = z
   .strictObject({
@@ -34,7 +34,10 @@ export const runRequestSchema = (pipeline: z.ZodType) =>
     pipeline,
     input: input.describe('What the run is asked.'),
     vars: z
-      .record(z.string().regex(/^[A-Za-z_]\w*$/, 'a name of letters, digits and _'), z.string('a text'))
+      .record(
+        z.string().regex(/^[A-Za-z_]\w*$/, 'a name of letters, digits and _'),
+        z.string('a text').max(MOST_INPUT_CHARACTERS),
+      )
       .optional()
       .describe('For {{ vars.key }} in prompts.'),
     signals: z.array(signal).max(MOST_SIGNALS, 'at most 1000 signals').optional().describe('Planned ahead.'),

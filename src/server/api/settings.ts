@@ -7,6 +7,7 @@ import type { JsonSchema } from '../../core/policy-json-schema.ts'
 import type { IncomingRequest, RequestTrace } from '../../core/ports.ts'
 import type { RunRecord } from '../../core/record.ts'
 import type { Caller } from './access.ts'
+import type { StreamConnections } from './connections.ts'
 import type { ApiMetrics } from './metrics.ts'
 import type { ReachableFleet } from './reachable-fleet.ts'
 import type { Token } from './tokens.ts'
@@ -70,4 +71,5 @@ export interface ApiContext {
   /** Aborted when the server stops. */
   readonly closing: AbortSignal
   callerOf(request: FastifyRequest): Caller
+  readonly streams: StreamConnections
 }

@@ -47,7 +47,7 @@ export interface ModelServer {
 /** The version of Ollama whose answers these are like. */
 export const SERVED_VERSION = '0.32.15-caesura'
 
-const BODY_BYTES = 16 * 1024 * 1024
+const BODY_BYTES = 4 * 1024 * 1024
 /** A request that takes longer to arrive is cut off, ms. */
 const ARRIVAL_MS = 60_000
 const DEFAULT_QUEUE = 512
@@ -74,16 +74,19 @@ export async function startModelServer(settings: ModelServerSettings): Promise<M
   const answer = async (
     route: Route,
     read: (body: unknown) => AnswerRequest,
-    { body, headers }: FastifyRequest,
+    asked: FastifyRequest,
     raw: ServerResponse,
   ) => {
+    const { headers } = asked
     // A client that does not trace is not made a trace of.
     const traced = headers.traceparent !== undefined
     const opened = traced ? settings.openRequest?.({ method: 'POST', route: `/api/${route}`, headers }) : undefined
     const marks: { name: string; unixMs: number }[] = []
     raw.once('close', () => opened?.end({ status: raw.statusCode, marks }))
     try {
-      const request = read(body)
+      const request = read(asked.body)
+      // It would be kept until the answer has ended.
+      asked.body = undefined
       check(request.model)
       await answerCall(route, request, raw, serving, (name, unixMs) => marks.push({ name, unixMs }))
     } catch (error) {

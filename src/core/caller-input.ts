@@ -1,0 +1,99 @@
+import { z } from 'zod'
+import type { RunHandle, StartOptions } from './engine.ts'
+import { CaesuraError } from './errors.ts'
+import { numberWithin, textWithin, wholeWithin } from './number-schema.ts'
+import type { Pipeline } from './pipeline.ts'
+import { isRecord, oneOrMany, parseWith, show, toErrors } from './problems.ts'
+
+/** The longest input of a run, of an interrupt, and value of a variable, in UTF-16 units: no longer prompt can be made of it. */
+export const MOST_INPUT_CHARACTERS = 1_048_576
+
+const DAY_MS = 24 * 3_600_000
+const MOST_SIGNALS = 1000
+const MOST_TOKENS = 1_000_000
+
+/** May be empty. */
+const expectedInput = `a text of at most ${MOST_INPUT_CHARACTERS.toLocaleString('en-US')} characters`
+const inputSchema = z.string(expectedInput).max(MOST_INPUT_CHARACTERS, expectedInput)
+
+const plannedSchema = z
+  .strictObject({
+    stage: z.string('a text').optional(),
+    afterMs: numberWithin(0, DAY_MS).optional(),
+    afterTokens: wholeWithin(1, MOST_TOKENS).optional(),
+    input: inputSchema.optional(),
+  })
+  .refine((value) => (value.afterMs === undefined) !== (value.afterTokens === undefined), {
+    error: 'does not say when',
+    params: { expected: 'afterMs or afterTokens, one of the two' },
+  })
+
+const like = <T>(expected: string, holds: (value: Record<string, unknown>) => boolean) =>
+  z.custom<T>((value) => typeof value === 'object' && value !== null && holds(value as Record<string, unknown>), {
+    error: `is not ${expected}`,
+    params: { expected },
+  })
+
+const startSchema = z.strictObject({
+  input: inputSchema,
+  vars: z.record(z.string(), inputSchema).optional(),
+  signals: z.array(plannedSchema).max(MOST_SIGNALS, `at most ${MOST_SIGNALS} signals`).optional(),
+  signal: like<AbortSignal>('an AbortSignal', (value) => typeof value.addEventListener === 'function').optional(),
+  runId: textWithin(200).optional(),
+  // Its length is looked at where it is assigned.
+  session: z.string('a text').optional(),
+  trace: like<NonNullable<StartOptions['trace']>>(
+    'a trace: { traceId, of 32 hex digits, … }',
+    ({ traceId }) => typeof traceId === 'string' && /^[0-9a-f]{32}$/.test(traceId),
+  ).optional(),
+  experiment: like<NonNullable<StartOptions['experiment']>>(
+    'an arm: { name, arm }, two texts',
+    ({ name, arm }) => typeof name === 'string' && typeof arm === 'string',
+  ).optional(),
+})
+
+const signalSchema = z.strictObject({ input: inputSchema.optional() })
+const reasonSchema = inputSchema.optional()
+const seqSchema = wholeWithin(0, Number.MAX_SAFE_INTEGER)
+
+/** Throws `CAESURA_E_USAGE`. */
+function read<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
+  const parsed = parseWith(schema, value)
+  if ('value' in parsed) return parsed.value
+  const problems = parsed.problems.map((problem) => ({ ...problem, path: [where, ...problem.path] }))
+  throw oneOrMany(toErrors(problems, 'CAESURA_E_USAGE'))
+}
+
+/** What a run is started with, as a caller without types may give it. Throws `CAESURA_E_USAGE` with the place and what was received. */
+export function readStart(pipeline: unknown, options: unknown): { pipeline: Pipeline; options: StartOptions } {
+  const checked = readPipeline(pipeline)
+  const given = read(startSchema, options, 'options')
+  const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
+  return { pipeline: checked, options: present as unknown as StartOptions }
+}
+
+/** Only what tells a checked pipeline from one that was written by hand. */
+function readPipeline(pipeline: unknown): Pipeline {
+  const stages: unknown[] = isRecord(pipeline) && Array.isArray(pipeline.stages) ? pipeline.stages : []
+  const isChecked = (stage: unknown) => isRecord(stage) && isRecord(stage.policy) && isRecord(stage.policy.trigger)
+  if (stages.length > 0 && stages.every(isChecked)) return pipeline as unknown as Pipeline
+  throw new CaesuraError('CAESURA_E_USAGE', 'this is no pipeline that was checked', {
+    path: 'pipeline',
+    received: show(pipeline),
+    expected: 'what definePipeline returns',
+  })
+}
+
+/** A signal, as a caller without types may give it. Throws `CAESURA_E_USAGE`. */
+export function readSignal(signal: unknown): { input?: string } {
+  const { input } = read(signalSchema, signal ?? {}, 'signal')
+  return input === undefined ? {} : { input }
+}
+
+/** A run's handle that refuses what callers without types may give it: `CAESURA_E_USAGE`, and nothing of it reaches the run. */
+export const checkedHandle = (handle: RunHandle): RunHandle => ({
+  ...handle,
+  eventsAfter: (seq) => handle.eventsAfter(read(seqSchema, seq, 'seq')),
+  interrupt: async (signal) => handle.interrupt(readSignal(signal)),
+  cancel: (reason) => handle.cancel(read(reasonSchema, reason, 'reason')),
+})
