@@ -41,8 +41,7 @@ local function endRun(runId, record, keepMs, now, most)
   if tenant ~= '' then redis.call('ZREM', prefix .. ':live-tenant:' .. tenant, runId) end
   local finished = prefix .. ':finished'
   redis.call('ZADD', finished, now, runId)
-  enlist(runId, now, keepMs)
-  dropBefore('(' .. string.format('%.17g', tonumber(now) - tonumber(keepMs)), endedSets(runId))
+  enlist(runId, now, tonumber(keepMs), tonumber(now) - tonumber(keepMs))
   local over = redis.call('ZCARD', finished) - tonumber(most)
   if over > 0 then
     for _, old in ipairs(redis.call('ZRANGE', finished, 0, math.min(over, 100) - 1)) do
