@@ -99,6 +99,8 @@ export interface CallEnd {
   readonly retryable?: boolean
   /** How long the server asked to wait before the next try, ms (`Retry-After`). With `retryable` only. */
   readonly retryAfterMs?: number
+  /** Another node may take the call: this one has not got the model any more. With `failed` only. */
+  readonly elsewhere?: true
   /** The fault is one of this answer, and says nothing of the server. With `failed` only. */
   readonly ofAnswer?: true
   readonly finishReason?: FinishReason

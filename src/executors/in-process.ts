@@ -162,7 +162,7 @@ export function inProcessExecutor(nodes: readonly Node[]): InProcessExecutor {
         if (end.error?.code !== 'CAESURA_E_NO_MODEL' || signal.aborted) return end
         // It was removed since the server listed it: another node may have it.
         await lists.without(request.model, state.node)
-        return candidates(request).some((other) => other !== state) ? { ...end, retryable: true } : end
+        return candidates(request).some((other) => other !== state) ? { ...end, elsewhere: true } : end
       } finally {
         observer.mark('slot-released')
         release(state)

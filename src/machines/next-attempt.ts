@@ -45,8 +45,8 @@ export function mayTryAgain({ end, pieces, attempts }: FailedAttempt, retry: Ret
   if (end.end !== 'failed') return false
   // That a worker died says nothing of the call, so it is made again without having been asked for.
   if (end.error?.code === 'CAESURA_E_WORKER_LOST' && attempts < MOST_WORKERS) return true
-  // The model was removed from that node; an executor says so of a call that another node may take.
-  if (end.error?.code === 'CAESURA_E_NO_MODEL' && end.retryable === true && attempts < MOST_WORKERS) return true
+  // The same holds where the model was removed from one node, and another has it.
+  if (end.elsewhere === true && attempts < MOST_WORKERS) return true
   if (attempts >= retry.attempts) return false
   if ((end.retryAfterMs ?? 0) > LONGEST_RETRY_AFTER_MS) return false
   if (pieces === 0) return end.retryable === true

@@ -141,7 +141,7 @@ export class StageCalls {
   /** A call whose model was removed here may be made elsewhere. */
   #endOf(end: CallEnd, signal: AbortSignal): CallEnd {
     if (end.end === 'cancelled') return cancelledEnd(signal)
-    return end.error?.code === 'CAESURA_E_NO_MODEL' ? { ...end, retryable: true } : end
+    return end.error?.code === 'CAESURA_E_NO_MODEL' ? { ...end, elsewhere: true } : end
   }
 
   #note(live: LiveCall): void {

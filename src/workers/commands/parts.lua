@@ -58,8 +58,6 @@ local function endCall(runId, callId, batch, index)
   postNews(runId, callId, index, batch)
 end
 
-local outcomes = {'completed', 'cancelled', 'failed', 'unknown'}
-
 -- The sets in which a run that has ended is found beside `finished`, with the same score: by outcome, by tenant and by pipeline.
 local function endedSets(runId)
   local of = redis.call('HMGET', prefix .. ':run:' .. runId, 'outcome', 'tenant', 'pipeline')
@@ -69,18 +67,24 @@ local function endedSets(runId)
   return sets
 end
 
--- Those by outcome have the very runs of `finished`, whose number tells whether all are in them. The others end by themselves.
-local function enlist(runId, at, keepMs)
+-- Those by outcome have the very runs of `finished`, whose number tells whether all are in them. The others end by themselves. What ended
+-- before `from` is not kept any more.
+local function enlist(runId, at, keepMs, from)
+  local finished, before = prefix .. ':finished', '(' .. string.format('%.17g', from)
+  local oldest = redis.call('ZRANGE', finished, 0, 0, 'WITHSCORES')[2]
+  if oldest and tonumber(oldest) < from then
+    redis.call('ZREMRANGEBYSCORE', finished, '-inf', before)
+    for _, each in ipairs({'completed', 'cancelled', 'failed', 'unknown'}) do
+      redis.call('ZREMRANGEBYSCORE', prefix .. ':ended-outcome:' .. each, '-inf', before)
+    end
+  end
   for i, set in ipairs(endedSets(runId)) do
     redis.call('ZADD', set, at, runId)
-    if i > 1 then redis.call('PEXPIRE', set, keepMs + 60000) end
+    if i > 1 then
+      redis.call('ZREMRANGEBYSCORE', set, '-inf', before)
+      redis.call('PEXPIRE', set, keepMs + 60000)
+    end
   end
-end
-
-local function dropBefore(score, sets)
-  redis.call('ZREMRANGEBYSCORE', prefix .. ':finished', '-inf', score)
-  for _, each in ipairs(outcomes) do redis.call('ZREMRANGEBYSCORE', prefix .. ':ended-outcome:' .. each, '-inf', score) end
-  for i = 2, #sets do redis.call('ZREMRANGEBYSCORE', sets[i], '-inf', score) end
 end
 
 local cancelledEnd = '[["end",{"end":"cancelled"}]]'
@@ -149,8 +153,7 @@ local function retire(runId, run, keepMs, now, most)
   if tenant ~= '' then redis.call('ZREM', prefix .. ':live-tenant:' .. tenant, runId) end
   local finished = prefix .. ':finished'
   redis.call('ZADD', finished, now, runId)
-  enlist(runId, now, keepMs)
-  dropBefore('(' .. string.format('%.17g', tonumber(now) - tonumber(keepMs)), endedSets(runId))
+  enlist(runId, now, tonumber(keepMs), tonumber(now) - tonumber(keepMs))
   local over = redis.call('ZCARD', finished) - tonumber(most)
   if over > 0 then
     for _, old in ipairs(redis.call('ZRANGE', finished, 0, math.min(over, 100) - 1)) do
