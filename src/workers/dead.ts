@@ -40,7 +40,9 @@ export interface Burial {
 export async function putRunAside(redis: FleetRedis, burial: Burial): Promise<boolean> {
   const { runId, error, keepMs, keepMost, epoch = '', startedAt } = burial
   const now = Date.now()
-  const summary = summarize(error)
+  // What was received may be text of a person.
+  const { code, message } = summarize(error)
+  const summary = { code, message }
   const entry = JSON.stringify({ runId, at: new Date(now).toISOString(), error: summary })
   const ms = startedAt === undefined ? 0 : Math.max(0, now - startedAt)
   const [answer] = await redis.call(
