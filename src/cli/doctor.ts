@@ -200,8 +200,10 @@ export function findingLines(
   })
   const isOk = (...names: readonly string[]) => findings.every(({ name, ok }) => ok || !names.includes(name))
   const verdict = isOk(REDIS) ? 'A pipeline can run here.' : 'A pipeline can run here, but not on the fleet.'
-  const missing = isOk('node-llama-cpp', 'bundled model', 'configuration')
-    ? 'A pipeline can run here with --backend embedded only.'
-    : 'No pipeline can run here yet.'
+  const hasEngine = findings.some(({ name, ok }) => ok && name === 'node-llama-cpp')
+  const missing =
+    hasEngine && isOk('bundled model', 'configuration')
+      ? 'A pipeline can run here with --backend embedded only.'
+      : 'No pipeline can run here yet.'
   return [...lines, '', usable ? verdict : paint('bad', missing)]
 }
