@@ -54,7 +54,7 @@ export async function observe(scenario: Scenario, runWith: RunWith = runHere): P
     const url = `http://127.0.0.1:${await port.promise}`
     const inner = scenario.wire === 'ollama' ? ollamaBackend({ url }) : openaiBackend({ url: `${url}/v1` })
     const backend = scenario.busyMs === undefined ? inner : busy(inner, scenario.busyMs)
-    const record = await runWith(backend, pipeline, 'x'.repeat(scenario.promptBytes ?? 20))
+    const record = await runWith(backend, pipeline, promptOf(scenario.promptBytes ?? 20))
     if (record.outcome !== 'completed') throw new Error(`the run has failed: ${JSON.stringify(record.error)}`)
     return observed(record, await told.promise, scenario.promptBytes !== undefined)
   } finally {
@@ -136,3 +136,7 @@ export function faultsOf({ phases, truth, call, record }: Observed, scenario: Sc
     faults.push(`a right report was not used: ${unused}`)
   return faults
 }
+
+/** A prompt of about so many bytes: an input has at most 1,048,576 characters, so a long one is made of characters of three bytes. */
+const promptOf = (bytes: number): string =>
+  bytes > 1_000_000 ? '\u6587'.repeat(Math.min(1_048_000, Math.floor(bytes / 3))) : 'x'.repeat(bytes)
