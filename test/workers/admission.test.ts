@@ -87,7 +87,7 @@ describe('a Redis that is nearly full', () => {
     const client = await workers.client()
     // Redis itself has refused nothing.
     expect(await client.redis.client.info('errorstats')).not.toContain('errorstat_OOM')
-    await workers.pipelines()
+    await workers.pipelines({ runs: 1 })
     await workers.node({ name: 'n1', slots: 4 })
     const { runId } = first.body as { runId: string }
     await client.ended(runId)
