@@ -72,7 +72,7 @@ describe('an engine that is called without types', () => {
     [{ input: 'i', trace: { traceId: 'x' } }, 'options.trace'],
     [{ input: 'i', experiment: { name: 'x' } }, 'options.experiment'],
     [{ input: 'i', sesion: 's' }, 'options.sesion'],
-  ])('starts nothing with %j', async (options, path) => {
+  ])('starts nothing with wrong options (case %#)', async (options, path) => {
     await using engine = createEngine({ nodes: [node()] })
     expect(() => engine.start(twoStages(), options as Untyped)).toThrow(at(path))
   })
@@ -151,8 +151,16 @@ describe('closing', () => {
         closed += 1
       },
     }
-    const engine = createEngine({ nodes: [node(deaf(), 'first'), node(other, 'second')], closeWithinMs: 20 })
+    const { promise: asked, resolve: ask } = Promise.withResolvers<void>()
+    const mute = deaf({
+      generate: () => {
+        ask()
+        return new Promise(() => {})
+      },
+    })
+    const engine = createEngine({ nodes: [node(mute, 'first'), node(other, 'second')], closeWithinMs: 20 })
     const run = engine.start(onePipeline, { input: 'i' })
+    await asked
     await expect(engine.close()).rejects.toEqual(
       named(/^the backend deaf of the node first has not ended a call that was told to stop, within 20 ms$/),
     )
@@ -163,6 +171,21 @@ describe('closing', () => {
       cancelReason: 'the engine is closing',
       stages: [{ node: 'first', settlement: 'failed', error: { code: 'CAESURA_E_BACKEND' } }],
     })
+  })
+
+  it('takes a backend that cannot list its models, and cancels a run while one takes its time to', async () => {
+    const backend = { ...scriptedBackend(slow), takesAnyModel: false }
+    const { models: _, ...mute } = backend
+    await using engine = createEngine({ nodes: [node(mute, 'first'), node(mute, 'second')] })
+    expect(await engine.start(onePipeline, { input: 'i' }).result).toMatchObject({ outcome: 'completed' })
+    const endless = { ...backend, models: () => new Promise(() => {}) }
+    await using waiting = createEngine({ nodes: [node(endless, 'first'), node(mute, 'second')] })
+    const run = waiting.start(onePipeline, { input: 'i' })
+    const startedAt = performance.now()
+    run.cancel('enough')
+    expect(await run.result).toMatchObject({ outcome: 'cancelled', cancelReason: 'enough' })
+    // A list is waited for 3 s.
+    expect(performance.now() - startedAt).toBeLessThan(2000)
   })
 
   it('ends with a backend that never closes, or throws when it does', async () => {

@@ -143,7 +143,10 @@ export function inProcessExecutor(nodes: readonly Node[]): InProcessExecutor {
     async execute(request, { clock, signal, observer }): Promise<CallEnd> {
       if (signal.aborted) return { end: 'cancelled' }
       const listed = lists.ready()
-      if (listed !== undefined) await listed
+      if (listed !== undefined) {
+        await Promise.race([listed, aborted(signal)])
+        if (signal.aborted) return { end: 'cancelled' }
+      }
       if (candidates(request).length === 0) return nobody(request, nodes)
       const place = acquire(request, signal)
       // Without a wait the call is sent in this very turn of the event loop.
@@ -236,6 +239,9 @@ export function inProcessExecutor(nodes: readonly Node[]): InProcessExecutor {
     },
   }
 }
+
+const aborted = (signal: AbortSignal) =>
+  new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 
 function nobody({ model, placement, previousNode, node }: CallRequest, nodes: readonly Node[]): CallEnd {
   const names = nodes.map(({ name }) => name).join(', ')

@@ -1,5 +1,6 @@
 import { isSameModel } from '../core/placement.ts'
 import type { Node } from '../core/ports.ts'
+import { within } from '../core/within.ts'
 
 /** How long a list is believed, ms; then it is asked for again while calls go on by the old one. */
 const FRESH_MS = 10_000
@@ -54,17 +55,24 @@ export class ModelLists {
   }
 
   #ask(node: Node, list: List): Promise<void> {
-    list.asking ??= node.backend
-      .models(AbortSignal.timeout(ANSWER_MS))
-      .then(
-        (models) => models.map(({ name }) => name),
-        () => undefined,
-      )
-      .then((models) => {
-        list.models = models
-        list.askedAt = performance.now()
-        list.asking = undefined
-      })
+    list.asking ??= namesOn(node).then((models) => {
+      list.models = models
+      list.askedAt = performance.now()
+      list.asking = undefined
+    })
     return list.asking
   }
+}
+
+/** Undefined where the backend can't say, or doesn't in time. It may be anybody's code: it may throw at once, or not heed the signal. */
+async function namesOn({ backend }: Node): Promise<readonly string[] | undefined> {
+  let names: readonly string[] | undefined
+  const asked = Promise.resolve()
+    .then(() => backend.models(AbortSignal.timeout(ANSWER_MS)))
+    .then((models) => {
+      names = models.map(({ name }) => name)
+    })
+    .catch(() => undefined)
+  await within(ANSWER_MS, asked)
+  return names
 }
