@@ -15,6 +15,7 @@ import { HostSign } from './fleet-load.ts'
 import { GroupWriter } from './group-writer.ts'
 import { type Host, OwnedRun } from './hosted-run.ts'
 import { Inbox } from './inbox.ts'
+import { Intake } from './intake.ts'
 import { RUNS_QUEUE } from './keys.ts'
 import { NodeDirectory } from './node-directory.ts'
 import { OldRuns } from './old-runs.ts'
@@ -98,6 +99,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
   const untold = new UntoldRuns(redis, clock.wall, settings.telemetry)
   const owned = new Map<string, OwnedRun>()
   const suspects = new Suspects()
+  const intake = new Intake(redis)
   /** Runs of other versions that were told of. */
   const told = new Set<string>()
   let stopping = false
@@ -146,6 +148,9 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     if (stopping) return handBack(job, token)
     const { runId, base } = readRunTicket(job.data)
     const epoch = base + job.attemptsStarted
+    // What another owner began is in Redis already.
+    if (epoch === 1) await intake.room(runId, signal)
+    if (stopping) return handBack(job, token)
     opening.set(runId, false)
     let run: OwnedRun
     let hasMissed: boolean
@@ -262,6 +267,8 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
       figures.count('caesura.worker.dead_runs')
       log.error(`a job is put aside: ${error.message}`, { job: String(job.id), code: error.code })
       return { outcome: 'dead' }
+    } finally {
+      intake.left(job.data?.runId)
     }
   }
 
@@ -301,6 +308,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
       log.info(`stopping: ${owned.size} ${owned.size === 1 ? 'run goes' : 'runs go'} to other workers`, {
         runs: owned.size,
       })
+      intake.close()
       sweeper.close()
       old.close()
       directory.close()

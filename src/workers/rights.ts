@@ -3,7 +3,7 @@ import type { Redis } from 'ioredis'
 /** What is done to a key of the fleet, here, in its scripts and by BullMQ. */
 const onKeys = [
   ...['del', 'exists', 'get', 'incr', 'pexpire', 'pttl', 'set', 'type', 'unlink'],
-  ...['hdel', 'hexists', 'hget', 'hgetall', 'hincrby', 'hkeys', 'hmget', 'hmset', 'hset', 'hsetnx'],
+  ...['hdel', 'hexists', 'hget', 'hgetall', 'hincrby', 'hkeys', 'hmget', 'hmset', 'hset', 'hsetnx', 'hstrlen'],
   ...['lindex', 'llen', 'lpush', 'lrange', 'lrem', 'ltrim', 'rpop', 'rpoplpush', 'rpush'],
   ...['sadd', 'scard', 'sismember', 'smembers', 'srem'],
   ...['xadd', 'xlen', 'xrange', 'xread', 'xrevrange', 'xtrim'],
