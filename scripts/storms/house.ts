@@ -11,7 +11,7 @@ const workerFile = fileURLToPath(new URL('./worker.ts', import.meta.url))
 const clockFile = new URL('./clock.ts', import.meta.url).href
 const DAY_MS = 86_400_000
 /** Blocks: files of the worker on a full disk may not get larger. */
-const FULL_DISK = 'trap "" XFSZ; ulimit -f 48; exec "$@"'
+const FULL_DISK = 'trap "" XFSZ; ulimit -f 800; exec "$@"'
 
 /** A process of the fleet, with its own way to Redis. It is started again when it has been killed. */
 export interface Resident {
@@ -48,7 +48,12 @@ export class House {
   static async open(): Promise<House> {
     const redis = await startRedis()
     const folder = await mkdtemp(join(tmpdir(), 'caesura-storms-'))
-    const resident = async (kind: Resident['kind'], name: string, clockMs = 0, records?: string): Promise<Resident> => ({
+    const resident = async (
+      kind: Resident['kind'],
+      name: string,
+      clockMs = 0,
+      records?: string,
+    ): Promise<Resident> => ({
       ...{ kind, name, clockMs, link: await Link.to(redis.port), child: undefined, ready: undefined },
       ...(records !== undefined && { records }),
     })

@@ -37,7 +37,7 @@ export const poison = definePipeline({
     {
       id: 'draft',
       model: 'scripted',
-      prompt: '{{ input | escape | escape | escape | escape | escape | escape | strip_html }}',
+      prompt: '{{ input | escape | escape | escape | escape | escape | escape | newline_to_br }}',
     },
   ],
 })
