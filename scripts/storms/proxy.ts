@@ -49,14 +49,32 @@ export class Link {
   #pass(pair: Pair, from: Socket, to: Socket): void {
     from.setNoDelay(true)
     from.on('error', () => undefined)
+    let lastDue = 0
+    const waiting: { chunk: Buffer; due: number }[] = []
+    const drain = () => {
+      const [first] = waiting
+      if (first === undefined) return
+      setTimeout(
+        () => {
+          waiting.shift()
+          if (to.writable) to.write(first.chunk)
+          drain()
+        },
+        Math.max(0, first.due - performance.now()),
+      )
+    }
     from.on('data', (chunk) => {
       if (this.isSilent || pair.isMute) {
         // What was lost on the way makes the rest unreadable.
         pair.isMute = true
         return
       }
-      if (this.delayMs === 0) to.write(chunk)
-      else setTimeout(() => to.writable && to.write(chunk), this.delayMs)
+      // In the order in which they came, also where the delay gets shorter.
+      const now = performance.now()
+      lastDue = Math.max(lastDue, now + this.delayMs)
+      if (lastDue <= now && waiting.length === 0) to.write(chunk)
+      else waiting.push({ chunk, due: lastDue })
+      if (waiting.length === 1) drain()
     })
     from.on('close', () => {
       this.#pairs.delete(pair)

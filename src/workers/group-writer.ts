@@ -98,12 +98,10 @@ export class GroupWriter {
       this.#underWay += 1
       this.#redis
         .call(this.#command, ...parameters)
-        .then(
-          ([, ...answers]) => this.#answered(items, answers as Answer[]),
-          (error: unknown) => {
-            for (const { reject } of items) reject(error)
-          },
-        )
+        .then(([, ...answers]) => this.#answered(items, answers as Answer[]))
+        .catch((error: unknown) => {
+          for (const { reject } of items) reject(error)
+        })
         .finally(() => {
           this.#underWay -= 1
           this.#schedule()
