@@ -139,7 +139,10 @@ export class FleetClient implements Fleet {
   async read(runId: string): Promise<FleetRun> {
     const line = await this.look(runId)
     if (line.status !== 'ended') return line
-    const record = readRecord(await this.redis.client.hget(this.redis.keys.run(runId), 'record'))
+    const [status, kept] = await this.redis.client.hmget(this.redis.keys.run(runId), 'status', 'record')
+    // Redis may have lost it since.
+    if (status === null) throw unknownRun(runId)
+    const record = readRecord(kept)
     if (record !== undefined) return { ...line, record }
     return { ...line, dead: line.dead ?? UNREADABLE }
   }
