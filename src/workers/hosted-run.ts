@@ -70,6 +70,8 @@ export class OwnedRun {
     }
     const { client, keys } = host.redis
     const events = state === undefined ? [] : await readEvents(host.redis, runId)
+    // Else what this owner writes would be refused, and the next one's as well.
+    if (fields.seq !== String(events.length)) throw unreadable(`the number of events of the run ${runId}`)
     const unsettled = (state?.journal.calls ?? []).filter(({ request }) => !texts.has(request.callId))
     const news = new Map<string, readonly (NewsBatch | undefined)[]>()
     const queues = new Map<string, string>()

@@ -57,6 +57,20 @@ describe('what is broken in Redis ends what it belongs to, once, and no worker',
     },
   )
 
+  it.each(['abc', '7', ''])(
+    'a number of events %j that is not theirs: the run is put aside by its next owner',
+    async (seq) => {
+      await fleet.close()
+      fleet = new TestFleet(redis.url)
+      client = await fleet.client()
+      const { runId } = await client.submit(one, { input: 'i' })
+      await client.redis.client.hset(client.redis.keys.run(runId), 'seq', seq)
+      await fleet.node({ name: 'n1', slots: 4, script: long })
+      await fleet.pipelines()
+      expect(await ending(runId)).toContain('something else than the number of events')
+    },
+  )
+
   it('signals or events of another type of key: the run is put aside', async () => {
     const { client: raw, keys } = client.redis
     const [signals, events] = [await live(), await live()]
