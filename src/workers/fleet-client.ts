@@ -5,6 +5,7 @@ import { CaesuraError } from '../core/errors.ts'
 import type { RunEvent } from '../core/event.ts'
 import {
   type DeadEntry,
+  type DeadRun,
   type Fleet,
   type FleetAddress,
   type FleetLimits,
@@ -203,6 +204,10 @@ export class FleetClient implements Fleet {
 
   dead(): Promise<DeadEntry[]> {
     return new DeadRuns(this.redis).list()
+  }
+
+  deadRun(runId: string): Promise<DeadRun> {
+    return new DeadRuns(this.redis).show(runId)
   }
 
   retryDead(runId: string): Promise<{ runId: string; traceId: string }> {

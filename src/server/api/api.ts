@@ -7,6 +7,7 @@ import { silentLog } from '../../core/log.ts'
 import { type Caller, callers, isLoopback, refuseBeyond, refusePages, refuseTwoTokens, unauthorized } from './access.ts'
 import { StreamConnections } from './connections.ts'
 import { allowPages } from './cors.ts'
+import { deadRoutes } from './dead-routes.ts'
 import { streamFormats } from './event-stream.ts'
 import { fleetRoutes } from './fleet-routes.ts'
 import { addRoutes, answerBrokenRequest, listen, readJson, sendProblem, tooMany } from './http.ts'
@@ -67,7 +68,7 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error, _request, reply) => sendProblem(error, reply),
   })
-  const routes: Route[] = [...runRoutes(context), ...fleetRoutes(context, () => document)]
+  const routes: Route[] = [...runRoutes(context), ...deadRoutes(context), ...fleetRoutes(context, () => document)]
   const document = openApi(routes, { version: settings.version, hasTokens: tokens.length > 0 })
 
   // Before there is a route: one that a plugin adds would answer in its own way.
