@@ -148,8 +148,9 @@ async function carryOut(
   const made = { measured: done.size, warmUps: 0 }
   const lengths: number[] = []
   const pipelines = pipelinesOf(experiment)
+  const work = { experiment, execution: execution.execution }
   const trial = async (planned: PlannedTrial, lagMs?: number): Promise<number | undefined> => {
-    const record = await runTrial(engine, pipelines(planned), experiment, execution.execution, planned, signal, lagMs)
+    const record = await runTrial(engine, pipelines(planned), planned, { ...work, signal, lagMs })
     if (record.outcome === 'cancelled') return undefined
     if (planned.warmUp) {
       made.warmUps += 1
@@ -190,14 +191,18 @@ function pipelinesOf({ arms, aa, baseline }: Experiment): (planned: PlannedTrial
   }
 }
 
+interface TrialWork {
+  readonly experiment: Experiment
+  readonly execution: string
+  readonly signal: AbortSignal
+  readonly lagMs: number | undefined
+}
+
 async function runTrial(
   engine: Engine,
   pipeline: Pipeline,
-  { name, workload }: Experiment,
-  execution: string,
   { arm, session, trial, block, warmUp, input, interruptMs }: PlannedTrial,
-  signal: AbortSignal,
-  lagMs: number | undefined,
+  { experiment: { name, workload }, execution, signal, lagMs }: TrialWork,
 ): Promise<RunRecord> {
   const stage = pipeline.stages[0]?.id ?? ''
   const { interruptInput } = workload
