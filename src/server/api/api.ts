@@ -18,6 +18,7 @@ import { ReachableFleet } from './reachable-fleet.ts'
 import { needOf, type Route } from './route.ts'
 import { runRoutes } from './run-routes.ts'
 import { type ApiContext, type ApiSettings, defaultTimes } from './settings.ts'
+import { startRoute } from './start-route.ts'
 
 export interface Api {
   readonly url: string
@@ -68,7 +69,12 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error, _request, reply) => sendProblem(error, reply),
   })
-  const routes: Route[] = [...runRoutes(context), ...deadRoutes(context), ...fleetRoutes(context, () => document)]
+  const routes: Route[] = [
+    startRoute(context),
+    ...runRoutes(context),
+    ...deadRoutes(context),
+    ...fleetRoutes(context, () => document),
+  ]
   const document = openApi(routes, { version: settings.version, hasTokens: tokens.length > 0 })
 
   // Before there is a route: one that a plugin adds would answer in its own way.
