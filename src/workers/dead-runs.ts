@@ -45,10 +45,12 @@ export class DeadRuns {
     const { client, keys } = this.#redis
     const { at } = await this.#find(runId)
     const spec = readSpec(runId, (await client.hget(keys.run(runId), 'spec')) ?? undefined)
-    const { pipeline, input, vars, models, signals, tenant, priority, submittedBy } = spec
+    const { pipeline, input, vars, models, signals, tenant, priority, submittedBy, experiment } = spec
     const made = await fleet.submit(pipeline, {
       ...{ runId: idOfRetry(runId, at), input, vars, models, signals, tenant, priority },
       ...(submittedBy !== undefined && { submittedBy }),
+      // Its session keeps its arm.
+      ...(experiment !== undefined && { experiment }),
     })
     await this.drop(runId)
     return { runId: made.runId, traceId: made.traceId }

@@ -24,7 +24,11 @@ beforeAll(async () => {
   fleet = new TestFleet(redis.url)
   api = await testApi(redis.url)
   guarded = await testApi(redis.url, { tokens })
-  ;[readable, dropped, unreadable] = [await startRun(api, { tenant: 'acme' }), await startRun(api), await startRun(api)]
+  ;[readable, dropped, unreadable] = [
+    await startRun(api, { tenant: 'acme', experiment: { name: 'elsewhere', arm: 'b', session: 's1' } }),
+    await startRun(api),
+    await startRun(api),
+  ]
   const { client, keys } = (await fleet.client()).redis
   for (const runId of [readable, dropped]) await client.hset(keys.run(runId), 'state', '{')
   await client.hset(keys.run(unreadable), 'spec', 'garbage')
@@ -78,7 +82,11 @@ describe('the runs that were put aside', () => {
     expect(first?.body).toMatchObject({ insteadOf: readable })
     expect(first?.headers.get('location')).toBe(`/v1/runs/${runId}`)
     await until(async () => 'schema' in ((await ask(`${api.url}/v1/runs/${runId}`)).body as object))
-    expect((await ask(`${api.url}/v1/runs/${runId}`)).body).toMatchObject({ outcome: 'completed', output: 'well' })
+    expect((await ask(`${api.url}/v1/runs/${runId}`)).body).toMatchObject({
+      outcome: 'completed',
+      output: 'well',
+      experiment: { name: 'elsewhere', arm: 'b', session: 's1' },
+    })
     expect((await listed()).map((entry) => entry.runId)).not.toContain(readable)
   })
 
