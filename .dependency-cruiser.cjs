@@ -52,6 +52,7 @@ module.exports = {
       'wishes\\.ts',
       'inspection\\.ts',
       'stores\\.ts',
+      'sitting\\.ts',
       'probing\\.ts',
       'model-serving\\.ts',
       'fleet\\.ts',

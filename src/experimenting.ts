@@ -14,6 +14,7 @@ import type { Execution } from './core/trial.ts'
 import { conduct } from './experiments/conduct.ts'
 import { firstStageMs, recordedTimes, timesFound, timesOfShares, withTimes } from './experiments/interrupt-times.ts'
 import { type PlannedTrial, trialCount, warmUpsOf } from './experiments/schedule.ts'
+import { Sitting } from './sitting.ts'
 
 /** Part of the composition root: makes the trials of an experiment as ordinary runs on an engine, and keeps them. */
 
@@ -44,12 +45,13 @@ export interface ExperimentSettings {
 
 /**
  * Runs an experiment; resolves to its execution when every trial is made, when its budget is used up, or when it was stopped. Throws
- * `CAESURA_E_EXPERIMENT_UNKNOWN` and `CAESURA_E_EXPERIMENT_CHANGED` where there is nothing to resume, `CAESURA_E_RECORDS`.
+ * `CAESURA_E_EXPERIMENT_UNKNOWN` and `CAESURA_E_EXPERIMENT_CHANGED` where there is nothing to resume, `CAESURA_E_EXPERIMENT_TAKEN`
+ * where another process makes its trials, `CAESURA_E_EXPERIMENT_LOST` where one has taken it over meanwhile, `CAESURA_E_RECORDS`.
  * Closes the nodes, not the store.
  */
 export async function runExperiment(experiment: Experiment, settings: ExperimentSettings): Promise<Execution> {
   const { nodes, models, store, telemetry, keepText } = settings
-  const keeper = keeperOf(store, unitOf(experiment.load) === 'cell')
+  const keeper = keeperOf(store, (record) => sitting.write(record), unitOf(experiment.load) === 'cell')
   await using engine = createEngine({
     nodes,
     models,
@@ -59,14 +61,18 @@ export async function runExperiment(experiment: Experiment, settings: Experiment
   })
   const place = [nodes.map(({ name, slots, backend: { kind, address } }) => [name, slots, kind, address]), models]
   const digest = digestOf(experiment, place)
-  const begun = settings.resume ? unfinished(store, experiment.name, digest) : undefined
-  const execution = begun === undefined ? newExecution(experiment, digest, store) : resumed(begun, experiment)
-  store.writeExecution(execution)
+  const begun = settings.resume ? unfinished(store, experiment.name, digest) : newExecution(experiment, digest, store)
+  const sitting = Sitting.begin(store, begun)
   try {
-    return await carryOut(execution, engine, keeper.flush, settings)
-  } catch (error) {
-    store.writeExecution({ ...execution, ended: { at: now(), how: 'failed' } })
-    throw error
+    const execution = settings.resume ? resumed(store, begun, experiment) : begun
+    sitting.writeExecution(execution)
+    return await carryOut({ execution, engine, sitting, flush: keeper.flush }, settings).catch((error: unknown) => {
+      sitting.lost.throwIfAborted()
+      sitting.writeExecution({ ...execution, ended: { at: now(), how: 'failed' } })
+      throw error
+    })
+  } finally {
+    sitting.end()
   }
 }
 
@@ -81,8 +87,14 @@ const newExecution = (experiment: Experiment, digest: string, store: ExperimentR
   startedAt: now(),
 })
 
-/** Its interrupt times stay those that were found when it began; its budget is what the file says now. */
-function resumed({ ended: _, ...execution }: Execution, experiment: Experiment): Execution {
+/**
+ * An execution that is ours now, to go on with. Its interrupt times stay those that were found when it began; its budget is what the
+ * file says now.
+ */
+function resumed(store: ExperimentStore, begun: Execution, experiment: Experiment): Execution {
+  // Whoever had it until now may have ended it.
+  const { ended, ...execution } = store.readExecution(begun.experiment, begun.execution) ?? begun
+  if (ended?.how === 'complete') throw nothingToResume(experiment.name)
   return { ...execution, design: { ...withTimes(experiment, timesFound(execution.design)), budget: experiment.budget } }
 }
 
@@ -106,19 +118,28 @@ function unfinished(store: ExperimentStore, experiment: string, digest: string):
       expected: 'the same arms, workload, design, metrics, nodes and models; only the budget may differ',
       hint: 'Undo the change, or start anew without --resume.',
     })
-  throw new CaesuraError('CAESURA_E_EXPERIMENT_UNKNOWN', 'there is nothing to resume', {
-    received: experiment,
+  throw nothingToResume(experiment)
+}
+
+const nothingToResume = (received: string): CaesuraError =>
+  new CaesuraError('CAESURA_E_EXPERIMENT_UNKNOWN', 'there is nothing to resume', {
+    received,
     expected: 'an execution that was stopped',
     hint: '`caesura ab list` shows what was made; without --resume the experiment begins anew.',
   })
+
+interface Work {
+  readonly execution: Execution
+  readonly engine: Engine
+  readonly sitting: Sitting
+  flush(): void
 }
 
 async function carryOut(
-  execution: Execution,
-  engine: Engine,
-  flush: () => void,
-  { store, signal, tell }: ExperimentSettings,
+  { execution, engine, sitting, flush }: Work,
+  { store, signal: asked, tell }: ExperimentSettings,
 ): Promise<Execution> {
+  const signal = AbortSignal.any([asked, sitting.lost])
   let current = execution
   const experiment = execution.design as Experiment
   const done = new Set<number>()
@@ -127,8 +148,9 @@ async function carryOut(
   const made = { measured: done.size, warmUps: 0 }
   const lengths: number[] = []
   const pipelines = pipelinesOf(experiment)
+  const work = { experiment, execution: execution.execution }
   const trial = async (planned: PlannedTrial, lagMs?: number): Promise<number | undefined> => {
-    const record = await runTrial(engine, pipelines(planned), experiment, execution.execution, planned, signal, lagMs)
+    const record = await runTrial(engine, pipelines(planned), planned, { ...work, signal, lagMs })
     if (record.outcome === 'cancelled') return undefined
     if (planned.warmUp) {
       made.warmUps += 1
@@ -142,14 +164,14 @@ async function carryOut(
     const design = withTimes(experiment, timesOfShares(experiment, lengths))
     if (design !== experiment) {
       current = { ...execution, design }
-      store.writeExecution(current)
+      sitting.writeExecution(current)
     }
     return design
   }
   const conducting = { clock: systemClock, signal, trial, cellEnded: flush }
   const how = await conduct(warmUpsOf(experiment), afterWarmUps, done, conducting).finally(flush)
   const ended = { ...current, ended: { at: now(), how } }
-  store.writeExecution(ended)
+  sitting.writeExecution(ended)
   return ended
 }
 
@@ -169,14 +191,18 @@ function pipelinesOf({ arms, aa, baseline }: Experiment): (planned: PlannedTrial
   }
 }
 
+interface TrialWork {
+  readonly experiment: Experiment
+  readonly execution: string
+  readonly signal: AbortSignal
+  readonly lagMs: number | undefined
+}
+
 async function runTrial(
   engine: Engine,
   pipeline: Pipeline,
-  { name, workload }: Experiment,
-  execution: string,
   { arm, session, trial, block, warmUp, input, interruptMs }: PlannedTrial,
-  signal: AbortSignal,
-  lagMs: number | undefined,
+  { experiment: { name, workload }, execution, signal, lagMs }: TrialWork,
 ): Promise<RunRecord> {
   const stage = pipeline.stages[0]?.id ?? ''
   const { interruptInput } = workload
@@ -209,13 +235,17 @@ const MOST_WAITING = 1000
 
 /**
  * Keeps records of runs, but none of those that a stop cut short: they measured nothing, and are made again when the experiment goes
- * on. `later`: where runs are made at once, a write would make the others late, so records wait for `flush`.
+ * on. `keep` writes one. `later`: where runs are made at once, a write would make the others late, so records wait for `flush`.
  */
-function keeperOf(store: RunStore, later: boolean): { readonly store: RunStore; flush(): void } {
+function keeperOf(
+  store: RunStore,
+  keep: (record: RunRecord) => void,
+  later: boolean,
+): { readonly store: RunStore; flush(): void } {
   const waiting: RunRecord[] = []
   const flush = () => {
     while (waiting[0] !== undefined) {
-      store.write(waiting[0])
+      keep(waiting[0])
       waiting.shift()
     }
   }

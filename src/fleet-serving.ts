@@ -11,6 +11,7 @@ import { version } from './version.ts'
 import { defaultLimits } from './workers/admission.ts'
 import { FleetClient } from './workers/fleet-client.ts'
 import { tellOutages } from './workers/redis.ts'
+import { parseJson } from './workers/wire.ts'
 
 /** Part of the composition root: the HTTP API and the fleet behind it. */
 export { type Api, defaultLimits, readTokens }
@@ -48,7 +49,7 @@ export async function serveFleet(serving: ServingSettings): Promise<Api> {
       version,
       async fingerprintOf(runId) {
         const spec = await client.hget(keys.run(runId), 'spec')
-        return spec === null ? undefined : (JSON.parse(spec) as { fingerprint?: string }).fingerprint
+        return (Object(parseJson(spec)) as { fingerprint?: string }).fingerprint
       },
     })
     return {

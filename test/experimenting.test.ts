@@ -226,3 +226,59 @@ describe('running an experiment', () => {
     )
   })
 })
+
+describe('the conductor of an execution', () => {
+  /** Another process takes over, as it may when this one gave no heartbeat for long. */
+  const takeOver = (execution: string) =>
+    store.claim(
+      { experiment: 'trial-run', execution },
+      { owner: 'other', host: 'elsewhere', pid: 1, processes: 'theirs', sinceUnixMs: 0, beatUnixMs: Date.now() },
+      () => true,
+    )
+  const kept = () => store.list().map(({ runId }) => runId)
+
+  it.each([
+    ['one run after the other', {}],
+    ['several users at once, whose runs are written later', { load: { kind: 'closed', users: 4, thinkMs: 0 } }],
+    ['an open load', { load: { kind: 'open', perSecond: 200 } }],
+  ] as const)('writes nothing more once another one has the execution: %s', async (_, more) => {
+    let atTakeover: string[] | undefined
+    const work = run(experimentOf({ sessions: 12, blocks: 3, ...more }), {
+      tell({ execution, done }) {
+        if (done < 5 || atTakeover !== undefined) return
+        takeOver(execution)
+        atTakeover = kept()
+      },
+    })
+    await expect(work).rejects.toMatchObject({
+      code: 'CAESURA_E_EXPERIMENT_LOST',
+      exitCode: 1,
+      message: expect.stringContaining('process 1 on elsewhere'),
+    })
+    expect(atTakeover).toBeDefined()
+    expect(kept()).toEqual(atTakeover)
+    const { execution, ended } = store.readExecution('trial-run')!
+    expect(ended).toBeUndefined()
+    expect(store.conductor({ experiment: 'trial-run', execution })).toMatchObject({ owner: 'other' })
+  })
+
+  it('is none any more when it has ended, however it did', async () => {
+    const { execution } = await run(experimentOf({ sessions: 3, blocks: 3 }))
+    expect(store.conductor(execution)).toBeUndefined()
+    const broken = experimentOf({ workload: { prompts: ['x'], interrupts: { kind: 'share', of: [0.5] }, vars: {} } })
+    const script: CallScript = { tokens: [], fail: { code: 'CAESURA_E_REFUSED', message: 'gone', afterTokens: 0 } }
+    await expect(run(broken, { script })).rejects.toMatchObject({ code: 'CAESURA_E_MODEL_ERROR' })
+    expect(store.experiments().every(({ conductor }) => conductor === undefined)).toBe(true)
+  })
+
+  it('keeps out who resumes meanwhile', async () => {
+    const experiment = experimentOf({ sessions: 6, blocks: 6 })
+    let second: Promise<unknown> | undefined
+    await run(experiment, {
+      tell: () => {
+        second ??= run(experiment, { resume: true }).catch((error: unknown) => error)
+      },
+    })
+    expect(await second).toMatchObject({ code: 'CAESURA_E_EXPERIMENT_TAKEN', exitCode: 2 })
+  })
+})

@@ -45,12 +45,11 @@ async function act(fleet: Fleet, action: Action, run: string | undefined, json: 
     else printLines(deadLines(entries, screenOn(process.stdout)))
     return
   }
-  const { runId, ...entry } = findDead(entries, run)
+  const runId = idOf(entries, run)
   if (action === 'show') {
-    const { pipeline, tenant, seq, submittedAt } = await fleet.read(runId)
-    const shown = { runId, pipeline, ...(tenant !== '' && { tenant }), submittedAt, events: seq, ...entry }
+    const shown = await fleet.deadRun(runId)
     if (json) printJson(shown)
-    else printLines(deadLines([{ runId, ...entry }], screenOn(process.stdout)))
+    else printLines(deadLines([shown], screenOn(process.stdout)))
   } else if (action === 'retry') {
     const made = await fleet.retryDead(runId)
     if (json) printJson({ ...made, insteadOf: runId })
@@ -62,13 +61,13 @@ async function act(fleet: Fleet, action: Action, run: string | undefined, json: 
   }
 }
 
-/** A run of the list by id, or by the beginning of one. */
-function findDead(entries: readonly DeadEntry[], run: string | undefined): DeadEntry & { readonly runId: string } {
+/** The id of a run of the list, by itself or by its beginning. */
+function idOf(entries: readonly DeadEntry[], run: string | undefined): string {
   if (run === undefined || run === '') throw new CaesuraError('CAESURA_E_USAGE', 'name a run: caesura dead show RUN')
   const found = entries.filter((entry) => entry.runId?.startsWith(run))
   const exact = found.find(({ runId }) => runId === run) ?? found[0]
   const ids = new Set(found.map(({ runId }) => runId))
-  if (exact?.runId !== undefined && (ids.size === 1 || exact.runId === run)) return { ...exact, runId: exact.runId }
+  if (exact?.runId !== undefined && (ids.size === 1 || exact.runId === run)) return exact.runId
   const message = ids.size > 1 ? `${ids.size} runs of the list begin with ${run}` : `no run was put aside as ${run}`
   throw new CaesuraError('CAESURA_E_RUN_UNKNOWN', message, { received: run, hint: 'See `caesura dead`.' })
 }

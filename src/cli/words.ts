@@ -73,7 +73,15 @@ function waitInWords({ firstSignalAt, at, toFirstTokenFromSignalMs }: InterruptR
 const LATE_MS = 50
 
 /** What is to be known of how the answers came, and of what their servers said: a sentence each. */
-export const callsInWords = ({ stages }: Pick<RunRecord, 'stages'>): string[] => stages.flatMap(callInWords)
+export const callsInWords = ({ stages }: Pick<RunRecord, 'stages'>): string[] =>
+  stages.flatMap((call) => [...fallbackInWords(call, stages), ...callInWords(call)])
+
+/** A call that another model took over, and why. */
+function fallbackInWords({ id, model, retryOf }: CallRecord, stages: readonly CallRecord[]): string[] {
+  const before = retryOf === undefined ? undefined : stages.find(({ callId }) => callId === retryOf)
+  if (before?.error === undefined || before.model === model) return []
+  return [`${id} fell back from ${before.model} to ${model}. ${faultInWords(before.error)}`]
+}
 
 function callInWords({ id, arrival, lateLoopMs, server, firstPieceMs, firstTokenMs }: CallRecord): string[] {
   const firstMs = firstPieceMs ?? firstTokenMs

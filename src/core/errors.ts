@@ -16,6 +16,7 @@ export const errorCodes = {
   CAESURA_E_EXPERIMENT: 2, // an experiment that does not hold: type, unknown metric, arms, budget
   CAESURA_E_EXPERIMENT_UNKNOWN: 2, // no recorded experiment has this name
   CAESURA_E_EXPERIMENT_CHANGED: 2, // a resumed execution would not be of the same design, or trials count in two ways
+  CAESURA_E_EXPERIMENT_TAKEN: 2, // another process conducts this execution
   CAESURA_E_RUN_UNKNOWN: 2, // no recorded run has this id
   CAESURA_E_RUN_ENDED: 2, // an interrupt or a cancel after the end of the run
   CAESURA_E_PROMPT_EMPTY: 2, // a prompt that renders to nothing
@@ -44,6 +45,7 @@ export const errorCodes = {
   CAESURA_E_TIMEOUT_FIRST_TOKEN: 1,
   CAESURA_E_TIMEOUT_STALL: 1,
   CAESURA_E_TIMEOUT_TOTAL: 1,
+  CAESURA_E_EXPERIMENT_LOST: 1, // another process has taken the execution over meanwhile
   CAESURA_E_POLICY: 1, // a trigger, response or carry of a policy threw, or returned what it may not
   CAESURA_E_BACKEND: 1, // a backend threw, ended as none may, or did not end
   CAESURA_E_TEMPLATE_LIMIT: 1, // the rendering of a prompt takes more than one may

@@ -142,6 +142,18 @@ export interface DeadEntry {
   readonly error: { readonly code: string; readonly message: string }
 }
 
+/** A run that was put aside, with what is still known of it. */
+export interface DeadRun extends DeadEntry {
+  readonly runId: string
+  /** These are absent where the run itself is not kept any more. */
+  readonly pipeline?: string
+  readonly tenant?: string
+  /** ms since 1970. */
+  readonly submittedAt?: number
+  /** How many events it had. */
+  readonly events?: number
+}
+
 /** The fleet as any process sees it. Everything waits while Redis is away, and goes on when it is back. */
 export interface Fleet {
   /**
@@ -174,8 +186,11 @@ export interface Fleet {
   stoppedExperiments(): Promise<readonly string[]>
   /** What was put aside, newest first: at most 1,000. */
   dead(): Promise<readonly DeadEntry[]>
+  /** One of them, by its whole id. Throws `CAESURA_E_RUN_UNKNOWN` where it is not on the list. */
+  deadRun(runId: string): Promise<DeadRun>
   /**
-   * Starts a run that was put aside once more, from its beginning, under a new id, and takes it off the list. Throws
+   * Starts a run that was put aside once more, from its beginning, under a new id, and takes it off the list. Asked twice at once it
+   * starts one run. Throws
    * `CAESURA_E_RUN_UNKNOWN` where it is not on the list, `CAESURA_E_STATE` where what it was to run can't be read.
    */
   retryDead(runId: string): Promise<{ runId: string; traceId: string }>

@@ -27,8 +27,9 @@ const commands: Readonly<Record<Command['type'], true>> = {
 }
 const LONGEST_DEADLINE_MS = 24 * 3_600_000
 
-const fault = (kind: string, name: string, what: string, received: unknown, expected: string): CaesuraError =>
-  new CaesuraError('CAESURA_E_POLICY', `the ${kind} ${name} ${what}: ${show(received)}; allowed: ${expected}`, {
+/** `subject`: its kind and its name, such as `response drain`. */
+const fault = (subject: string, what: string, received: unknown, expected: string): CaesuraError =>
+  new CaesuraError('CAESURA_E_POLICY', `the ${subject} ${what}: ${show(received)}; allowed: ${expected}`, {
     received: show(received),
     expected,
   })
@@ -47,16 +48,16 @@ function asked<T>(kind: string, name: string, call: () => T): T {
 /** What a response orders. Throws `CAESURA_E_POLICY`. */
 export function commandsOf({ name }: ResponseDefinition, call: () => unknown): readonly Command[] {
   const given = asked('response', name, call)
-  if (!Array.isArray(given)) throw fault('response', name, 'orders what is no list', given, 'a list of commands')
+  if (!Array.isArray(given)) throw fault(`response ${name}`, 'orders what is no list', given, 'a list of commands')
   for (const command of given as unknown[]) {
     const type = isRecord(command) ? command.type : undefined
     if (typeof type !== 'string' || !Object.hasOwn(commands, type))
-      throw fault('response', name, 'orders what is no command', command, orList(Object.keys(commands)))
+      throw fault(`response ${name}`, 'orders what is no command', command, orList(Object.keys(commands)))
     const { ms, decision, reason } = command as Record<string, unknown>
     if (type === 'setDeadline' && !(typeof ms === 'number' && ms >= 0 && ms <= LONGEST_DEADLINE_MS))
-      throw fault('response', name, 'sets a deadline that never comes', ms, `0 to ${LONGEST_DEADLINE_MS} ms`)
+      throw fault(`response ${name}`, 'sets a deadline that never comes', ms, `0 to ${LONGEST_DEADLINE_MS} ms`)
     if (type === 'decide' && !(typeof decision === 'string' && typeof reason === 'string'))
-      throw fault('response', name, 'decides without words', command, 'decision and reason, two texts')
+      throw fault(`response ${name}`, 'decides without words', command, 'decision and reason, two texts')
   }
   return given as Command[]
 }
@@ -74,12 +75,12 @@ export function stepOf(
 ): TriggerStep<unknown> {
   const { name } = trigger
   const given: unknown = asked('trigger', name, () => trigger.step(state, event, parameter))
-  if (!isRecord(given)) throw fault('trigger', name, 'answers with no step', given, '{ state, interrupt?, wakeAt? }')
+  if (!isRecord(given)) throw fault(`trigger ${name}`, 'answers with no step', given, '{ state, interrupt?, wakeAt? }')
   const { interrupt, wakeAt } = given
   if (interrupt !== undefined && (typeof interrupt !== 'string' || interrupt === ''))
-    throw fault('trigger', name, 'interrupts without a name', interrupt, 'a text')
+    throw fault(`trigger ${name}`, 'interrupts without a name', interrupt, 'a text')
   if (wakeAt !== undefined && !Number.isFinite(wakeAt))
-    throw fault('trigger', name, 'wants to be woken at no instant', wakeAt, 'ns from the start of the run')
+    throw fault(`trigger ${name}`, 'wants to be woken at no instant', wakeAt, 'ns from the start of the run')
   return given as unknown as TriggerStep<unknown>
 }
 
@@ -87,7 +88,7 @@ export function stepOf(
 export function keptBy(carry: CarryDefinition, output: PartialOutput): string {
   const kept: unknown = asked('carry', carry.name, () => carry.keep(output))
   if (typeof kept === 'string' && output.text.startsWith(kept)) return kept
-  throw fault('carry', carry.name, 'keeps what is no beginning of the text', kept, 'a beginning of it')
+  throw fault(`carry ${carry.name}`, 'keeps what is no beginning of the text', kept, 'a beginning of it')
 }
 
 /** A response whose deadlines have come so often does nothing else any more. */
@@ -98,11 +99,11 @@ const MOST_LATE_WAKES = 1000
 /** Throws `CAESURA_E_POLICY` where a response was given this many deadlines in one interrupt. */
 export function checkDeadlines({ name }: ResponseDefinition, count: number): void {
   if (count > MOST_DEADLINES)
-    throw fault('response', name, 'sets one deadline after the other', count, `${MOST_DEADLINES} in one interrupt`)
+    throw fault(`response ${name}`, 'sets one deadline after the other', count, `${MOST_DEADLINES} in one interrupt`)
 }
 
 /** Throws `CAESURA_E_POLICY` where a trigger wanted to be woken this often at an instant that was over. */
 export function checkWakes({ name }: TriggerDefinition, count: number): void {
   if (count > MOST_LATE_WAKES)
-    throw fault('trigger', name, 'wants to be woken again and again in the past', count, `${MOST_LATE_WAKES} times`)
+    throw fault(`trigger ${name}`, 'wants to be woken again and again in the past', count, `${MOST_LATE_WAKES} times`)
 }

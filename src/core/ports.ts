@@ -1,5 +1,6 @@
 import type { CallEnd, CallObserver, CallRequest, GenerateContext, NodeWish, PrefillRequest } from './call.ts'
 import type { Clock } from './clock.ts'
+import type { Conductor } from './conductor.ts'
 import type { ProbeKey, ProbeResult } from './probe.ts'
 import type { ProcessRecord, RunRecord } from './record.ts'
 import type { TraceContext } from './trace.ts'
@@ -189,7 +190,12 @@ export interface ExperimentSummary {
   readonly ended?: Execution['ended']
   /** Runs that are recorded, warm-ups included. */
   readonly trials: number
+  /** Who makes its trials, or did when it was killed. */
+  readonly conductor?: Conductor
 }
+
+/** Which execution of which experiment. */
+export type ExecutionKey = Pick<Execution, 'experiment' | 'execution'>
 
 /** Reads the trials of experiments, which are written as runs with `RunStore.write`, and keeps what their executions were to do. */
 export interface ExperimentStore {
@@ -198,8 +204,21 @@ export interface ExperimentStore {
    * written in. One at a time: a million do not fit into memory as objects. Throws `CAESURA_E_RECORDS`.
    */
   trials(of: TrialFilter): IterableIterator<Trial>
-  /** Adds an execution, or takes the place of what was kept of it. Throws `CAESURA_E_RECORDS`. */
-  writeExecution(execution: Execution): void
+  /**
+   * Adds an execution, or takes the place of what was kept of it. `owner`: only as its conductor, else `CAESURA_E_EXPERIMENT_LOST`.
+   * Throws `CAESURA_E_RECORDS`.
+   */
+  writeExecution(execution: Execution, owner?: string): void
+  /** Writes a run as `RunStore.write` does, but only as the conductor of its execution. Throws `CAESURA_E_EXPERIMENT_LOST`. */
+  writeAs(owner: string, record: RunRecord): void
+  /** Makes somebody the conductor of an execution. Where there is one that is not gone nothing changes, and that one is returned. */
+  claim(of: ExecutionKey, conductor: Conductor, isGone: (other: Conductor) => boolean): Conductor | undefined
+  /** Who conducts an execution; undefined where nobody does. It may have died meanwhile. */
+  conductor(of: ExecutionKey): Conductor | undefined
+  /** Notes that a conductor lives. False where it is one no more. */
+  beat(owner: string): boolean
+  /** The execution has no conductor any more. Does nothing where it has another one by now. */
+  release(owner: string): void
   /**
    * The execution of this id, or without one the newest of the experiment; undefined when there is none. That of the empty id is what
    * an experiment on live traffic is (`core/live-design.ts`).

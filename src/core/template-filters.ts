@@ -113,10 +113,11 @@ function partsOf(source: string, separator: string, budget: Budget): string[] {
   return parts
 }
 
-function spliced(source: string, at: number, length: number, to: string, budget: Budget): string {
+/** `to` in place of `from`, which stands at `at`; -1: nowhere. */
+function spliced(source: string, at: number, { from, to }: { from: string; to: string }, budget: Budget): string {
   if (at === -1) return source
-  budget.keep(source.length - length + to.length)
-  return source.slice(0, at) + to + source.slice(at + length)
+  budget.keep(source.length - from.length + to.length)
+  return source.slice(0, at) + to + source.slice(at + from.length)
 }
 
 /** Filters of our own: those of the library take longer than in proportion, or make something large before they look. */
@@ -128,11 +129,11 @@ const textFilters: Readonly<Record<string, (budget: Budget, value: unknown, ...a
     replaceAll(textOf(value, budget), textOf(from, budget), textOf(to, budget), budget),
   replace_first(budget, value, from, to) {
     const [source, wanted] = [textOf(value, budget), textOf(from, budget)]
-    return spliced(source, findFirst(source, wanted, budget), wanted.length, textOf(to, budget), budget)
+    return spliced(source, findFirst(source, wanted, budget), { from: wanted, to: textOf(to, budget) }, budget)
   },
   replace_last(budget, value, from, to) {
     const [source, wanted] = [textOf(value, budget), textOf(from, budget)]
-    return spliced(source, findLast(source, wanted, budget), wanted.length, textOf(to, budget), budget)
+    return spliced(source, findLast(source, wanted, budget), { from: wanted, to: textOf(to, budget) }, budget)
   },
   remove: (budget, value, from) => replaceAll(textOf(value, budget), textOf(from, budget), '', budget),
   remove_first: (budget, value, from) => textFilters.replace_first!(budget, value, from, ''),

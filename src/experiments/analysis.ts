@@ -128,6 +128,11 @@ export interface Checks {
   readonly aa?: { readonly arm: string; readonly p?: number; readonly ok: boolean }
   /** What the trials of an arm leave to the next one on the same server. Absent where trials were not made one after the other. */
   readonly carryOver?: CarryOver
+  /**
+   * Trials of the plan that are recorded more than once: two processes made them at the same time. The first of each counts, `leftOut`
+   * others do not. Absent where there is none.
+   */
+  readonly duplicates?: { readonly leftOut: number; readonly ok: false }
   /** Trials that began later than the design wanted, where the load was open. */
   readonly lag?: { readonly p50Ms: number; readonly p99Ms: number; readonly share: number }
 }

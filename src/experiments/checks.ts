@@ -49,6 +49,7 @@ export function checksOf(
     ...(view.blocks !== undefined && { blocks: view.blocks }),
     ...(plan.aaArm !== undefined && { aa: aaOf(plan.aaArm, comparisons) }),
     ...(carryOver !== undefined && { carryOver }),
+    ...(table.duplicates > 0 && { duplicates: { leftOut: table.duplicates, ok: false } as const }),
     ...(lag !== undefined && { lag }),
   }
 }

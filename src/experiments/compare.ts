@@ -59,11 +59,11 @@ export function comparisonsOf(compare: Compare): Comparison[] {
   return [...family(false), ...family(true)]
 }
 
-function sideFor({ plan, table, view }: Compare, arm: number): Side {
-  return { arm, name: plan.arms[arm]!.name, columns: columnsOf(plan, table, view, clustersOf(view, arm)) }
+function sideFor(compare: Compare, arm: number): Side {
+  return { arm, name: compare.plan.arms[arm]!.name, columns: columnsOf(compare, clustersOf(compare.view, arm)) }
 }
 
-const columnsOf = (plan: AnalysisPlan, table: TrialTable, view: View, clusters: Clusters, spread = 1) =>
+const columnsOf = ({ plan, table, view }: Compare, clusters: Clusters, spread = 1) =>
   plan.metrics.map(({ metric, statistics: asked }) => {
     const quantiles = asked.some((statistic) => statistic !== 'mean')
     return columnOf(view, valuesOf(table, metric), trialOf(table, metric), clusters, { spread, quantiles })
@@ -112,12 +112,13 @@ function countedApart({ table }: Compare, metric: MetricName, arm: Side, baselin
 }
 
 /** The p values of all metrics from the same shuffles: one more metric changes none of the others. */
-function permuted({ plan, table, view, permutations }: Compare, arm: Side, baseline: Side) {
+function permuted(compare: Compare, arm: Side, baseline: Side) {
+  const { plan, view, permutations } = compare
   const { clusters, labels } = pairOf(view, arm.arm, baseline.arm)
   const ofArm = labels.arm.reduce((sum, label) => sum + label, 0)
   const smaller = Math.min(ofArm, clusters.count - ofArm)
   const spread = Math.sqrt((clusters.count - smaller) / Math.max(1, smaller))
-  const columns = columnsOf(plan, table, view, clusters, spread)
+  const columns = columnsOf(compare, clusters, spread)
   const against = baseline.name === plan.baseline ? [] : [baseline.name]
   return permutationTest(
     columns,

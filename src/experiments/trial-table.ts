@@ -55,7 +55,7 @@ const interruptColumns = {
 type Columns<T> = { readonly [Name in keyof T]: Float64Array }
 
 /**
- * The trials of an experiment as columns of numbers: about 130 bytes a trial and 50 an interrupt. Warm-ups and trials of arms that
+ * The trials of an experiment as columns of numbers: about 160 bytes a trial and 50 an interrupt. Warm-ups and trials of arms that
  * the plan does not have are only counted. A value that does not exist is NaN; one that was never reached is `Infinity`.
  */
 export interface TrialTable {
@@ -63,6 +63,8 @@ export interface TrialTable {
   readonly counts: readonly ArmCounts[]
   /** Trials of arms that the plan does not have. */
   readonly strangers: number
+  /** Trials that were left out, because the same one of the plan was there already. */
+  readonly duplicates: number
   /** In the order of their names. */
   readonly sessions: readonly string[]
   readonly trials: Columns<typeof trialColumns> & {
@@ -79,7 +81,10 @@ export interface TrialTable {
   }
 }
 
-/** Reads the trials once, one at a time. Their order does not matter to any figure. */
+/**
+ * Reads the trials once, one at a time. Their order does not matter to any figure, but for this: a planned trial (`trial` of a
+ * session) counts once, as the first that comes. As a store gives them that is the one that started first.
+ */
 export function tableOf(plan: Pick<AnalysisPlan, 'arms'>, trials: Iterable<Trial>): TrialTable {
   const places = new Map(plan.arms.map(({ name }, place) => [name, place]))
   const counts = plan.arms.map(noCounts)
@@ -88,7 +93,9 @@ export function tableOf(plan: Pick<AnalysisPlan, 'arms'>, trials: Iterable<Trial
   const ofInterrupt = growing(interruptColumns)
   const [arm, session, node, trialOf] = [new Growing(), new Growing(), new Growing(), new Growing()]
   const nodes = new Map<string, number>()
+  const planned = new PlannedOnce()
   let strangers = 0
+  let duplicates = 0
   let counting: number | undefined
   for (const trial of trials) {
     const place = places.get(trial.arm)
@@ -100,6 +107,12 @@ export function tableOf(plan: Pick<AnalysisPlan, 'arms'>, trials: Iterable<Trial
       counts[place]!.warmUps += 1
       continue
     }
+    const code = codes.get(trial.session) ?? codes.size
+    if (code === codes.size) codes.set(trial.session, code)
+    if (trial.trial !== undefined && !planned.add(trial.trial, code)) {
+      duplicates += 1
+      continue
+    }
     counting ??= countingOf(trial)
     if (counting !== countingOf(trial)) throw mixed(counting, trial)
     countTrial(counts[place]!, trial)
@@ -107,8 +120,6 @@ export function tableOf(plan: Pick<AnalysisPlan, 'arms'>, trials: Iterable<Trial
       trialOf.push(arm.length)
       for (const [read, column] of ofInterrupt.pairs) column.push(read(interrupt))
     }
-    const code = codes.get(trial.session) ?? codes.size
-    if (code === codes.size) codes.set(trial.session, code)
     arm.push(place)
     session.push(code)
     node.push(nodeOf(nodes, trial))
@@ -120,6 +131,7 @@ export function tableOf(plan: Pick<AnalysisPlan, 'arms'>, trials: Iterable<Trial
   return {
     counts,
     strangers,
+    duplicates,
     sessions,
     trials: {
       ...ofTrial.columns(),
@@ -128,6 +140,23 @@ export function tableOf(plan: Pick<AnalysisPlan, 'arms'>, trials: Iterable<Trial
       node: node.values(),
     },
     interrupts: { ...ofInterrupt.columns(), trial: trialOf.values() },
+  }
+}
+
+/** Tells planned trials that come again. A number is mostly of one session: then it costs no more than an entry. */
+class PlannedOnce {
+  readonly #sessions = new Map<number, number>()
+  readonly #others = new Set<string>()
+
+  /** False where it was there. */
+  add(trial: number, session: number): boolean {
+    const first = this.#sessions.get(trial)
+    if (first === undefined) this.#sessions.set(trial, session)
+    if (first === undefined || first === session) return first === undefined
+    const key = `${trial} ${session}`
+    if (this.#others.has(key)) return false
+    this.#others.add(key)
+    return true
   }
 }
 

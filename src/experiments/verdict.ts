@@ -6,6 +6,7 @@ import { pairsOf } from './compare.ts'
 import { sentenceOf } from './sentence.ts'
 import type { TrialTable } from './trial-table.ts'
 import type { View } from './units.ts'
+import { duplicateWords } from './words.ts'
 
 export type Decision = Analysis['decision']
 
@@ -143,6 +144,8 @@ function reasonsOf({ plan, table, view, checks, gate }: Grounds): string[] {
     view.crossedSessions > 0 &&
       `${counted(view.crossedSessions, 'session')} in more than one arm: left out of comparisons`,
     table.strangers > 0 && `${counted(table.strangers, 'trial')} of arms that the experiment does not have: left out`,
+    checks.duplicates !== undefined &&
+      `${duplicateWords(checks.duplicates)}; the two also kept each other's servers busy, so start anew where that matters`,
     !checks.units.ok &&
       plan.arms.length > 1 &&
       `${checks.units.have} ${view.blocks === undefined ? 'sessions in the smallest arm' : 'complete blocks'}; a verdict needs ${checks.units.needed}`,

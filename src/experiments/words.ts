@@ -1,5 +1,6 @@
 import { metrics } from '../core/experiment.ts'
-import type { CarryOver, Comparison } from './analysis.ts'
+import { counted } from '../pages/figures.ts'
+import type { CarryOver, Checks, Comparison } from './analysis.ts'
 
 const percent = (level: number) => Number((100 * level).toPrecision(3))
 
@@ -16,3 +17,7 @@ export function carryOverWords({ metric, statistic, after, difference, interval:
   const ms = (value: number) => String(Number(value.toPrecision(3))).replace('-', '−')
   return `runs after ${after}, less runs after other arms: ${ms(difference)} ms in ${metrics[metric].title} (${statistic}; 95 % interval ${ms(low)} to ${ms(high)} ms)`
 }
+
+/** What is known of trials that were made twice, as a check. */
+export const duplicateWords = ({ leftOut }: NonNullable<Checks['duplicates']>): string =>
+  `${counted(leftOut, 'run')} left out: two processes made the same trials at once, and of each trial the run that started first counts`

@@ -1,6 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { ExperimentStore, ExperimentSummary } from '../core/ports.ts'
 import { type Execution, executionSchema, type Trial, trialSchema } from '../core/trial.ts'
+import { asConductor, conductorOf } from './sqlite-conductors.ts'
 import { guard, parseRow } from './sqlite-file.ts'
 
 const TRIALS_IN_ORDER = `
@@ -15,7 +16,10 @@ const COUNTS = `
 `
 
 /** The part of a records file that experiments need. */
-export function sqliteExperiments(file: string, database: DatabaseSync): ExperimentStore {
+export function sqliteExperiments(
+  file: string,
+  database: DatabaseSync,
+): Pick<ExperimentStore, 'trials' | 'writeExecution' | 'readExecution' | 'experiments'> {
   const readState = (state: unknown) => parseRow<Execution>(file, executionSchema, String(state))
   return {
     *trials({ experiment, execution = '' }) {
@@ -27,12 +31,13 @@ export function sqliteExperiments(file: string, database: DatabaseSync): Experim
         yield parseRow<Trial>(file, trialSchema, String(value.trial))
       }
     },
-    writeExecution(execution) {
-      guard(file, () =>
+    writeExecution(execution, owner) {
+      const write = () => {
         database
           .prepare(WRITE_EXECUTION)
-          .run(execution.experiment, execution.execution, execution.startedAt, JSON.stringify(execution)),
-      )
+          .run(execution.experiment, execution.execution, execution.startedAt, JSON.stringify(execution))
+      }
+      guard(file, () => (owner === undefined ? write() : asConductor(database, owner, write)))
     },
     readExecution(experiment, execution) {
       return guard(file, () => {
@@ -61,7 +66,12 @@ export function sqliteExperiments(file: string, database: DatabaseSync): Experim
           .map(({ state }): ExperimentSummary => {
             const { experiment, execution, startedAt, ended } = readState(state)
             const trials = Number(counts.get(key(experiment, execution))?.trials ?? 0)
-            return { experiment, execution, startedAt, ...(ended !== undefined && { ended }), trials }
+            const conductor = conductorOf(database, { experiment, execution })
+            return {
+              ...{ experiment, execution, startedAt, trials },
+              ...(ended !== undefined && { ended }),
+              ...(conductor !== undefined && { conductor }),
+            }
           })
         const live = [...counts.values()]
           .filter(({ execution }) => execution === '')

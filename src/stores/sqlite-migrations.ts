@@ -54,6 +54,21 @@ const TRIALS = `
   ) STRICT;
 `
 
+/** Who makes the trials of an execution now. Times are ms since 1970. */
+const CONDUCTORS = `
+  CREATE TABLE IF NOT EXISTS conductors (
+    experiment TEXT NOT NULL,
+    execution TEXT NOT NULL,
+    owner TEXT NOT NULL UNIQUE,
+    host TEXT NOT NULL,
+    pid INTEGER NOT NULL,
+    processes TEXT NOT NULL,
+    since_unix_ms REAL NOT NULL,
+    beat_unix_ms REAL NOT NULL,
+    PRIMARY KEY (experiment, execution)
+  ) STRICT;
+`
+
 /** Runs of experiments that an older version kept become trials too. */
 function addTrials(database: DatabaseSync): void {
   database.exec(TRIALS)
@@ -73,4 +88,5 @@ export const migrations: readonly ((database: DatabaseSync) => void)[] = [
   (database) => database.exec(RUNS),
   (database) => database.exec(PROBES),
   addTrials,
+  (database) => database.exec(CONDUCTORS),
 ]

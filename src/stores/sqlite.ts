@@ -4,6 +4,7 @@ import type { ExperimentStore, RunStore, RunSummary } from '../core/ports.ts'
 import { type ProbeResult, probeResultSchema } from '../core/probe.ts'
 import { type RunRecord, recordSchema } from '../core/record.ts'
 import { trialOf } from '../core/trial.ts'
+import { asConductor, sqliteConductors } from './sqlite-conductors.ts'
 import { sqliteExperiments } from './sqlite-experiments.ts'
 import { guard, inTransaction, openDatabase, parseRow } from './sqlite-file.ts'
 import { trialRow, WRITE_TRIAL } from './sqlite-trial-row.ts'
@@ -25,6 +26,9 @@ export function sqliteStore(file: string): RunStore & ExperimentStore {
   return {
     write(record) {
       guard(file, () => write(database, record))
+    },
+    writeAs(owner, record) {
+      guard(file, () => asConductor(database, owner, () => insert(database, record)))
     },
     read(run) {
       return guard(file, () => parseRow<RunRecord>(file, recordSchema, find(database, run)))
@@ -72,6 +76,7 @@ export function sqliteStore(file: string): RunStore & ExperimentStore {
       })
     },
     ...sqliteExperiments(file, database),
+    ...sqliteConductors(file, database),
     close() {
       if (!closed) database.close()
       closed = true
@@ -81,16 +86,16 @@ export function sqliteStore(file: string): RunStore & ExperimentStore {
 
 /** A run of an experiment and its trial, or neither. */
 function write(database: DatabaseSync, record: RunRecord): void {
+  if (record.experiment === undefined) insert(database, record)
+  else inTransaction(database, () => insert(database, record))
+}
+
+function insert(database: DatabaseSync, record: RunRecord): void {
   const { experiment } = record
   const trial = trialOf(record)
-  if (experiment === undefined || trial === undefined) {
-    database.prepare(INSERT).run(...row(record))
-    return
-  }
-  inTransaction(database, () => {
-    const { lastInsertRowid } = database.prepare(INSERT).run(...row(record))
-    database.prepare(WRITE_TRIAL).run(lastInsertRowid, ...trialRow(experiment, trial))
-  })
+  const { lastInsertRowid } = database.prepare(INSERT).run(...row(record))
+  if (experiment === undefined || trial === undefined) return
+  database.prepare(WRITE_TRIAL).run(lastInsertRowid, ...trialRow(experiment, trial))
 }
 
 function row(record: RunRecord) {

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto'
-import { assign } from '../core/assignment.ts'
-import type { PlannedSignal, SignalAnswer } from '../core/engine.ts'
+import type { SignalAnswer } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { RunEvent } from '../core/event.ts'
 import {
   type DeadEntry,
+  type DeadRun,
   type Fleet,
   type FleetAddress,
   type FleetLimits,
@@ -17,23 +17,19 @@ import {
   unknownRun,
 } from '../core/fleet.ts'
 import type { Pipeline } from '../core/pipeline.ts'
-import { newTraceId } from '../core/trace.ts'
-import { Admission } from './admission.ts'
 import { endedAnswer } from './commands.ts'
 import { DeadRuns } from './dead-runs.ts'
+import { DeliveredNotes } from './delivered-notes.ts'
 import { type FleetClock, fleetClock } from './fleet-clock.ts'
 import { readLoad } from './fleet-load.ts'
 import { Inbox } from './inbox.ts'
 import { readNodes } from './node-directory.ts'
 import { type FleetRedis, openFleetRedis } from './redis.ts'
-import { inSpec, listRuns, lookAt, readRecord, UNREADABLE } from './run-list.ts'
+import { listRuns, lookAt, readRecord, UNREADABLE } from './run-list.ts'
 import { marksOf, RunReader, told } from './run-reader.ts'
-import { FLEET_VERSION, type RunSpec } from './run-spec.ts'
+import { RunSubmitter } from './run-submitter.ts'
 import { TicketQueues } from './ticket-queues.ts'
 import { asEvent, type SignalPayload, unreadable } from './wire.ts'
-
-/** Runs outlive the process that submitted them: only their ids matter. */
-const runIdPattern = /^[A-Za-z0-9_-]{1,100}$/
 
 /** Submits runs to a fleet, reads them, interrupts and cancels them, from any process. */
 export class FleetClient implements Fleet {
@@ -42,14 +38,11 @@ export class FleetClient implements Fleet {
   #isClosed = false
   readonly #inbox: Inbox
   readonly #tickets: TicketQueues
-  readonly #admission: Admission
+  readonly #submitter: RunSubmitter
+  readonly #delivered: DeliveredNotes
   readonly #readers = new Map<string, Set<RunReader>>()
   readonly #answers = new Map<string, (answer: SignalAnswer) => void>()
-  /** The inboxes of the owners of the runs that are read here, as their last events named them. */
-  readonly #owners = new Map<string, string>()
   readonly #check: NodeJS.Timeout
-  #delivered: Record<string, number> = {}
-  #timer: NodeJS.Timeout | undefined
 
   /** Throws `CAESURA_E_REDIS`. */
   static async open(address: FleetAddress, limits?: FleetLimits): Promise<FleetClient> {
@@ -68,12 +61,13 @@ export class FleetClient implements Fleet {
       },
       () => undefined,
     )
-    this.#admission = new Admission(redis, limits)
     this.#inbox = new Inbox(redis)
     this.#tickets = new TicketQueues(redis)
+    this.#submitter = new RunSubmitter(redis, this.#tickets, limits)
+    this.#delivered = new DeliveredNotes(redis)
     this.#inbox.on('events', (runId, events, owner) => {
       if (!this.#readers.has(runId as string)) return
-      if (typeof owner === 'string') this.#owners.set(runId as string, owner)
+      if (typeof owner === 'string') this.#delivered.owner(runId as string, owner)
       const all = told(Array.isArray(events) ? events.map(asEvent).filter((event) => event !== undefined) : [])
       for (const reader of this.#readers.get(runId as string) ?? []) reader.take(all)
     })
@@ -87,53 +81,8 @@ export class FleetClient implements Fleet {
     this.#check.unref()
   }
 
-  async submit(asked: Pipeline, options: SubmitOptions): Promise<{ runId: string; traceId: string; isNew: boolean }> {
-    const { runId = randomUUID(), tenant = '', priority = 0, models = {}, input, vars = {}, signals = [] } = options
-    if (!runIdPattern.test(runId)) {
-      throw new CaesuraError('CAESURA_E_USAGE', 'a run id of a fleet is 1 to 100 letters, digits, - or _', {
-        received: runId,
-      })
-    }
-    const isStopped = asked.experiment !== undefined && (await this.#isStopped(asked.experiment.name))
-    const { pipeline, experiment } = assign(asked, { ...options, runId, isStopped })
-    const { trace = { traceId: newTraceId() }, fingerprint, submittedBy } = options
-    const spec: RunSpec = {
-      version: FLEET_VERSION,
-      pipeline,
-      input,
-      vars,
-      models,
-      signals: signals.map((signal): PlannedSignal => ({ ...signal })),
-      trace,
-      ...(experiment !== undefined && { experiment }),
-      ...(fingerprint !== undefined && { fingerprint }),
-      ...(submittedBy !== undefined && { submittedBy }),
-      tenant,
-      priority,
-    }
-    const isNew = await this.#admission.during(() => this.#submit(runId, spec))
-    return { runId, traceId: isNew ? trace.traceId : await this.#traceIdOf(runId), isNew }
-  }
-
-  /** False where the run was there. Throws `CAESURA_E_FLEET_FULL`. */
-  async #submit(runId: string, spec: RunSpec): Promise<boolean> {
-    const { tenant, priority, pipeline, submittedBy = '' } = spec
-    const text = JSON.stringify(spec)
-    const { mostWaiting } = this.#admission
-    try {
-      await this.#admission.checkMemory(text.length)
-    } catch (error) {
-      // Who asks again for a run that is there is answered as before.
-      if ((await this.redis.client.exists(this.redis.keys.run(runId))) === 0) throw error
-    }
-    const run = [runId, text, Date.now(), tenant] as const
-    const [answer, count] = await this.redis.call('submit', ...run, pipeline.name, submittedBy, mostWaiting)
-    if (answer === 'full') throw this.#admission.tooMany(count)
-    // The more a tenant has running, the later its next run comes; without a tenant runs are served in their order.
-    const place = tenant === '' ? priority : priority + Number(count ?? 0)
-    // Whoever submitted it before may have died before it had a ticket.
-    if (answer === 'ok' || (await this.#isWaiting(runId))) await this.#tickets.addRun(runId, place)
-    return answer === 'ok'
+  submit(asked: Pipeline, options: SubmitOptions): Promise<{ runId: string; traceId: string; isNew: boolean }> {
+    return this.#submitter.submit(asked, options)
   }
 
   async read(runId: string): Promise<FleetRun> {
@@ -159,7 +108,7 @@ export class FleetClient implements Fleet {
 
   async *events(runId: string, seq = 0, signal?: AbortSignal): AsyncGenerator<RunEvent, void, undefined> {
     for await (const event of this.#follow(runId, seq, signal)) {
-      this.#noteDelivered(runId, event.seq)
+      this.#delivered.note(runId, event.seq)
       yield event
     }
   }
@@ -208,6 +157,10 @@ export class FleetClient implements Fleet {
     return new DeadRuns(this.redis).list()
   }
 
+  deadRun(runId: string): Promise<DeadRun> {
+    return new DeadRuns(this.redis).show(runId)
+  }
+
   retryDead(runId: string): Promise<{ runId: string; traceId: string }> {
     return new DeadRuns(this.redis).retry(runId, this)
   }
@@ -237,28 +190,11 @@ export class FleetClient implements Fleet {
   async close(): Promise<void> {
     this.#isClosed = true
     this.#clock?.close()
-    clearTimeout(this.#timer)
+    this.#delivered.close()
     clearInterval(this.#check)
     this.#inbox.close()
     await this.#tickets.close()
     this.redis.close()
-  }
-
-  /** Asked at each run of a pipeline with an experiment, so that a stop counts at once everywhere. */
-  async #isStopped(experiment: string): Promise<boolean> {
-    return (await this.redis.client.sismember(this.redis.keys.stopped, experiment)) === 1
-  }
-
-  /** Of a run that was there before. */
-  async #traceIdOf(runId: string): Promise<string> {
-    const spec = await this.redis.client.hget(this.redis.keys.run(runId), 'spec')
-    return inSpec(spec, ({ trace }) => trace.traceId)
-  }
-
-  async #isWaiting(runId: string): Promise<boolean> {
-    const { client, keys } = this.redis
-    const [status, epoch] = await client.hmget(keys.run(runId), 'status', 'epoch')
-    return status === 'live' && epoch === '0'
   }
 
   async *#follow(runId: string, seq: number, signal?: AbortSignal): AsyncGenerator<RunEvent, void, undefined> {
@@ -278,7 +214,7 @@ export class FleetClient implements Fleet {
       readers.delete(reader)
       if (readers.size === 0) {
         this.#readers.delete(runId)
-        this.#owners.delete(runId)
+        this.#delivered.forget(runId)
         void this.redis.client.srem(this.redis.keys.readers(runId), this.#inbox.id).catch(() => undefined)
       }
     }
@@ -294,48 +230,7 @@ export class FleetClient implements Fleet {
         .catch(() => undefined)
     }
   }
-
-  /** Tells the owners what their readers were handed: what `carry: delivered` goes by. Not for each event. */
-  #noteDelivered(runId: string, seq: number): void {
-    this.#delivered[runId] = seq
-    this.#timer ??= setTimeout(() => {
-      this.#timer = undefined
-      const delivered = this.#delivered
-      this.#delivered = {}
-      void this.#tellDelivered(delivered).catch(() => undefined)
-    }, DELIVERED_MS)
-  }
-
-  async #tellDelivered(delivered: Record<string, number>): Promise<void> {
-    const { client, keys } = this.redis
-    const unknown = Object.keys(delivered).filter((run) => !this.#owners.has(run))
-    const found = await client.pipeline(unknown.map((run) => ['hget', keys.run(run), 'owner'])).exec()
-    const looked = new Map(unknown.map((run, index) => [run, found?.[index]?.[1]]))
-    const byOwner = new Map<string, Record<string, number>>()
-    for (const [run, seq] of Object.entries(delivered)) {
-      const owner = this.#owners.get(run) ?? looked.get(run)
-      if (typeof owner !== 'string') continue
-      const entry = byOwner.get(owner) ?? {}
-      entry[run] = seq
-      byOwner.set(owner, entry)
-    }
-    for (const [owner, seqs] of byOwner) {
-      await client.xadd(
-        keys.inbox(owner),
-        'NOMKSTREAM',
-        'MAXLEN',
-        '~',
-        '50000',
-        '*',
-        'd',
-        JSON.stringify(['delivered', seqs]),
-      )
-    }
-  }
 }
 
 /** How often readers look whether they have missed something, ms. */
 const CHECK_MS = 5000
-
-/** How long the news that events were delivered wait for others, ms. */
-const DELIVERED_MS = 20

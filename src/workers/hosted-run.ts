@@ -1,7 +1,6 @@
 import type { SignalAnswer } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Estimates } from '../core/estimates.ts'
-import type { RunEvent } from '../core/event.ts'
 import { Journal } from '../core/journal.ts'
 import { correlation, type LogFields } from '../core/log.ts'
 import type { Pipeline } from '../core/pipeline.ts'
@@ -10,20 +9,19 @@ import type { Telemetry } from '../core/ports.ts'
 import type { ProcessRecord } from '../core/record.ts'
 import { renderKnownStart, renderTemplate } from '../core/template.ts'
 import type { TraceContext } from '../core/trace.ts'
-import type { GeneratedText } from '../core/transcript.ts'
 import { type HostedRun, startRun } from '../machines/start-run.ts'
 import { endedAnswer } from './commands.ts'
 import type { FleetClock } from './fleet-clock.ts'
 import type { GroupWriter } from './group-writer.ts'
+import { type KeptRun, readKept, readNews, readSignals } from './kept-run.ts'
 import type { NewsBatch } from './news.ts'
 import type { NodeDirectory } from './node-directory.ts'
 import { QueueExecutor } from './queue-executor.ts'
 import type { FleetRedis } from './redis.ts'
-import type { Submitted } from './run-list.ts'
 import { type Retention, RunSession } from './run-session.ts'
-import { FLEET_VERSION, type RunState, readSpec, readState } from './run-spec.ts'
+import { FLEET_VERSION } from './run-spec.ts'
 import type { TicketQueues } from './ticket-queues.ts'
-import { asEvent, asNews, readSignal, readStream, readText, type SignalPayload, unreadable } from './wire.ts'
+import type { SignalPayload } from './wire.ts'
 
 /** What the runs of one process share. */
 export interface Host {
@@ -62,61 +60,10 @@ export class OwnedRun {
 
   /** Goes on with the run, or starts it. Throws `CAESURA_E_STATE` for what it can't read. */
   static async open(host: Host, runId: string, epoch: number, fields: Record<string, string>): Promise<OwnedRun> {
-    const spec = readSpec(runId, fields.spec)
-    const state = fields.state === undefined ? undefined : readState(runId, fields.state)
-    const texts = new Map<string, GeneratedText>()
-    for (const [field, value] of Object.entries(fields)) {
-      if (field.startsWith('text:')) texts.set(field.slice(5), readText(runId, value))
-    }
-    const { client, keys } = host.redis
-    const events = state === undefined ? [] : await readEvents(host.redis, runId)
-    // Else what this owner writes would be refused, and the next one's as well.
-    if (fields.seq !== String(events.length)) throw unreadable(`the number of events of the run ${runId}`)
-    const unsettled = (state?.journal.calls ?? []).filter(({ request }) => !texts.has(request.callId))
-    const news = new Map<string, readonly (NewsBatch | undefined)[]>()
-    const queues = new Map<string, string>()
-    for (const { request } of unsettled) {
-      news.set(request.callId, await readNews(host.redis, runId, request.callId))
-      const queue = await client.hget(keys.call(runId, request.callId), 'queue')
-      if (queue !== null) queues.set(request.callId, queue)
-    }
-    const signals = state === undefined ? [] : await readSignals(host.redis, runId)
-    const hasCrashed = Number(fields.crashes ?? 0) > 0
-    const submitted = {
-      ...{ pipeline: spec.pipeline.name, tenant: spec.tenant, submittedAt: Number(fields.submitted) },
-      ...(spec.submittedBy !== undefined && { submittedBy: spec.submittedBy }),
-    }
-    return new OwnedRun(host, {
-      runId,
-      submitted,
-      epoch,
-      spec,
-      state,
-      texts,
-      events,
-      news,
-      queues,
-      signals,
-      hasCrashed,
-    })
+    return new OwnedRun(host, epoch, await readKept(host.redis, runId, fields))
   }
 
-  private constructor(
-    host: Host,
-    kept: {
-      runId: string
-      submitted: Submitted
-      epoch: number
-      spec: ReturnType<typeof readSpec>
-      state: RunState | undefined
-      texts: ReadonlyMap<string, GeneratedText>
-      events: readonly RunEvent[]
-      news: ReadonlyMap<string, readonly (NewsBatch | undefined)[]>
-      queues: ReadonlyMap<string, string>
-      signals: readonly SignalPayload[]
-      hasCrashed: boolean
-    },
-  ) {
+  private constructor(host: Host, epoch: number, kept: KeptRun) {
     const { runId, spec, state, texts, events } = kept
     const { clock, directory, tickets, redis, group } = host
     this.#host = host
@@ -131,7 +78,7 @@ export class OwnedRun {
       {
         runId,
         submitted: kept.submitted,
-        epoch: kept.epoch,
+        epoch,
         seq: events.length,
         kept: texts.keys(),
         traces: host.telemetry !== undefined,
@@ -336,27 +283,4 @@ export class OwnedRun {
 function traceOf({ telemetry }: Host, trace: TraceContext, sampled: boolean | undefined): TraceContext {
   if (trace.sampled !== undefined) return trace
   return sampled === undefined ? (telemetry?.begin(trace) ?? trace) : { ...trace, sampled }
-}
-
-/** Throws `CAESURA_E_STATE`. */
-async function readSignals(redis: FleetRedis, runId: string): Promise<SignalPayload[]> {
-  const signals = await readStream(redis, redis.keys.signals(runId), `the signals of the run ${runId}`)
-  return signals.map(readSignal)
-}
-
-/** Throws `CAESURA_E_STATE`. */
-async function readEvents(redis: FleetRedis, runId: string): Promise<RunEvent[]> {
-  const what = `the events of the run ${runId}`
-  const events = await readStream(redis, redis.keys.events(runId), what)
-  return events.map((value, index) => {
-    const event = asEvent(value)
-    if (event?.seq !== index + 1) throw unreadable(what, `event ${index + 1}`)
-    return event
-  })
-}
-
-/** All news of a call so far; undefined in place of a batch that is none. Throws `CAESURA_E_STATE` where they are no stream. */
-export async function readNews(redis: FleetRedis, runId: string, callId: string): Promise<(NewsBatch | undefined)[]> {
-  const batches = await readStream(redis, redis.keys.news(runId, callId), `the news of the call ${callId}`)
-  return batches.map(asNews)
 }

@@ -3,6 +3,7 @@ import { type FleetRunLine, lineOf, type RunFilter } from '../core/fleet.ts'
 import { type RunRecord, recordSchema } from '../core/record.ts'
 import type { FleetRedis } from './redis.ts'
 import type { RunSpec } from './run-spec.ts'
+import { parseJson } from './wire.ts'
 
 /** What a page holds by default and at most. */
 const PAGE = 50
@@ -12,7 +13,15 @@ const MOST_LOOKED_AT = 1000
 
 /** What is told of a run, in the order of `list-runs.lua`. */
 const LINE_FIELDS = ['line', 'status', 'submitted', 'seq', 'tenant', 'dead', 'pipeline', 'by'] as const
-type Fields = readonly (string | null)[]
+type Row = readonly (string | null)[]
+/** What Redis holds of a run; null what it does not have. */
+type Fields = Readonly<Record<(typeof LINE_FIELDS)[number], string | null>>
+
+const fieldsOf = (values: Row): Fields =>
+  Object.fromEntries(LINE_FIELDS.map((field, index) => [field, values[index] ?? null])) as Record<
+    (typeof LINE_FIELDS)[number],
+    string | null
+  >
 
 /** A place in a list: the run that a page ended with, by its score, in the runs that have not ended (0) or those that have (1). */
 const cursorPattern = /^([01])(?:-(\d{1,16}(?:\.\d{1,6})?)-([A-Za-z0-9_-]{1,100}))?$/
@@ -92,26 +101,27 @@ export async function lookAt(redis: FleetRedis, runId: string): Promise<FleetRun
 }
 
 /** Of what another version wrote the spec and the record are read. */
-async function linesOf({ client, keys }: FleetRedis, rows: readonly Fields[]): Promise<FleetRunLine[]> {
-  const bare = rows.filter(isBare).map(([runId]) => runId!)
+async function linesOf({ client, keys }: FleetRedis, rows: readonly Row[]): Promise<FleetRunLine[]> {
+  const runs = rows.map(([runId, ...values]) => ({ runId: runId!, fields: fieldsOf(values) }))
+  const bare = runs.filter(({ fields }) => isBare(fields)).map(({ runId }) => runId)
   const found =
     bare.length === 0
       ? []
       : await client.pipeline(bare.map((runId) => ['hmget', keys.run(runId), 'spec', 'record'])).exec()
-  const kept = new Map(bare.map((runId, index) => [runId, (found?.[index]?.[1] ?? []) as Fields]))
-  return rows.map(([runId, line, ...fields]) => {
-    const read = readLine(line)
-    if (read !== undefined) return { runId: runId!, status: 'ended', ...read }
-    const [spec = null, record = null] = kept.get(runId!) ?? []
-    return runLineOf(runId!, fields, readBare(spec, record))
+  const kept = new Map(bare.map((runId, index) => [runId, (found?.[index]?.[1] ?? []) as Row]))
+  return runs.map(({ runId, fields }) => {
+    const read = readLine(fields.line)
+    if (read !== undefined) return { runId, status: 'ended', ...read }
+    const [spec = null, record = null] = kept.get(runId) ?? []
+    return runLineOf(runId, fields, readBare(spec, record))
   })
 }
 
-const isBare = ([, line, status, , , , dead, pipeline]: Fields): boolean =>
+const isBare = ({ line, status, dead, pipeline }: Fields): boolean =>
   line === null && (pipeline === null || (status === 'ended' && dead === null))
 
 function runLineOf(runId: string, fields: Fields, bare: ReturnType<typeof readBare>): FleetRunLine {
-  const [status, submitted, seq, tenant, dead, pipeline, by] = fields
+  const { status, submitted, seq, tenant, dead, pipeline, by } = fields
   const { record } = bare
   return {
     runId,
@@ -120,14 +130,14 @@ function runLineOf(runId: string, fields: Fields, bare: ReturnType<typeof readBa
     submittedAt: Number(submitted ?? 0),
     tenant: tenant ?? '',
     seq: Number(seq ?? 0),
-    ...(by != null && { submittedBy: by }),
+    ...(by !== null && { submittedBy: by }),
     ...(record !== undefined && { ended: lineOf(record) }),
-    ...(dead != null ? { dead: reasonOf(dead) } : status === 'ended' && record === undefined && { dead: UNREADABLE }),
+    ...(dead !== null ? { dead: reasonOf(dead) } : status === 'ended' && record === undefined && { dead: UNREADABLE }),
   }
 }
 
 /** Why a run was put aside. An older version wrote the sentence alone. */
-const reasonOf = (dead: string): string => (Object(parsed(dead)) as { message?: string }).message ?? dead
+const reasonOf = (dead: string): string => (Object(parseJson(dead)) as { message?: string }).message ?? dead
 
 export const UNREADABLE = 'its record is of another version'
 
@@ -139,13 +149,13 @@ export function readBare(spec: string | null, record: string | null): { pipeline
 
 /** Undefined where it is none, or one of another version. */
 export function readRecord(record: string | null | undefined): RunRecord | undefined {
-  const read = recordSchema.safeParse(parsed(record))
+  const read = recordSchema.safeParse(parseJson(record))
   return read.success ? read.data : undefined
 }
 
 function readLine(line: string | null | undefined): Omit<FleetRunLine, 'runId' | 'status'> | undefined {
   if (line == null) return undefined
-  const read = lineSchema.safeParse(parsed(line))
+  const read = lineSchema.safeParse(parseJson(line))
   return read.success ? (read.data as Omit<FleetRunLine, 'runId' | 'status'>) : undefined
 }
 
@@ -155,13 +165,5 @@ export function inSpec(spec: string | null | undefined, part: (spec: RunSpec) =>
     return part(JSON.parse(spec ?? '') as RunSpec)
   } catch {
     return ''
-  }
-}
-
-function parsed(text: string | null | undefined): unknown {
-  try {
-    return JSON.parse(text ?? 'null')
-  } catch {
-    return undefined
   }
 }

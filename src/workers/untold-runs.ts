@@ -1,6 +1,7 @@
 import type { Telemetry } from '../core/ports.ts'
 import { recordSchema } from '../core/record.ts'
 import type { FleetRedis } from './redis.ts'
+import { parseJson } from './wire.ts'
 
 /** After so long the process that was to send the spans of a run is taken to be gone, ms. */
 const LATE_MS = 30_000
@@ -33,7 +34,7 @@ export class UntoldRuns {
     const now = this.#wall()
     const late = await client.zrangebyscore(keys.untold, '-inf', now - lateMs, 'LIMIT', 0, PAGE)
     for (const runId of late) {
-      const record = recordSchema.safeParse(parsed(await client.hget(keys.run(runId), 'record')))
+      const record = recordSchema.safeParse(parseJson(await client.hget(keys.run(runId), 'record')))
       // What is not kept any more, or was written by another version, nobody can tell of.
       if (!record.success) await client.zrem(keys.untold, runId)
       else {
@@ -41,13 +42,5 @@ export class UntoldRuns {
         this.#telemetry?.sendAgain(record.data, () => this.told(runId))
       }
     }
-  }
-}
-
-function parsed(text: string | null): unknown {
-  try {
-    return JSON.parse(text ?? 'null')
-  } catch {
-    return undefined
   }
 }

@@ -425,3 +425,37 @@ describe('any trials', () => {
     )
   })
 })
+
+describe('a trial that was made twice', () => {
+  const numbered = sessionsOf(40, (arm, session) => [(arm === 'drain' ? 150 : 110) + noise(session)]).map(
+    (trial, index) => ({ ...trial, trial: index }),
+  )
+  const again = (trial: Trial) => ({
+    ...trial,
+    runId: `${trial.runId}-again`,
+    startedUnixMs: trial.startedUnixMs + 1,
+    interrupts: [interruptOf(5_000)],
+  })
+
+  it('counts once, as the first that was made, and the analysis says how many were left out', () => {
+    const twice = numbered.flatMap((trial, index) => (index % 3 === 0 ? [trial, again(trial)] : [trial]))
+    const [clean, mended] = [analyse(planOf(), numbered, few), analyse(planOf(), twice, few)]
+    expect(mended.checks.duplicates).toEqual({ leftOut: 27, ok: false })
+    expect(mended.reasons.join()).toContain('27 runs left out: two processes made the same trials at once')
+    expect({ ...mended, checks: clean.checks, reasons: clean.reasons }).toEqual(clean)
+    expect(clean.checks.duplicates).toBeUndefined()
+  })
+
+  it('is none where only the number is the same, or where it is a warm-up', () => {
+    const ofSession = numbered.map((trial) => ({ ...trial, trial: 0 }))
+    const warmUps = numbered
+      .slice(0, 2)
+      .flatMap((trial) => [trial, trial].map((each) => ({ ...each, warmUp: true as const })))
+    const analysis = analyse(planOf(), [...ofSession, ...warmUps], few)
+    expect(analysis.checks.duplicates).toBeUndefined()
+    expect(analysis.arms.map(({ trials, warmUps }) => [trials, warmUps])).toEqual([
+      [40, 4],
+      [40, 0],
+    ])
+  })
+})

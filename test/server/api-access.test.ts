@@ -73,6 +73,7 @@ describe('a role', () => {
       ['/v1/runs', { body: { pipeline: 'one', input: 'i' } }, ['runner', 'approver', 'boss']],
       [`/v1/runs/${runId}/interrupts`, { method: 'POST' }, ['runner', 'approver', 'boss']],
       ['/v1/nodes', {}, ['boss']],
+      ['/v1/dead', {}, ['boss']],
       [`/v1/runs/${runId}`, { method: 'DELETE' }, ['runner', 'approver', 'boss']],
     ]
     for (const [path, init, allowed] of requests) {

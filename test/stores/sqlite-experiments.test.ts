@@ -122,3 +122,41 @@ describe('the executions of a records file', () => {
     store.close()
   })
 })
+
+describe('the conductor of an execution', () => {
+  const key = { experiment: 'cut-in', execution: 'first' }
+  const conductor = (owner: string) => ({
+    ...{ owner, host: 'h', pid: 7, processes: 'p' },
+    ...{ sinceUnixMs: 1_000, beatUnixMs: 1_000 },
+  })
+  const never = () => false
+
+  it('is one: another one has it only where the first is gone, and then the first can write nothing', () => {
+    const store = sqliteStore(file)
+    expect(store.claim(key, conductor('a'), never)).toBeUndefined()
+    expect(store.claim(key, conductor('b'), never)).toMatchObject({ owner: 'a', host: 'h', pid: 7 })
+    store.writeAs('a', ofArm('r1', { execution: 'first' }))
+    store.writeExecution(execution, 'a')
+    expect(store.conductor(key)!.beatUnixMs).toBeGreaterThan(1_000)
+    expect(store.claim(key, conductor('b'), () => true)).toBeUndefined()
+    const refused = expect.objectContaining({ code: 'CAESURA_E_EXPERIMENT_LOST', exitCode: 1 })
+    expect(() => store.writeAs('a', ofArm('r2', { execution: 'first' }))).toThrow(refused)
+    expect(() => store.writeExecution({ ...execution, digest: 'other' }, 'a')).toThrow(refused)
+    expect(store.beat('a')).toBe(false)
+    store.release('a')
+    expect(store.conductor(key)).toMatchObject({ owner: 'b' })
+    expect(store.list().map(({ runId }) => runId)).toEqual(['r1'])
+    expect(store.readExecution('cut-in', 'first')?.digest).toBe('abc')
+    store.release('b')
+    expect(store.conductor(key)).toBeUndefined()
+    store.close()
+  })
+
+  it('is of this execution alone', () => {
+    const store = sqliteStore(file)
+    store.claim(key, conductor('a'), never)
+    expect(store.claim({ ...key, execution: 'second' }, conductor('b'), never)).toBeUndefined()
+    expect(store.beat('a') && store.beat('b')).toBe(true)
+    store.close()
+  })
+})

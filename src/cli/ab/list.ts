@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs'
 import { Command } from 'commander'
 import type { ExperimentSummary } from '../../core/ports.ts'
+import { isGone } from '../../sitting.ts'
 import { print, printJson, printLines } from '../output.ts'
 import { screenOn } from '../screen.ts'
 import { readSettings } from '../settings.ts'
@@ -16,7 +17,7 @@ export function abListCommand(): Command {
     .action(async (flags: RecordsFlags & { json?: boolean }) => {
       const { recordsFile } = await readSettings(flags)
       const experiments = existsSync(recordsFile) ? await withExperiments(flags, (store) => store.experiments()) : []
-      if (flags.json) return printJson({ experiments })
+      if (flags.json) return printJson({ experiments: experiments.map(told) })
       if (experiments.length === 0) return print(`No experiments are recorded in ${recordsFile}.\n`)
       const rows = experiments.map((each) => [
         each.experiment,
@@ -38,7 +39,15 @@ const states = {
   failed: 'failed',
 } as const
 
-function stateOf({ execution, ended }: ExperimentSummary): string {
+function stateOf({ execution, ended, conductor }: ExperimentSummary): string {
   if (ended !== undefined) return states[ended.how]
-  return execution === undefined ? 'live' : 'unfinished'
+  if (execution === undefined) return 'live'
+  return conductor === undefined || isGone(conductor) ? 'unfinished' : 'running'
+}
+
+/** A conductor is told of where the execution has not ended: its process, and when it last showed that it lives. */
+function told({ conductor, ...summary }: ExperimentSummary) {
+  if (conductor === undefined || summary.ended !== undefined) return summary
+  const { host, pid, sinceUnixMs, beatUnixMs } = conductor
+  return { ...summary, conductor: { host, pid, sinceUnixMs, beatUnixMs } }
 }

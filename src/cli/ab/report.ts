@@ -1,6 +1,6 @@
 import { type MetricName, metrics } from '../../core/experiment.ts'
 import type { Analysis, Comparison } from '../../experiments/analysis.ts'
-import { carryOverWords, levelsOf } from '../../experiments/words.ts'
+import { carryOverWords, duplicateWords, levelsOf } from '../../experiments/words.ts'
 import { counted, milliseconds } from '../../pages/figures.ts'
 import { paragraph, type Screen } from '../screen.ts'
 import { tableLines } from './table.ts'
@@ -111,7 +111,7 @@ function toneOf(comparison: Comparison | undefined) {
 }
 
 function checkLines({ checks, arms }: Analysis, canvas: Canvas): string[] {
-  const { sampleRatio, units, blocks, aa, carryOver, lag } = checks
+  const { sampleRatio, units, blocks, aa, carryOver, duplicates, lag } = checks
   const warmUps = arms.reduce((sum, arm) => sum + arm.warmUps, 0)
   const failed = arms.reduce((sum, { outcomes }) => sum + outcomes.failed, 0)
   const p = (value: number | undefined) => (value === undefined ? '' : `, p ${value.toFixed(3)}`)
@@ -130,6 +130,7 @@ function checkLines({ checks, arms }: Analysis, canvas: Canvas): string[] {
       ? []
       : [[aa.ok, `${aa.arm} does the same as the baseline, and must not differ${p(aa.p)}`] as [boolean, string]]),
     ...(carryOver === undefined ? [] : [[carryOver.ok, carryOverWords(carryOver)] as [boolean, string]]),
+    ...(duplicates === undefined ? [] : [[duplicates.ok, duplicateWords(duplicates)] as [boolean, string]]),
     ...(lag === undefined
       ? []
       : [

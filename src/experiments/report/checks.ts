@@ -1,7 +1,7 @@
 import { milliseconds, share } from '../../pages/figures.ts'
 import type { Markup } from '../../pages/html.ts'
 import type { Analysis } from '../analysis.ts'
-import { carryOverWords } from '../words.ts'
+import { carryOverWords, duplicateWords } from '../words.ts'
 import { pValue } from './figures.ts'
 import { type Pair, pairsTable } from './tables.ts'
 
@@ -9,7 +9,7 @@ import { type Pair, pairsTable } from './tables.ts'
 export const checksTable = ({ checks, design }: Analysis): Markup => pairsTable('Checks', checksOf(checks, design))
 
 function checksOf(checks: Analysis['checks'], design: Analysis['design']): Pair[] {
-  const { sampleRatio, units, blocks, aa, carryOver, lag } = checks
+  const { sampleRatio, units, blocks, aa, carryOver, duplicates, lag } = checks
   const counts = Object.entries(sampleRatio.observed).map(
     ([arm, count]) => `${arm} ${count.toLocaleString('en-US')} of ${rounded(sampleRatio.expected[arm])} expected`,
   )
@@ -42,6 +42,7 @@ function checksOf(checks: Analysis['checks'], design: Analysis['design']): Pair[
           },
         ]),
     ...(carryOver === undefined ? [] : [{ name: 'Carry-over', ok: carryOver.ok, says: carryOverWords(carryOver) }]),
+    ...(duplicates === undefined ? [] : [{ name: 'Made twice', ok: duplicates.ok, says: duplicateWords(duplicates) }]),
     ...(lag === undefined
       ? []
       : [

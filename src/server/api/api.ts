@@ -7,6 +7,7 @@ import { silentLog } from '../../core/log.ts'
 import { type Caller, callers, isLoopback, refuseBeyond, refusePages, refuseTwoTokens, unauthorized } from './access.ts'
 import { StreamConnections } from './connections.ts'
 import { allowPages } from './cors.ts'
+import { deadRoutes } from './dead-routes.ts'
 import { streamFormats } from './event-stream.ts'
 import { fleetRoutes } from './fleet-routes.ts'
 import { addRoutes, answerBrokenRequest, listen, readJson, sendProblem, tooMany } from './http.ts'
@@ -17,6 +18,7 @@ import { ReachableFleet } from './reachable-fleet.ts'
 import { needOf, type Route } from './route.ts'
 import { runRoutes } from './run-routes.ts'
 import { type ApiContext, type ApiSettings, defaultTimes } from './settings.ts'
+import { startRoute } from './start-route.ts'
 
 export interface Api {
   readonly url: string
@@ -67,7 +69,12 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
     clientErrorHandler: answerBrokenRequest,
     frameworkErrors: (error, _request, reply) => sendProblem(error, reply),
   })
-  const routes: Route[] = [...runRoutes(context), ...fleetRoutes(context, () => document)]
+  const routes: Route[] = [
+    startRoute(context),
+    ...runRoutes(context),
+    ...deadRoutes(context),
+    ...fleetRoutes(context, () => document),
+  ]
   const document = openApi(routes, { version: settings.version, hasTokens: tokens.length > 0 })
 
   // Before there is a route: one that a plugin adds would answer in its own way.

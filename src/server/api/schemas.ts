@@ -137,6 +137,34 @@ export const pendingSchema = z.strictObject({
   pending: z.literal(true).describe('The signal is safe; what becomes of it stands in the events of the run.'),
 })
 
+const deadEntry = {
+  at: z.string().describe('ISO 8601.'),
+  error: z.strictObject({ code: z.string(), message: z.string() }),
+  job: z.unknown().optional().describe('The data of a job that is no ticket.'),
+}
+
+export const deadListSchema = z.strictObject({
+  dead: z.array(
+    z.strictObject({ runId: z.string().optional().describe('Absent where a job named no run.'), ...deadEntry }),
+  ),
+})
+
+export const deadRunSchema = z.strictObject({
+  runId: z.string(),
+  ...deadEntry,
+  pipeline: z.string().optional().describe('Absent, as what follows, where the run itself is not kept any more.'),
+  tenant: z.string().optional(),
+  submittedAt: milliseconds.optional(),
+  events: z.int().optional().describe('How many it had.'),
+})
+
+export const retriedSchema = z.strictObject({
+  runId: z.string().describe('Of the new run.'),
+  traceId: z.string(),
+  insteadOf: z.string(),
+})
+export const droppedSchema = z.strictObject({ runId: z.string(), dropped: z.literal(true) })
+
 export const nodeListSchema = z.strictObject({
   nodes: z.array(
     z.strictObject({

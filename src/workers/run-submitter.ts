@@ -1,0 +1,95 @@
+import { randomUUID } from 'node:crypto'
+import { assign } from '../core/assignment.ts'
+import type { PlannedSignal } from '../core/engine.ts'
+import { CaesuraError } from '../core/errors.ts'
+import type { FleetLimits, SubmitOptions } from '../core/fleet.ts'
+import type { Pipeline } from '../core/pipeline.ts'
+import { newTraceId } from '../core/trace.ts'
+import { Admission } from './admission.ts'
+import type { FleetRedis } from './redis.ts'
+import { inSpec } from './run-list.ts'
+import { FLEET_VERSION, type RunSpec } from './run-spec.ts'
+import type { TicketQueues } from './ticket-queues.ts'
+
+/** Runs outlive the process that submitted them: only their ids matter. */
+const runIdPattern = /^[A-Za-z0-9_-]{1,100}$/
+
+/** Puts runs into a fleet: once each, and only as many as it takes. */
+export class RunSubmitter {
+  readonly #redis: FleetRedis
+  readonly #tickets: TicketQueues
+  readonly #admission: Admission
+
+  constructor(redis: FleetRedis, tickets: TicketQueues, limits?: FleetLimits) {
+    this.#redis = redis
+    this.#tickets = tickets
+    this.#admission = new Admission(redis, limits)
+  }
+
+  /** Throws `CAESURA_E_USAGE` for an id that is none, `CAESURA_E_EXPERIMENT`, `CAESURA_E_FLEET_FULL`. */
+  async submit(asked: Pipeline, options: SubmitOptions): Promise<{ runId: string; traceId: string; isNew: boolean }> {
+    const { runId = randomUUID(), tenant = '', priority = 0, models = {}, input, vars = {}, signals = [] } = options
+    if (!runIdPattern.test(runId)) {
+      throw new CaesuraError('CAESURA_E_USAGE', 'a run id of a fleet is 1 to 100 letters, digits, - or _', {
+        received: runId,
+      })
+    }
+    const isStopped = asked.experiment !== undefined && (await this.#isStopped(asked.experiment.name))
+    const { pipeline, experiment } = assign(asked, { ...options, runId, isStopped })
+    const { trace = { traceId: newTraceId() }, fingerprint, submittedBy } = options
+    const spec: RunSpec = {
+      version: FLEET_VERSION,
+      pipeline,
+      input,
+      vars,
+      models,
+      signals: signals.map((signal): PlannedSignal => ({ ...signal })),
+      trace,
+      ...(experiment !== undefined && { experiment }),
+      ...(fingerprint !== undefined && { fingerprint }),
+      ...(submittedBy !== undefined && { submittedBy }),
+      tenant,
+      priority,
+    }
+    const isNew = await this.#admission.during(() => this.#submit(runId, spec))
+    return { runId, traceId: isNew ? trace.traceId : await this.#traceIdOf(runId), isNew }
+  }
+
+  /** False where the run was there. Throws `CAESURA_E_FLEET_FULL`. */
+  async #submit(runId: string, spec: RunSpec): Promise<boolean> {
+    const { tenant, priority, pipeline, submittedBy = '' } = spec
+    const text = JSON.stringify(spec)
+    const { mostWaiting } = this.#admission
+    try {
+      await this.#admission.checkMemory(text.length)
+    } catch (error) {
+      // Who asks again for a run that is there is answered as before.
+      if ((await this.#redis.client.exists(this.#redis.keys.run(runId))) === 0) throw error
+    }
+    const run = [runId, text, Date.now(), tenant] as const
+    const [answer, count] = await this.#redis.call('submit', ...run, pipeline.name, submittedBy, mostWaiting)
+    if (answer === 'full') throw this.#admission.tooMany(count)
+    // The more a tenant has running, the later its next run comes; without a tenant runs are served in their order.
+    const place = tenant === '' ? priority : priority + Number(count ?? 0)
+    // Whoever submitted it before may have died before it had a ticket.
+    if (answer === 'ok' || (await this.#isWaiting(runId))) await this.#tickets.addRun(runId, place)
+    return answer === 'ok'
+  }
+
+  /** Asked at each run of a pipeline with an experiment, so that a stop counts at once everywhere. */
+  async #isStopped(experiment: string): Promise<boolean> {
+    return (await this.#redis.client.sismember(this.#redis.keys.stopped, experiment)) === 1
+  }
+
+  /** Of a run that was there before. */
+  async #traceIdOf(runId: string): Promise<string> {
+    const spec = await this.#redis.client.hget(this.#redis.keys.run(runId), 'spec')
+    return inSpec(spec, ({ trace }) => trace.traceId)
+  }
+
+  async #isWaiting(runId: string): Promise<boolean> {
+    const { client, keys } = this.#redis
+    const [status, epoch] = await client.hmget(keys.run(runId), 'status', 'epoch')
+    return status === 'live' && epoch === '0'
+  }
+}
