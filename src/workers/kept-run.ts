@@ -35,7 +35,7 @@ export async function readKept(redis: FleetRedis, runId: string, fields: Record<
     if (field.startsWith('text:')) texts.set(field.slice(5), readText(runId, value))
   }
   const events = state === undefined ? [] : await readEvents(redis, runId)
-  // Else what its next owner writes would be refused, and the one's after that as well.
+  // Else what this owner writes would be refused, and what the next one writes as well.
   if (fields.seq !== String(events.length)) throw unreadable(`the number of events of the run ${runId}`)
   const unsettled = (state?.journal.calls ?? []).filter(({ request }) => !texts.has(request.callId))
   const news = new Map<string, readonly (NewsBatch | undefined)[]>()
