@@ -53,9 +53,14 @@ export class Sitting {
     this.#whileOurs(() => this.#store.writeExecution(execution, this.#owner))
   }
 
+  /** Never throws: who cannot write that it has ended is soon seen to be gone. */
   end(): void {
     clearInterval(this.#timer)
-    this.#store.release(this.#owner)
+    try {
+      this.#store.release(this.#owner)
+    } catch {
+      // What made the file unusable was told by the write before.
+    }
   }
 
   #beat(): void {

@@ -2,29 +2,40 @@ import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'no
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import type { Trial } from '../../src/core/trial.ts'
 import { sqliteStore } from '../../src/stores.ts'
-import { type FakeOllama, fakeOllama } from '../servers/fake-ollama.ts'
+import { type OllamaLike, startOllamaLike } from '../servers/ollama-like.ts'
 import { caesura, type Started, startCaesura } from './caesura.ts'
 
+// Each step is a process.
+vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 })
+
 let folder: string
-let server: FakeOllama
+let server: OllamaLike
 let started: Started[]
 beforeEach(async () => {
   folder = mkdtempSync(join(tmpdir(), 'caesura-conductors-'))
-  server = await fakeOllama({ models: ['m'], tokens: Array(10).fill('on '), tokenMs: 4 })
+  server = await startOllamaLike({
+    models: ['m', 'hold'],
+    version: '0.32.0',
+    slots: 1,
+    script: ({ body }) =>
+      body.model === 'hold'
+        ? { tokens: Array(20_000).fill('on '), intervalMs: 20 }
+        : { tokens: Array(10).fill('on '), intervalMs: 4 },
+  })
   started = []
   writeFileSync(join(folder, 'two.yaml'), 'name: two\nstages: [{ id: only, model: m, prompt: "{{ input }}" }]\n')
 })
 afterEach(async () => {
   for (const { child } of started) child.kill('SIGKILL')
   await Promise.all(started.map(({ ended }) => ended))
-  await server[Symbol.asyncDispose]()
+  await server.close()
   rmSync(folder, { recursive: true })
 })
 
-const SESSIONS = 10
+const SESSIONS = 30
 const PLANNED = 2 * SESSIONS
 
 function experiment(sessions = SESSIONS): string {
@@ -75,6 +86,14 @@ function heartbeatIsOld(): void {
   database.close()
 }
 
+/** Takes the server's only slot, so that nobody makes a trial until it is let go. */
+async function holdServer(): Promise<() => void> {
+  const hold = new AbortController()
+  const body = JSON.stringify({ model: 'hold', messages: [{ role: 'user', content: 'x' }] })
+  await fetch(`${server.url}/api/chat`, { method: 'POST', body, signal: hold.signal })
+  return () => hold.abort()
+}
+
 /** An execution with a few trials, that a SIGINT stopped. */
 async function stopped(): Promise<void> {
   const first = ab(experiment())
@@ -87,17 +106,18 @@ describe('an execution has one conductor', () => {
   it('of two that resume it at once one makes exactly what is missing, and the other is refused by name', async () => {
     await stopped()
     const before = numbers().length
+    // However long one of them takes to start, the other has not ended by then.
+    const letGo = await holdServer()
     const both = [ab('e.yaml', '--resume', '--json'), ab('e.yaml', '--resume', '--json')]
-    const [refused, done] = (await Promise.all(both.map(({ ended }) => ended))).toSorted(
-      (a, b) => (b.status ?? 0) - (a.status ?? 0),
-    )
-    expect(done).toMatchObject({ status: 0 })
+    const refused = await Promise.race(both.map(({ ended }) => ended))
+    expect(refused.status).toBe(2)
+    const { error } = JSON.parse(refused.stdout)
+    expect(error.code).toBe('CAESURA_E_EXPERIMENT_TAKEN')
+    const conductor = both.find(({ child }) => child.exitCode === null)
+    letGo()
+    expect(await conductor?.ended).toMatchObject({ status: 0 })
     expect(numbers()).toEqual(range(PLANNED))
     expect(before).toBeLessThan(PLANNED)
-    expect(refused?.status).toBe(2)
-    const { error } = JSON.parse(refused?.stdout ?? '')
-    expect(error.code).toBe('CAESURA_E_EXPERIMENT_TAKEN')
-    const conductor = both.find(({ child }) => child.exitCode === 0)
     expect(error.message).toContain(`process ${conductor?.child.pid} on `)
     expect(error.received).toMatch(
       /^execution [0-9a-f]{8} of e: conducted since \d{4}-.*Z, last heartbeat \d+\.\d s ago$/,
@@ -131,7 +151,6 @@ describe('an execution has one conductor', () => {
     const first = ab(experiment(), '--json')
     await measured(3)
     first.child.kill('SIGSTOP')
-    expect(await ab('e.yaml', '--resume').ended).toMatchObject({ status: 2 })
     heartbeatIsOld()
     const second = ab('e.yaml', '--resume')
     const before = numbers().length

@@ -39,7 +39,12 @@ export function deadRoutes({ fleet }: ApiContext): Route[] {
       answers: {
         201: { description: 'The new run is safe.', schema: 'Retried', headers: { location: 'Of the new run.' } },
       },
-      problems: { ...UNKNOWN, 422: 'What it was to run cannot be read; it stays on the list.' },
+      problems: {
+        ...UNKNOWN,
+        413: 'The body is too large; none is needed.',
+        415: 'The body is no JSON; none is needed.',
+        422: 'What it was to run cannot be read; it stays on the list.',
+      },
       async handle({ runId: insteadOf }, reply) {
         const { runId, traceId } = await fleet.ask((reached) => reached.retryDead(insteadOf)).catch(unreadable)
         return reply.status(201).header('location', `/v1/runs/${runId}`).send({ runId, traceId, insteadOf })
