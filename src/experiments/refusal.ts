@@ -70,7 +70,7 @@ function whyNoMean({ plan, metric, sides }: Pick<Asked, 'plan' | 'metric' | 'sid
     const { below, above } = column.aroundMean()
     if (Math.min(below, above) >= LEAST_BEYOND) continue
     const [few, side] = below < above ? [below, 'below'] : [above, 'above']
-    return `a mean needs ${LEAST_BEYOND} ${of}s on either side of it in each arm; of ${name} ${few} of ${column.size} ${few === 1 ? 'is' : 'are'} ${side} its mean ${title}: compare quantiles, or make more`
+    return `a mean needs ${LEAST_BEYOND} ${of}s on either side of it in each arm; ${few} of the ${column.size} of ${name} ${few === 1 ? 'is' : 'are'} ${side} their mean: compare quantiles, or make more`
   }
   return undefined
 }

@@ -9,7 +9,7 @@ export function levelsOf(comparisons: readonly Pick<Comparison, 'level' | 'inter
   const shown = comparisons.filter(({ interval }) => interval !== undefined)
   const levels = (shown.length > 0 ? shown : comparisons).map(({ level }) => percent(level))
   const [low, high] = [Math.min(...levels), Math.max(...levels)]
-  return low === high ? `${low} %` : `${high} to ${low} %`
+  return low === high ? `${low} %` : `${low} to ${high} %`
 }
 
 /** What is known of carry-over, as a check. */

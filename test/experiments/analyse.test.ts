@@ -136,7 +136,7 @@ describe('no verdict', () => {
     expect(mean(9)).toMatchObject({ finding: 'refused' })
     expect(mean(9).interval).toBeUndefined()
     expect(mean(9).note).toBe(
-      'a mean needs 10 interrupts on either side of it in each arm; of abort 9 of 60 are above its mean interrupt → first token: compare quantiles, or make more',
+      'a mean needs 10 interrupts on either side of it in each arm; 9 of the 60 of abort are above their mean: compare quantiles, or make more',
     )
     expect(mean(10).interval).toBeDefined()
   })
