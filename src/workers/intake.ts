@@ -52,7 +52,8 @@ export class Intake {
     while (this.#reserved.size > 0 && !signal?.aborted && !this.#closing.signal.aborted) {
       let all = bytes
       for (const other of this.#reserved.values()) all += other
-      if (!refusals.isRefusing && (await this.#memory.above(all, MOST_SHARE).catch(() => undefined)) === undefined) break
+      if (!refusals.isRefusing && (await this.#memory.above(all, MOST_SHARE).catch(() => undefined)) === undefined)
+        break
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS))
     }
     this.#reserved.set(runId, bytes)
