@@ -85,7 +85,9 @@ process.exit(rows.some(({ result }) => result === 'wrong') ? 1 : 0)
 function add(row: Row): void {
   rows.push(row)
   const { server, where, result, faults, found } = row
-  const figures = found && `${found.ended} of ${found.runs} runs, ${found.interrupts} interrupts, ${found.takenOver} taken over, ${found.ms} ms`
+  const figures =
+    found &&
+    `${found.ended} of ${found.runs} runs, ${found.interrupts} interrupts, ${found.takenOver} taken over, ${found.ms} ms`
   say(`${server.padEnd(16)} ${where.padEnd(9)} ${result.padEnd(9)} ${figures ?? ''}`.trimEnd())
   for (const fault of faults) say(`  ${fault}`)
 }

@@ -35,7 +35,7 @@ export async function checkRedis(client: Redis, address: FleetAddress): Promise<
   const [, version = '0'] = /redis_version:(\S+)/.exec(answer) ?? []
   const [major = 0, minor = 0] = version.split('.').map(Number)
   if (major < 6 || (major === 6 && minor < 2)) throw refuse(`Redis ${version} is too old`, 'Use 6.2 or newer.')
-  const [, mode = ''] = /redis_mode:(\S+)/.exec(answer) ?? []
+  const [, mode = ''] = /^(?:redis|server)_mode:(\S+)/m.exec(answer) ?? []
   const misplaced = wrongKind(mode, place, prefix)
   if (misplaced !== undefined) throw refuse(...misplaced)
   const [, policy] = /maxmemory_policy:(\S+)/.exec(answer) ?? []
@@ -52,7 +52,7 @@ async function firstAnswer(client: Redis, place: RedisPlace): Promise<string | E
   let isUnknown = false
   // A Sentinel that answers, and has no master of this name.
   client.on('sentinelError', ({ message }: Error) => {
-    isUnknown ||= message.includes('invalid reply')
+    isUnknown ||= /invalid reply: null|No such master/.test(message)
   })
   const failed = new Promise<Error>((resolve) => {
     client.on('error', (error: Error) => {
