@@ -80,8 +80,14 @@ const WANTS_CERTIFICATE = /certificate required|bad certificate|handshake failur
 /** What is wrong, and what helps. */
 function whyUnusable(fault: Error, { kind }: RedisPlace): [message: string, hint: string] {
   const user = refusedUser(fault)
+  if (user !== undefined && /sentinels are unreachable/.test(fault.message))
+    return [
+      'the Sentinels ask for a password of their own, or refuse theirs',
+      'Add ?sentinelPassword=PASSWORD to the URL.',
+    ]
   if (user !== undefined) return [user, 'Give it as redis://USER:PASSWORD@host in --redis-file or REDIS_URL.']
-  const { message } = fault
+  // At the start nothing is tried again.
+  const message = fault.message.replace(/ Retrying from scratch after \d+ms\./, '')
   if (UNKNOWN_CA.test(message))
     return [
       `Redis's certificate is from an authority that this machine does not know (${message})`,
