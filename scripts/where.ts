@@ -3,7 +3,6 @@ import { fork, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { connectFleet } from '../src/fleet.ts'
 import { kinds, type Place } from './where/places.ts'
 import { Servers } from './where/server.ts'
 import type { TrialResult } from './where/trial.ts'
@@ -45,12 +44,9 @@ async function tried({ url, env, disturb }: Place): Promise<TrialResult> {
 /** What is wrong with how addresses are refused that can't work. */
 async function wrongRefusals({ refused = [] }: Place): Promise<string[]> {
   const faults: string[] = []
-  for (const [url, reason] of refused) {
-    const fault = await connectFleet({ url }).then(
-      (fleet) => fleet.close().then(() => 'it was taken'),
-      ({ message }: Error) => (reason.test(message) ? undefined : message),
-    )
-    if (fault !== undefined) faults.push(`${url} should be refused with ${reason}: ${fault}`)
+  for (const [url, reason, env = {}] of refused) {
+    const { refused: said = 'it was taken' } = await tried({ url, env })
+    if (!reason.test(said)) faults.push(`${url} should be refused with ${reason}: ${said}`)
   }
   return faults
 }
@@ -73,7 +69,12 @@ for (const program of values.server) {
       const faults = [...found.faults, ...refusals, ...(found.refused === undefined ? [] : [found.refused])]
       add({ server: version, where, result: faults.length === 0 ? 'right' : 'wrong', faults, found })
     } catch (error) {
-      add({ server: version, where, result: 'not tried', faults: [(error as Error).message.trim()] })
+      add({
+        server: version,
+        where,
+        result: 'not tried',
+        faults: [(error as Error).message.trim().split('\n').at(-1) ?? ''],
+      })
     } finally {
       await servers.stop()
     }

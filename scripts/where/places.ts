@@ -11,8 +11,8 @@ export interface Place {
   readonly url: string
   /** Of the trial's processes. */
   readonly env?: NodeJS.ProcessEnv
-  /** Addresses that lead to the same servers and must be refused, each with words of the reason; with the environment of this process. */
-  readonly refused?: readonly (readonly [url: string, reason: RegExp])[]
+  /** Addresses that lead to the same servers and must be refused, each with words of the reason. */
+  readonly refused?: readonly (readonly [url: string, reason: RegExp, env?: NodeJS.ProcessEnv])[]
   /** Done while calls go on. */
   disturb?(): Promise<void>
 }
@@ -85,10 +85,14 @@ async function tls(servers: Servers): Promise<Place> {
     [strict!, 'yes'],
   ] as const)
     await servers.redis(of, '--port', '0', '--tls-port', String(of), '--tls-auth-clients', clients, ...files)
+  const trusting = { NODE_EXTRA_CA_CERTS: at('ca.pem') }
   return {
     url: `rediss://localhost:${port}`,
-    env: { NODE_EXTRA_CA_CERTS: at('ca.pem') },
-    refused: [[`rediss://localhost:${port}`, /authority that this machine does not know/]],
+    env: trusting,
+    refused: [
+      [`rediss://localhost:${port}`, /authority that this machine does not know/],
+      [`rediss://localhost:${strict}`, /ask(?:s)? for a client certificate/, trusting],
+    ],
   }
 }
 

@@ -18,7 +18,7 @@ if (kind === 'pipelines') {
 } else {
   const scripted = scriptedBackend(({ stage, messages }) => ({
     tokens: tokensFor(stage, promptOf(messages)),
-    ...{ firstTokenMs: 50, tokenMs: 100, abortMs: 2 },
+    ...{ firstTokenMs: 50, tokenMs: 200, abortMs: 2 },
   }))
   const backend = {
     ...scripted,

@@ -78,7 +78,7 @@ const UNKNOWN_CA = /self-signed certificate|unable to verify the first certifica
 const WANTS_CERTIFICATE = /certificate required|bad certificate|handshake failure/i
 
 /** What is wrong, and what helps. */
-function whyUnusable(fault: Error, { kind }: RedisPlace): [message: string, hint: string] {
+function whyUnusable(fault: Error, { kind, isTls }: RedisPlace): [message: string, hint: string] {
   const user = refusedUser(fault)
   if (user !== undefined && /sentinels are unreachable/.test(fault.message))
     return [
@@ -93,10 +93,14 @@ function whyUnusable(fault: Error, { kind }: RedisPlace): [message: string, hint
       `Redis's certificate is from an authority that this machine does not know (${message})`,
       'Name the file of its certificate: NODE_EXTRA_CA_CERTS=ca.pem',
     ]
+  const passwordInstead = 'Set `tls-auth-clients no`, and let Redis ask for a password.'
   if (WANTS_CERTIFICATE.test(message))
+    return ['Redis asks for a client certificate, and none can be given', passwordInstead]
+  // It says so on its way out, and often that is not heard.
+  if (isTls && /ECONNRESET|EPIPE|closed/.test(message))
     return [
-      `Redis asks for a client certificate, and none can be given (${message})`,
-      'Set `tls-auth-clients no`, and let Redis ask for a password.',
+      `Redis has closed the connection (${message}). It may ask for a client certificate: none can be given`,
+      passwordInstead,
     ]
   return [
     `Redis can't be used (${message})`,
