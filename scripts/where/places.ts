@@ -17,7 +17,7 @@ export interface Place {
   disturb?(): Promise<void>
 }
 
-export const kinds = { single, user, tls, sentinel, cluster } satisfies Record<
+export const kinds = { single, user, tls, sentinel, paused, cluster } satisfies Record<
   string,
   (servers: Servers) => Promise<Place>
 >
@@ -97,9 +97,23 @@ async function tls(servers: Servers): Promise<Place> {
 }
 
 const SENTINELS = 3
+/** Longer than a failover takes, and shorter than a run may. */
+const PAUSE_MS = 5000
 
-/** A master, a replica and three Sentinels. The master is killed. */
+/** The master is killed. */
 async function sentinel(servers: Servers): Promise<Place> {
+  const { master, ...place } = await threeSentinels(servers)
+  return { ...place, disturb: () => master.kill() }
+}
+
+/** The master is silent until there is another one, and then comes back. */
+async function paused(servers: Servers): Promise<Place> {
+  const { master, url } = await threeSentinels(servers)
+  return { url, disturb: () => master.pause(PAUSE_MS) }
+}
+
+/** A master, a replica and three Sentinels. */
+async function threeSentinels(servers: Servers): Promise<Place & { readonly master: Server }> {
   const [first, second, ...ports] = await freePorts(2 + SENTINELS)
   const master = await servers.redis(first!)
   await servers.redis(second!, '--replicaof', '127.0.0.1', String(first))
@@ -124,7 +138,7 @@ async function sentinel(servers: Servers): Promise<Place> {
       [local(ports[0]!), /this is a Sentinel/],
       [`redis+sentinel://${hosts}/other`, /no master of this name/],
     ],
-    disturb: () => master.kill(),
+    master,
   }
 }
 

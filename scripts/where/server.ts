@@ -9,6 +9,8 @@ import { join } from 'node:path'
 export interface Server {
   readonly port: number
   kill(): Promise<void>
+  /** Lets it do nothing for so long, ms. */
+  pause(ms: number): Promise<void>
 }
 
 /** Servers of one trial in a folder of their own. */
@@ -53,7 +55,12 @@ export class Servers {
       child.kill('SIGKILL')
       await once(child, 'exit')
     }
-    return { port, kill }
+    const pause = async (ms: number) => {
+      child.kill('SIGSTOP')
+      await new Promise((resolve) => setTimeout(resolve, ms))
+      child.kill('SIGCONT')
+    }
+    return { port, kill, pause }
   }
 
   async stop(): Promise<void> {

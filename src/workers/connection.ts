@@ -54,6 +54,8 @@ function sharedOptions(): Options {
       return true
     },
     connectTimeout: 2000,
+    // A Redis that loads, or has not found its master yet, is asked again soon.
+    maxLoadingRetryTime: RETRY_MS,
     socketTimeout: SILENCE_MS,
     keepAlive: KEEP_ALIVE_MS,
     lazyConnect: true,
