@@ -16,6 +16,7 @@ import type { Node, RunStore, Telemetry } from './core/ports.ts'
 import { priorsOf } from './core/probe.ts'
 import { show } from './core/problems.ts'
 import type { RunRecord } from './core/record.ts'
+import { REDIS_URL, readRedisUrl } from './core/redis-address.ts'
 import { renderKnownStart, renderTemplate } from './core/template.ts'
 import { newTraceId } from './core/trace.ts'
 import { within } from './core/within.ts'
@@ -58,7 +59,7 @@ const CLOSING_MS = 5000
 
 /** What an engine works with whose runs are hosted by the workers of a fleet. */
 export interface FleetEngineSettings extends Pick<EngineSettings, 'models' | 'store' | 'keepText' | 'telemetry'> {
-  /** The fleet's Redis: `redis://host:port`, or `rediss://`. */
+  /** The fleet's Redis: `redis://host:port`, or another address of `docs/fleet.md`. */
   readonly redis: string | FleetAddress
   /** What the fleet takes at most: beyond it a run's `result` rejects with `CAESURA_E_FLEET_FULL`. */
   readonly limits?: FleetLimits
@@ -87,10 +88,10 @@ function onFleet(settings: FleetEngineSettings): Engine {
         path: 'nodes',
       },
     )
-  if (!/^rediss?:\/\/[^/]/.test(address.url) || !URL.canParse(address.url))
+  if (readRedisUrl(address.url) === undefined)
     throw new CaesuraError('CAESURA_E_CONFIG', 'redis is no address of a Redis', {
       path: 'redis',
-      expected: 'a redis or rediss URL, such as redis://127.0.0.1:6379',
+      expected: REDIS_URL,
     })
   checkLimits(limits)
   const write = store && recordKeeper(store, { isShared: true })

@@ -75,9 +75,11 @@ export async function inspectFleet(
 ): Promise<{ readonly redisVersion: string; readonly nodes: readonly FleetNode[] }> {
   const client = await FleetClient.open(redis)
   try {
-    const [, redisVersion = 'unknown version'] =
-      /redis_version:(\S+)/.exec(await client.redis.client.info('server')) ?? []
-    return { redisVersion, nodes: await client.nodes() }
+    const told = await client.redis.client.info('server')
+    // Valkey calls itself a Redis 7.2 as well, for clients that ask for one.
+    const [, valkey] = /^valkey_version:(\S+)/m.exec(told) ?? []
+    const [, redisVersion = 'unknown version'] = /^redis_version:(\S+)/m.exec(told) ?? []
+    return { redisVersion: valkey === undefined ? redisVersion : `Valkey ${valkey}`, nodes: await client.nodes() }
   } finally {
     await client.close()
   }

@@ -6,11 +6,11 @@ import type { Log } from './core/log.ts'
 import type { Node, RunStore, Telemetry } from './core/ports.ts'
 import { version } from './version.ts'
 import { FleetClient } from './workers/fleet-client.ts'
-import { type FleetWorker, startPipelineWorker } from './workers/pipeline-worker.ts'
+import { type FleetWorker, type PipelineWorker, startPipelineWorker } from './workers/pipeline-worker.ts'
 import type { Retention } from './workers/run-session.ts'
 import { type StageWorkerSettings, startStageWorker } from './workers/stage-worker.ts'
 
-export type { FleetAddress, FleetWorker, Retention }
+export type { FleetAddress, FleetWorker, PipelineWorker, Retention }
 
 /** The fleet behind a Redis. Throws `CAESURA_E_REDIS`. */
 export const connectFleet = (address: FleetAddress): Promise<Fleet> => FleetClient.open(address)
@@ -33,7 +33,7 @@ export interface HostingSettings {
 }
 
 /** Hosts runs in this process. Throws `CAESURA_E_REDIS`. */
-export function hostRuns({ store, ...settings }: HostingSettings): Promise<FleetWorker> {
+export function hostRuns({ store, ...settings }: HostingSettings): Promise<PipelineWorker> {
   const write = store && recordKeeper(store, { isShared: true })
   return startPipelineWorker({
     ...settings,

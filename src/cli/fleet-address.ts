@@ -3,10 +3,10 @@ import { Option } from 'commander'
 import { withoutPassword } from '../core/address.ts'
 import type { Config } from '../core/config-schema.ts'
 import { CaesuraError } from '../core/errors.ts'
+import { REDIS_URL, readRedisUrl } from '../core/redis-address.ts'
 import type { FleetAddress } from '../fleet.ts'
 
 const DEFAULT_URL = 'redis://127.0.0.1:6379'
-const EXPECTED = `a redis or rediss URL, such as ${DEFAULT_URL}`
 
 /** What `--redis` holds: true where it stands without a URL, or where `--redis-file` stands. */
 export interface RedisFlag {
@@ -35,7 +35,7 @@ export const fleetOption = (what: string): Option =>
 
 /** Whoever is on this machine sees the arguments of every process, and nothing takes them back. */
 export function tellOfPassword({ redis }: RedisFlag, tell: (sentence: string) => void): void {
-  if (typeof redis !== 'string' || !URL.parse(redis)?.password) return
+  if (typeof redis !== 'string' || !readRedisUrl(redis)?.password) return
   tell('Everybody on this machine can see the password of --redis (ps). Use --redis-file or REDIS_URL.')
 }
 
@@ -48,11 +48,10 @@ function readUrl(file: string): string {
     throw new CaesuraError('CAESURA_E_FILE', '--redis-file cannot be read', { file, expected: 'a file', cause })
   }
   const [url = '', ...rest] = text.trim().split(/\s+/)
-  const parsed = rest.length > 0 ? null : URL.parse(url)
-  if (parsed !== null && isRedis(parsed)) return url
+  if (rest.length === 0 && readRedisUrl(url) !== undefined) return url
   throw new CaesuraError('CAESURA_E_USAGE', '--redis-file holds no address of a Redis', {
     file,
-    expected: `one line, ${EXPECTED}`,
+    expected: `one line, ${REDIS_URL}`,
   })
 }
 
@@ -78,16 +77,13 @@ export function configuredFleet(
   return config?.redis === undefined ? undefined : { url: checked(config.redis, 'redis of the configuration') }
 }
 
-const isRedis = ({ protocol, hostname }: URL): boolean => /^rediss?:$/.test(protocol) && hostname !== ''
-
 function checked(url: string, from: string): string {
-  const parsed = URL.parse(url)
-  if (parsed !== null && isRedis(parsed)) return url
+  if (readRedisUrl(url) !== undefined) return url
   // `--redis PIPELINE`: the word behind the flag was not meant as its value.
   const isWord = from === '--redis' && !url.includes('://')
   throw new CaesuraError('CAESURA_E_USAGE', `${from} is no address of a Redis`, {
     received: withoutPassword(url),
-    expected: EXPECTED,
+    expected: REDIS_URL,
     ...(isWord && { hint: 'Without a URL of its own, --redis comes last.' }),
   })
 }

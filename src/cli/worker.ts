@@ -23,6 +23,8 @@ const BACKENDS = ['ollama', 'openai', 'llama-cpp', 'scripted']
 const MOST_SLOTS = 1024
 const MOST_RUNS = 100_000
 const MOST_KEPT = 100_000_000
+/** The longest that a timer takes, ms. */
+const LONGEST_WAIT_MS = 2 ** 31 - 1
 
 /** `worker stages`, `worker pipelines`: the processes that a fleet is made of. They run until SIGTERM or SIGINT, and exit 0 then. */
 export function workerCommand(): Command {
@@ -134,6 +136,9 @@ interface PipelinesFlags extends WorkerFlags {
   readonly keep: number
   readonly keepMost: number
   readonly records?: string
+  readonly drain?: boolean
+  /** ms. */
+  readonly drainWithin?: number
 }
 
 function pipelinesCommand(): Command {
@@ -147,6 +152,12 @@ function pipelinesCommand(): Command {
     )
     .option('--records <file>', 'write the records of the runs that end here into this file too, without texts')
     .option('--keep-most <n>', 'how many ended runs are kept', whole('--keep-most', 0, MOST_KEPT), 100_000)
+    .option('--drain', 'after SIGTERM: take up no more runs, and end when those that are hosted here have ended')
+    .addOption(
+      new Option('--drain-within <time>', '--drain, for so long at most; then what is left goes to other workers')
+        .argParser(lengthOfTime('--drain-within'))
+        .implies({ drain: true }),
+    )
   withMetricsFlags(command)
     .addOption(redisOption())
     .addOption(redisFileOption())
@@ -158,8 +169,8 @@ function pipelinesCommand(): Command {
 async function pipelines(flags: PipelinesFlags): Promise<void> {
   const { config } = await readSettings(flags)
   const redis = fleetAddress(flags, config, process.env)
-  const { runs, keep: keepMs, keepMost, records } = flags
-  const place = { name: 'caesura-pipelines', config, redis }
+  const { runs, keep: keepMs, keepMost, records, drainWithin = LONGEST_WAIT_MS } = flags
+  const place = { name: 'caesura-pipelines', config, redis, ...(flags.drain && { drainMs: drainWithin }) }
   // Before anything is taken: a file that can't be used is seen now.
   const store = records === undefined ? undefined : sqliteStore(records)
   await workUntilStopped(flags, place, async ({ service, telemetry, log }) => {
@@ -205,6 +216,8 @@ interface WorkerPlace {
   readonly name: string
   readonly config: Config | undefined
   readonly redis: FleetAddress
+  /** How long it may drain after the first signal, ms; it does not where this is absent. */
+  readonly drainMs?: number
   /** What must never be in its log. */
   readonly secrets?: readonly string[]
 }
@@ -217,16 +230,26 @@ interface Working {
   readonly log: Log
 }
 
-/** Works until SIGTERM or SIGINT, then stops in good order. A second one ends the process at once, with exit code 1. */
+/** What workers of both kinds do when they stop. */
+interface StoppableWorker extends FleetWorker {
+  drain?(signal: AbortSignal): Promise<void>
+}
+
+/**
+ * Works until SIGTERM or SIGINT, then stops in good order. A second one ends the process at once, with exit code 1; of a worker that drains
+ * the second one ends the draining, and the third the process.
+ */
 async function workUntilStopped(
   flags: WorkerFlags,
-  { name, ...place }: WorkerPlace,
-  start: (working: Working) => Promise<FleetWorker>,
+  { name, drainMs, ...place }: WorkerPlace,
+  start: (working: Working) => Promise<StoppableWorker>,
 ): Promise<void> {
   const stop = new AbortController()
+  const handOver = new AbortController()
   const onSignal = () => {
-    if (stop.signal.aborted) process.exit(1)
-    stop.abort()
+    if (!stop.signal.aborted) stop.abort()
+    else if (drainMs !== undefined && !handOver.signal.aborted) handOver.abort()
+    else process.exit(1)
   }
   process.on('SIGTERM', onSignal)
   process.on('SIGINT', onSignal)
@@ -242,6 +265,8 @@ async function workUntilStopped(
   tellOfPassword(flags, log.warn)
   if (!stop.signal.aborted)
     await new Promise((resolve) => stop.signal.addEventListener('abort', resolve, { once: true }))
+  if (drainMs !== undefined)
+    await worker.drain?.(AbortSignal.any([handOver.signal, AbortSignal.timeout(Math.min(drainMs, LONGEST_WAIT_MS))]))
   await worker.close()
   await telemetry?.close()
   // A connection that is still open must not keep a stopped worker.

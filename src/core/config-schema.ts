@@ -4,12 +4,12 @@ import { durationSchema } from './duration.ts'
 import { headersSchema } from './headers-schema.ts'
 import { textWithin, wholeWithin } from './number-schema.ts'
 import { isRecord, oneOrMany, type Problem, parseWith, type Reading, type Source, toErrors } from './problems.ts'
+import { REDIS_URL, readRedisUrl } from './redis-address.ts'
 
 const HTTP_URL = 'an http or https URL, such as http://127.0.0.1:11434'
 const OPENAI_URL = 'an http or https URL, such as http://127.0.0.1:8080/v1'
 const NO_KEY =
   'an http or https URL without credentials; name the variable that holds a key as apiKeyEnv, or give headers'
-const REDIS_URL = 'a redis or rediss URL, such as redis://127.0.0.1:6379'
 
 const shared = {
   name: textWithin(100).describe('What records and placements call this node; no other node has it.'),
@@ -118,7 +118,7 @@ const redisUrl = z
   .string({ error: REDIS_URL })
   .meta({ format: 'uri' })
   .check(({ value, issues }) => {
-    if (/^rediss?:\/\//i.test(value) && URL.canParse(value)) return
+    if (readRedisUrl(value) !== undefined) return
     const params = { expected: REDIS_URL }
     issues.push({ code: 'custom', input: withoutPassword(value, '…@'), message: 'is no URL of a Redis', params })
   })

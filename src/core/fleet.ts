@@ -6,7 +6,7 @@ import type { RunRecord } from './record.ts'
 
 /** Where the fleet's Redis is. */
 export interface FleetAddress {
-  /** `redis://` or `rediss://`. */
+  /** `redis://HOST:PORT`, `redis+sentinel://HOST:PORT,HOST:PORT/NAME`, `redis+cluster://HOST:PORT,HOST:PORT`; `rediss` for TLS. */
   readonly url: string
   /** Of all keys; `{caesura}` by default. */
   readonly prefix?: string

@@ -1,3 +1,4 @@
+import { readRedisUrl } from '../core/redis-address.ts'
 /** What stands in the place of a secret. */
 export const HIDDEN = '***'
 /** A secret that is shorter can't be told from an ordinary word. */
@@ -42,7 +43,10 @@ function waysToWrite(secret: string): string[] {
 export function passwordsOf(url: string | undefined): string[] {
   const text = url?.trim() ?? ''
   const { password = '', searchParams } = URL.parse(text.includes('://') ? text : `http://${text}`) ?? {}
-  const found = [password, ...(searchParams?.getAll('password') ?? [])].filter((each) => each !== '')
+  // Several hosts, which no URL has.
+  const redis = readRedisUrl(text)
+  const more = redis === undefined ? [] : [redis.password, redis.kind === 'sentinel' ? redis.sentinelPassword : '']
+  const found = [password, ...(searchParams?.getAll('password') ?? []), ...more].filter((each) => each !== '')
   return found.flatMap((each) => [each, decoded(each)])
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Redis } from 'ioredis'
-import { connect, type FleetRedis } from './redis.ts'
+import { connect } from './connection.ts'
+import type { FleetRedis } from './redis.ts'
 
 /** What comes into an inbox: a kind, then what that kind carries. */
 export type InboxMessage = readonly [kind: string, ...rest: unknown[]]

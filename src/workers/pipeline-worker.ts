@@ -9,6 +9,7 @@ import type { PolicyCatalogue } from '../core/policy.ts'
 import type { Telemetry } from '../core/ports.ts'
 import type { RunRecord } from '../core/record.ts'
 import type { AnswerOf } from './commands.ts'
+import { connect } from './connection.ts'
 import { putAside, putRunAside } from './dead.ts'
 import { fleetClock, processOf } from './fleet-clock.ts'
 import { HostSign } from './fleet-load.ts'
@@ -20,7 +21,7 @@ import { RUNS_QUEUE } from './keys.ts'
 import { NodeDirectory } from './node-directory.ts'
 import { OldRuns } from './old-runs.ts'
 import { Ownership } from './ownership.ts'
-import { connect, openFleetRedis, tellOutages } from './redis.ts'
+import { openFleetRedis, tellOutages } from './redis.ts'
 import { tellEnd, tellFaults } from './run-lines.ts'
 import { defaultRetention, type Retention } from './run-session.ts'
 import { OtherVersion } from './run-spec.ts'
@@ -56,6 +57,11 @@ export interface FleetWorker {
   close(): Promise<void>
 }
 
+export interface PipelineWorker extends FleetWorker {
+  /** Takes up no more runs. Resolves when those that it hosts have ended, or once `signal` is aborted: `close` hands over what is left. */
+  drain(signal?: AbortSignal): Promise<void>
+}
+
 /** A run whose owner died is taken up by another one after 1 to 1.5 s: its lock must have ended, and two looks have seen that. */
 const LOCK_MS = 1000
 const STALLED_MS = 250
@@ -73,7 +79,7 @@ const MOST_BACKLOG = 20_000
 const CLOSE_MS = 3000
 
 /** Hosts runs: their machines live here, their state in Redis. Throws `CAESURA_E_REDIS`. */
-export async function startPipelineWorker(settings: PipelineWorkerSettings): Promise<FleetWorker> {
+export async function startPipelineWorker(settings: PipelineWorkerSettings): Promise<PipelineWorker> {
   const redis = await openFleetRedis(settings.redis)
   const inbox = new Inbox(redis)
   const directory = new NodeDirectory(redis)
@@ -103,6 +109,11 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
   /** Runs of other versions that were told of. */
   const told = new Set<string>()
   let stopping = false
+  /** New runs are for other workers. */
+  let draining = false
+  /** Jobs that are here, and who waits for the last of them. */
+  let jobs = 0
+  let drained: () => void = () => undefined
 
   /** Runs that are being taken up, and whether something came for them meanwhile: what Redis sent may be here before its answer is. */
   const opening = new Map<string, boolean>()
@@ -145,12 +156,12 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
 
   async function own(job: Job<RunTicket>, token: string | undefined, signal: AbortSignal | undefined) {
     // A fetch that was under way when this worker was paused brings one more job.
-    if (stopping) return handBack(job, token)
+    if (stopping || draining) return handBack(job, token)
     const { runId, base } = readRunTicket(job.data)
     const epoch = base + job.attemptsStarted
     // What another owner began is in Redis already.
     if (epoch === 1) await intake.room(runId, signal)
-    if (stopping) return handBack(job, token)
+    if (stopping || draining) return handBack(job, token)
     opening.set(runId, false)
     let run: OwnedRun
     let hasMissed: boolean
@@ -259,6 +270,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
   }
 
   async function take(job: Job, token: string | undefined, signal: AbortSignal | undefined) {
+    jobs += 1
     try {
       return await own(job, token, signal)
     } catch (error) {
@@ -269,6 +281,8 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
       return { outcome: 'dead' }
     } finally {
       intake.left(job.data?.runId)
+      jobs -= 1
+      if (jobs === 0) drained()
     }
   }
 
@@ -302,6 +316,18 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
 
   return {
     id: inbox.id,
+    async drain(signal) {
+      draining = true
+      log.info(`draining: takes up no more runs, waits for ${owned.size} to end`, { runs: owned.size })
+      intake.close()
+      // Nothing more is fetched; locks are kept, and what ends is told as before.
+      await Promise.all([worker.pause(true), sign.close().catch(() => undefined)])
+      if (jobs === 0 || signal?.aborted) return
+      await new Promise<void>((resolve) => {
+        drained = resolve
+        signal?.addEventListener('abort', () => resolve(), { once: true })
+      })
+    },
     async close() {
       stopping = true
       ownership.close()

@@ -1,6 +1,6 @@
 /**
  * What Redis says when it takes no command, or none of this kind, for now: it is full, a replica, loading, busy with a script, cut off from
- * its replicas, unable to write to its disk, or its user lost a right. Each passes without our doing.
+ * its replicas, unable to write to its disk, no more where the keys are, or its user lost a right. Each passes without our doing.
  */
 const refusals: readonly (readonly [name: string, pattern: RegExp])[] = [
   ['OOM', /\bOOM command not allowed/],
@@ -11,6 +11,8 @@ const refusals: readonly (readonly [name: string, pattern: RegExp])[] = [
   ['BUSY', /\bBUSY Redis is busy/],
   ['MASTERDOWN', /\bMASTERDOWN /],
   ['CLUSTERDOWN', /\bCLUSTERDOWN /],
+  // A cluster's node that has lost the fleet's slot: the next connection goes to the one that has it.
+  ['MOVED', /^MOVED |access a non local key in a cluster node/],
   ['TRYAGAIN', /\bTRYAGAIN /],
   ['NOPERM', /\bNOPERM /],
 ]

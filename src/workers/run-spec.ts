@@ -7,7 +7,10 @@ import { type ExperimentArm, experimentSchema } from '../core/record.ts'
 import type { TraceContext } from '../core/trace.ts'
 import type { PersistedRun } from '../machines/start-run.ts'
 
-/** Rises when what is kept in Redis changes its form: another version is refused, never guessed at. */
+/**
+ * Rises when what is kept in Redis changes its form: another version is refused, never guessed at. It rises for a new optional field too, for
+ * older workers read no field that they do not know.
+ */
 export const FLEET_VERSION = 2
 
 const text = z.string()
