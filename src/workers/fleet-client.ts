@@ -31,6 +31,7 @@ import { marksOf, RunReader, told } from './run-reader.ts'
 import { FLEET_VERSION, type RunSpec } from './run-spec.ts'
 import { TicketQueues } from './ticket-queues.ts'
 import { asEvent, type SignalPayload, unreadable } from './wire.ts'
+import { within } from './within.ts'
 
 /** Runs outlive the process that submitted them: only their ids matter. */
 const runIdPattern = /^[A-Za-z0-9_-]{1,100}$/
@@ -237,7 +238,8 @@ export class FleetClient implements Fleet {
     clearTimeout(this.#timer)
     clearInterval(this.#check)
     this.#inbox.close()
-    await this.#tickets.close()
+    // While Redis is away a queue does not close.
+    await within(CLOSE_MS, () => this.#tickets.close())
     this.redis.close()
   }
 
@@ -330,6 +332,9 @@ export class FleetClient implements Fleet {
     }
   }
 }
+
+/** How long closing may take, ms. */
+const CLOSE_MS = 1000
 
 /** How often readers look whether they have missed something, ms. */
 const CHECK_MS = 5000
