@@ -63,6 +63,11 @@ export interface FleetEngineSettings extends Pick<EngineSettings, 'models' | 'st
   readonly redis: string | FleetAddress
   /** What the fleet takes at most: beyond it a run's `result` rejects with `CAESURA_E_FLEET_FULL`. */
   readonly limits?: FleetLimits
+  /**
+   * How long `close` waits for the runs that it has told to end, ms; 5000 by default. The `result` of a run that takes longer rejects with
+   * `CAESURA_E_REDIS`, and so does `close` where Redis has not taken the order.
+   */
+  readonly closeWithinMs?: number
   readonly nodes?: never
 }
 
@@ -78,7 +83,7 @@ export const createEngine = (settings: EngineSettings | FleetEngineSettings): En
   settings.redis === undefined ? inThisProcess(settings) : onFleet(settings)
 
 function onFleet(settings: FleetEngineSettings): Engine {
-  const { redis, limits = {}, models = {}, store, keepText = false, nodes, telemetry } = settings
+  const { redis, limits = {}, models = {}, store, keepText = false, nodes, telemetry, closeWithinMs } = settings
   const address = typeof redis === 'string' ? { url: redis } : redis
   if (nodes !== undefined)
     throw new CaesuraError(
@@ -96,10 +101,13 @@ function onFleet(settings: FleetEngineSettings): Engine {
   checkLimits(limits)
   const write = store && recordKeeper(store, { isShared: true })
   const keep = (record: RunRecord, pipeline: Pipeline) => write?.(keepText ? record : withoutText(record), pipeline)
-  const engine = fleetEngine({ redis: address, limits, models, keep, ...(telemetry !== undefined && { telemetry }) })
+  const engine = fleetEngine({
+    ...{ redis: address, limits, models, keep },
+    ...(telemetry !== undefined && { telemetry }),
+    ...(closeWithinMs !== undefined && { closeWithinMs }),
+  })
   async function close(): Promise<void> {
-    await engine.close()
-    store?.close()
+    await engine.close().finally(() => store?.close())
   }
   function start(asked: Pipeline, given: StartOptions): RunHandle {
     const { pipeline, options } = readStart(asked, given)

@@ -30,6 +30,7 @@ import { marksOf, RunReader, told } from './run-reader.ts'
 import { RunSubmitter } from './run-submitter.ts'
 import { TicketQueues } from './ticket-queues.ts'
 import { asEvent, type SignalPayload, unreadable } from './wire.ts'
+import { within } from './within.ts'
 
 /** Submits runs to a fleet, reads them, interrupts and cancels them, from any process. */
 export class FleetClient implements Fleet {
@@ -193,7 +194,8 @@ export class FleetClient implements Fleet {
     this.#delivered.close()
     clearInterval(this.#check)
     this.#inbox.close()
-    await this.#tickets.close()
+    // While Redis is away a queue does not close.
+    await within(CLOSE_MS, () => this.#tickets.close())
     this.redis.close()
   }
 
@@ -231,6 +233,9 @@ export class FleetClient implements Fleet {
     }
   }
 }
+
+/** How long closing may take, ms. */
+const CLOSE_MS = 1000
 
 /** How often readers look whether they have missed something, ms. */
 const CHECK_MS = 5000
