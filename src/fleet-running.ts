@@ -1,5 +1,6 @@
 import type { Config } from './core/config-schema.ts'
 import type { FleetAddress, FleetNode } from './core/fleet.ts'
+import { connectFleet } from './fleet.ts'
 import {
   type Aliases,
   allNames,
@@ -11,7 +12,6 @@ import {
 } from './model-names.ts'
 import { bundledModel } from './surroundings.ts'
 import { asWished, type Surroundings, underWish } from './wishes.ts'
-import { FleetClient } from './workers/fleet-client.ts'
 
 /** Part of the composition root: what a process knows that has runs made by a fleet. */
 export type { FleetAddress }
@@ -25,7 +25,7 @@ export async function fleetSurroundings(
   wanted: readonly Wanted[],
   wishes: { readonly model?: string; readonly config?: Config },
 ): Promise<Pick<Surroundings, 'models' | 'notices'>> {
-  const client = await FleetClient.open(redis)
+  const client = await connectFleet(redis)
   try {
     return namesOn(await client.nodes(), wanted, wishes)
   } finally {
@@ -73,6 +73,7 @@ const aliasesOf = (config: Config | undefined): Aliases => ({
 export async function inspectFleet(
   redis: FleetAddress,
 ): Promise<{ readonly redisVersion: string; readonly nodes: readonly FleetNode[] }> {
+  const { FleetClient } = await import('./workers/fleet-client.ts')
   const client = await FleetClient.open(redis)
   try {
     const told = await client.redis.client.info('server')

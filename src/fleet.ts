@@ -5,15 +5,17 @@ import { recordKeeper } from './core/live-design.ts'
 import type { Log } from './core/log.ts'
 import type { Node, RunStore, Telemetry } from './core/ports.ts'
 import { version } from './version.ts'
-import { FleetClient } from './workers/fleet-client.ts'
-import { type FleetWorker, type PipelineWorker, startPipelineWorker } from './workers/pipeline-worker.ts'
+import type { FleetWorker, PipelineWorker } from './workers/pipeline-worker.ts'
 import type { Retention } from './workers/run-session.ts'
-import { type StageWorkerSettings, startStageWorker } from './workers/stage-worker.ts'
+import type { StageWorkerSettings } from './workers/stage-worker.ts'
 
 export type { FleetAddress, FleetWorker, PipelineWorker, Retention }
 
+// BullMQ and ioredis take a third of a second to load: only who has to do with a fleet pays for it.
+
 /** The fleet behind a Redis. Throws `CAESURA_E_REDIS`. */
-export const connectFleet = (address: FleetAddress): Promise<Fleet> => FleetClient.open(address)
+export const connectFleet = async (address: FleetAddress): Promise<Fleet> =>
+  (await import('./workers/fleet-client.ts')).FleetClient.open(address)
 
 export interface HostingSettings {
   readonly redis: FleetAddress
@@ -33,7 +35,8 @@ export interface HostingSettings {
 }
 
 /** Hosts runs in this process. Throws `CAESURA_E_REDIS`. */
-export function hostRuns({ store, ...settings }: HostingSettings): Promise<PipelineWorker> {
+export async function hostRuns({ store, ...settings }: HostingSettings): Promise<PipelineWorker> {
+  const { startPipelineWorker } = await import('./workers/pipeline-worker.ts')
   const write = store && recordKeeper(store, { isShared: true })
   return startPipelineWorker({
     ...settings,
@@ -43,5 +46,7 @@ export function hostRuns({ store, ...settings }: HostingSettings): Promise<Pipel
 }
 
 /** Serves a node's slots to the fleet from this process. Throws `CAESURA_E_REDIS`, `CAESURA_E_NODE_TAKEN`. */
-export const serveNode = (node: Node, settings: Omit<StageWorkerSettings, 'node' | 'version'>): Promise<FleetWorker> =>
-  startStageWorker({ ...settings, node, version })
+export const serveNode = async (
+  node: Node,
+  settings: Omit<StageWorkerSettings, 'node' | 'version'>,
+): Promise<FleetWorker> => (await import('./workers/stage-worker.ts')).startStageWorker({ ...settings, node, version })

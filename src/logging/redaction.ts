@@ -47,7 +47,7 @@ export function passwordsOf(url: string | undefined): string[] {
   const redis = readRedisUrl(text)
   const more = redis === undefined ? [] : [redis.password, redis.kind === 'sentinel' ? redis.sentinelPassword : '']
   const found = [password, ...(searchParams?.getAll('password') ?? []), ...more].filter((each) => each !== '')
-  return found.flatMap((each) => [each, decoded(each)])
+  return [...new Set(found.flatMap((each) => [each, decoded(each)]))]
 }
 
 /** The values of a list such as `OTEL_EXPORTER_OTLP_HEADERS`: `name=value,name=value`. */

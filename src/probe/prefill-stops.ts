@@ -19,6 +19,8 @@ const SLOPE = [0.85, 1.2] as const
 const MISSED = 0.08
 /** A slot that was free so much before the end of the prefill was not busy with it. */
 const STOPPED = 0.1
+/** So many of the aborts must have seen that, and two at least: one alone may have come before its prefill began. */
+const STOPPED_PART = 1 / 3
 /** Fewer may by chance all lie at the same place of a batch. */
 const ABORTS_OF_AT_ONCE = 5
 /** Two aborts that lie closer together than this part of the prompt have different lags in any server that reads so much at once. */
@@ -68,7 +70,8 @@ export function judgePrefill(findings: Findings): PrefillVerdict | undefined {
           why: `it ran to its end, but the prompt${tokens === 0 ? '' : ` of ${tokens} tokens`} may be a single batch, which no server stops. A longer one needs a larger --budget or context window.`,
         }
   if (aborts.length < 2) return { why: 'too few aborts were seen.' }
-  const isStopped = seen.lags.some((lag, index) => lag + seen.hidden < aborts[index]!.restMs - STOPPED * prefillMs)
+  const stopped = seen.lags.filter((lag, index) => lag + seen.hidden < aborts[index]!.restMs - STOPPED * prefillMs)
+  const isStopped = stopped.length >= Math.max(2, STOPPED_PART * aborts.length)
   if (isStopped && waitsForParts(seen)) return { stops: 'between-batches' }
   return isStopped && isAsInDecode(seen) ? { stops: 'at-once' } : { why: unclear(seen) }
 }
