@@ -3,10 +3,13 @@ import { ENDLESS_TOKENS, repeatAborts, type Victim, watchAbort } from './abort.t
 import { idleMs, type LongPrompt, type Step } from './findings.ts'
 import { patience, wedged } from './patience.ts'
 import { longPrompt, talkPrompt } from './prompts.ts'
-import { medianOf } from './samples.ts'
+import { medianOf, ttftOf } from './samples.ts'
 
 /** Tokens of an answer after which it is aborted. */
 const TOKENS_BEFORE_ABORT = 3
+
+/** How often the long prompt is read again after the aborts. */
+const AGAIN = 2
 
 /** From 0 to 1, spread evenly however many there are: moments inside a batch or a token. */
 const moment = (at: number): number => (at * 0.618_034) % 1
@@ -35,6 +38,18 @@ export async function measurePrefillAbort(step: Step, reserveMs: number): Promis
       return true
     },
   )
+  await measureDrift(step, long, reserveMs)
+}
+
+/** Whether the prompt still takes as long as before the aborts: what was left at an abort is known no better than that. */
+async function measureDrift({ line, findings }: Step, long: LongPrompt, reserveMs: number): Promise<void> {
+  for (let again = 0; again < AGAIN; again++) {
+    if (line.leftMs < reserveMs + 2 * long.ttftMs) return
+    const ttft = ttftOf(await line.ask(longPrompt(long.sentences)))
+    if (ttft === undefined) return
+    const spreadMs = Math.max(findings.long?.spreadMs ?? 0, Math.abs(ttft - long.ttftMs))
+    findings.long = { ...long, spreadMs }
+  }
 }
 
 /** Where in its prefill a call is aborted: from 0.1 to 0.8 of it, early and late ones in turn. */

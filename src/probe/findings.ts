@@ -41,6 +41,8 @@ export interface LongPrompt {
   readonly ttftMs: number
   /** What of it is the prompt's length, ms. */
   readonly prefillMs: number
+  /** How far a single time lay from that median, at most, ms: before the aborts, and after them. */
+  readonly spreadMs: number
 }
 
 /** An abort in the prefill of the long prompt. */

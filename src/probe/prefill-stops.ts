@@ -32,6 +32,8 @@ interface Seen {
   readonly lags: readonly number[]
   /** Of the whole prefill. */
   readonly prefillMs: number
+  /** What was left at an abort is known so well, and no better. */
+  readonly spreadMs: number
   readonly noise: number
   /** A lag up to this is not seen. */
   readonly hidden: number
@@ -52,13 +54,14 @@ interface Seen {
 export function judgePrefill(findings: Findings): PrefillVerdict | undefined {
   const { long, firstToken, prefillAborts: aborts, lags } = findings
   if (long === undefined || aborts.length === 0) return undefined
-  const { prefillMs, tokens = 0 } = long
+  const { prefillMs, spreadMs, tokens = 0 } = long
   const idle = medianOf(firstToken) ?? 0
   const spread = medianOf(firstToken.map((ms) => Math.abs(ms - idle))) ?? 0
   const seen: Seen = {
     aborts,
     lags: aborts.map(({ lagMs }) => Math.max(0, lagMs)),
     prefillMs,
+    spreadMs,
     noise: Math.max(NOISE * prefillMs, Math.min(2 * spread, MOST_NOISE * prefillMs)),
     hidden: hiddenBoundMs(findings),
     decode: lags.decode.map((lag) => Math.max(0, lag)),
@@ -70,7 +73,8 @@ export function judgePrefill(findings: Findings): PrefillVerdict | undefined {
           why: `it ran to its end, but the prompt${tokens === 0 ? '' : ` of ${tokens} tokens`} may be a single batch, which no server stops. A longer one needs a larger --budget or context window.`,
         }
   if (aborts.length < 2) return { why: 'too few aborts were seen.' }
-  const stopped = seen.lags.filter((lag, index) => lag + seen.hidden < aborts[index]!.restMs - STOPPED * prefillMs)
+  const early = STOPPED * prefillMs + spreadMs
+  const stopped = seen.lags.filter((lag, index) => lag + seen.hidden < aborts[index]!.restMs - early)
   const isStopped = stopped.length >= Math.max(2, STOPPED_PART * aborts.length)
   if (isStopped && waitsForParts(seen)) return { stops: 'between-batches' }
   return isStopped && isAsInDecode(seen) ? { stops: 'at-once' } : { why: unclear(seen) }
@@ -94,11 +98,11 @@ function runsToItsEnd({ aborts, prefillMs, noise, hidden, decode }: Seen): boole
  * Most waited longer than in decode, and a later abort longer than an earlier one, or the waits lie on no line over what was left:
  * all that grows or shrinks with the rest of the prompt, or is always the same, lies on one.
  */
-function waitsForParts({ aborts, lags, noise, decode }: Seen): boolean {
+function waitsForParts({ aborts, lags, noise, spreadMs, decode }: Seen): boolean {
   if (aborts.length < 3) return false
   const usual = medianOf(decode) ?? 0
   if ((medianOf(lags) ?? 0) <= usual + noise) return false
-  const rise = 2 * Math.max(noise, rangeOf(decode))
+  const rise = 2 * Math.max(noise, spreadMs, rangeOf(decode))
   const isLongerLater = aborts.some((early, index) =>
     aborts.some((late, other) => late.restMs < early.restMs && lags[other]! > lags[index]! + rise),
   )

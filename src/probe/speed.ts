@@ -73,7 +73,8 @@ export async function measurePrefill({ line, findings, repetitions, tell }: Step
     if (ttftMs === undefined) return
     const tokens = answer.end.promptTokens
     const prefillMs = Math.max(0, ttftMs - idleMs(findings))
-    findings.long = { sentences, ...(tokens !== undefined && { tokens }), ttftMs, prefillMs }
+    const spreadMs = Math.max(...ttfts.map((ms) => Math.abs(ms - ttftMs)))
+    findings.long = { sentences, ...(tokens !== undefined && { tokens }), ttftMs, prefillMs, spreadMs }
     if (done === 1) {
       const reused = isReused(answer, await line.ask(prompt), idleMs(findings))
       if (reused !== undefined) findings.prefixReuse = reused
