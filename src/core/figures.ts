@@ -10,6 +10,7 @@ export type CounterName =
   | 'caesura.worker.handovers'
   | 'caesura.worker.refused_writes'
   | 'caesura.worker.dead_runs'
+  | 'caesura.redis.refusals'
   | 'caesura.model_server.calls'
 
 /** Lengths of time. */

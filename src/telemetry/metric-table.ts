@@ -160,6 +160,11 @@ const ofProcesses = {
     [],
     'Runs lost because Redis refused their state: another worker has them.',
   ),
+  'caesura.redis.refusals': counter(
+    '{command}',
+    ['refusal'],
+    'Commands that Redis refused for now (`OOM`, `READONLY`, …) and that were sent again.',
+  ),
   'caesura.worker.dead_runs': counter('{run}', [], 'Runs and tickets put aside because they could not be read.'),
   'caesura.model_server.slots': gauge('{slot}', [], 'Calls at once.'),
   'caesura.model_server.busy': gauge('{call}', [], 'Slots that are taken.'),

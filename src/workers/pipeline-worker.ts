@@ -101,7 +101,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
   }
   const { figures = noFigures } = settings
   const log = (settings.log ?? silentLog).child({ worker: inbox.id })
-  tellOutages(redis, log)
+  tellOutages(redis, log, settings.figures)
   const untold = new UntoldRuns(redis, clock.wall, settings.telemetry)
   const owned = new Map<string, OwnedRun>()
   const suspects = new Suspects()

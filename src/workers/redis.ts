@@ -1,5 +1,6 @@
 import type { Redis } from 'ioredis'
 import { CaesuraError } from '../core/errors.ts'
+import { type Figures, noFigures } from '../core/figures.ts'
 import type { FleetAddress } from '../core/fleet.ts'
 import type { Log } from '../core/log.ts'
 import { type AnswerOf, type CommandName, commands, luaOf, type Parameter, type ParametersOf } from './commands.ts'
@@ -53,10 +54,11 @@ function otherType(error: unknown): never {
 
 /**
  * Tells once when Redis is gone, and once when it is back, however many attempts lie between; and once each when it begins to refuse
- * writes, and when it takes them again.
+ * writes, and when it takes them again. Counts what it refuses.
  */
-export function tellOutages({ client, refusals }: FleetRedis, log: Log): void {
+export function tellOutages({ client, refusals }: FleetRedis, log: Log, figures: Figures = noFigures): void {
   refusals.listen({
+    refused: (refusal) => figures.count('caesura.redis.refusals', { refusal }),
     began: (name) => log.warn(`Redis refuses writes (${name}): waiting for it`, { refusal: name }),
     ended: (ms) => log.info(`Redis takes writes again after ${ms} ms`, { duration_ms: ms }),
   })

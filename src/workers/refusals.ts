@@ -32,6 +32,8 @@ const QUIET_MS = 1000
 
 /** Hears when Redis begins to refuse commands, and when it takes them again. */
 export interface RefusalListener {
+  /** Each command that was refused. */
+  refused?(name: string): void
   began(name: string): void
   ended(ms: number): void
 }
@@ -63,6 +65,7 @@ export class Refusals {
   note(name: string): void {
     this.count += 1
     this.#lastAt = performance.now()
+    for (const { refused } of this.#listeners) refused?.(name)
     if (this.#since !== undefined) return
     this.#since = performance.now()
     for (const { began } of this.#listeners) began(name)

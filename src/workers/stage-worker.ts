@@ -63,7 +63,7 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
   const clock = await fleetClock(redis)
   const id = randomUUID()
   const log = (settings.log ?? silentLog).child({ node: node.name, worker: id })
-  tellOutages(redis, log)
+  tellOutages(redis, log, figures)
   const slots = new Slots(node.slots)
   const health = new NodeHealth()
   const calls = new StageCalls({

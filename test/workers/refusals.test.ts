@@ -94,7 +94,12 @@ describe('what Redis says', () => {
   it('is waited for, told once at its beginning and its end, and thrown for anything else', async () => {
     const refusals = new Refusals()
     const told: string[] = []
-    refusals.listen({ began: (name) => told.push(name), ended: () => told.push('over') })
+    const counted: string[] = []
+    refusals.listen({
+      refused: (name) => counted.push(name),
+      began: (name) => told.push(name),
+      ended: () => told.push('over'),
+    })
     let tries = 0
     const work = async () => {
       tries += 1
@@ -103,6 +108,7 @@ describe('what Redis says', () => {
     }
     expect(await refusals.waitOut(work)).toBe('done')
     expect(told).toEqual(['LOADING'])
+    expect(counted).toEqual(['LOADING', 'LOADING', 'LOADING'])
     await until(async () => {
       await refusals.waitOut(work)
       return told.length > 1
