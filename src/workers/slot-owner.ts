@@ -15,7 +15,7 @@ type Tell = Parameters<AbstractConnector['connect']>[0]
  * Connects to the node of a Redis Cluster that holds this key. A fleet's keys have one hash tag, so that node holds them all; it is asked
  * for anew at each connection, for another one takes its place when it dies.
  */
-export function slotOwnerOf(place: ClusterRedis, key: string) {
+export function slotOwnerOf(place: ClusterRedis, key: string): new (options: unknown) => AbstractConnector {
   return class SlotOwner extends AbstractConnector {
     constructor(options: unknown) {
       super((options as { disconnectTimeout: number }).disconnectTimeout)
