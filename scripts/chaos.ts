@@ -1,12 +1,13 @@
 import { parseArgs } from 'node:util'
 import { Redis } from 'ioredis'
 import { quantile } from 'simple-statistics'
-import { definePipeline } from '../src/compose.ts'
 import type { RunEvent } from '../src/core/event.ts'
 import type { Fleet } from '../src/core/fleet.ts'
 import { connectFleet } from '../src/fleet.ts'
 import { fleetKeys } from '../src/workers/keys.ts'
 import { startRedis } from '../test/fixtures/redis.ts'
+import { Chance } from './chaos/chance.ts'
+import { ordinary } from './chaos/pipelines.ts'
 import { kill, startVictim, type Victim } from './chaos/processes.ts'
 import { type Faults, type Story, verify } from './chaos/verify.ts'
 
@@ -26,37 +27,7 @@ const KILL_MS = 500
 const LEAST_STUCK_MS = 60_000
 const TIMES_CALM = 30
 
-/** Mulberry32, so that a seed gives the same kills and interrupts. */
-let state = Number(values.seed) >>> 0
-const random = (): number => {
-  state = (state + 0x6d2b79f5) >>> 0
-  let t = Math.imul(state ^ (state >>> 15), state | 1)
-  t ^= t + Math.imul(t ^ (t >>> 7), t | 61)
-  return ((t ^ (t >>> 14)) >>> 0) / 4_294_967_296
-}
-const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!
-
-const policies = [
-  { trigger: 'signal', response: 'abort', carry: 'all' },
-  { trigger: 'signal', response: 'drain', carry: 'all' },
-  { trigger: { tokens: 8 }, response: 'abort', carry: 'sentences' },
-  { trigger: { after: 120 }, response: 'overlap', carry: 'all' },
-  { trigger: 'never', response: 'drain', carry: 'all' },
-]
-const pipelines = policies.map((policy, index) =>
-  definePipeline({
-    name: `chaos-${index}`,
-    stages: [
-      { id: 'draft', model: 'scripted', prompt: 'draft {{ input }}', policy: { ...policy, then: 'next' } },
-      {
-        id: 'refine',
-        model: 'scripted',
-        prompt: 'refine {{ input }} | {{ draft.output }} | {{ interrupt.input }}',
-        policy: { trigger: { never: null, signals: 'ignore' } },
-      },
-    ],
-  }),
-)
+const chance = new Chance(Number(values.seed))
 
 const server = await startRedis()
 const { url } = server
@@ -152,13 +123,13 @@ async function follow(number: number): Promise<void> {
   stories.push(story)
   const stuck = new AbortController()
   const timer = Number.isFinite(stuckMs) ? setTimeout(() => stuck.abort(), stuckMs) : undefined
-  await fleet.submit(pick(pipelines), { input, runId })
-  const what = random()
-  if (what < 0.5) setTimeout(() => void signal(story, fleet).catch(() => undefined), 100 + random() * 400)
+  await fleet.submit(chance.pick(ordinary), { input, runId })
+  const what = chance.next()
+  if (what < 0.5) setTimeout(() => void signal(story, fleet).catch(() => undefined), 100 + chance.next() * 400)
   else if (what < 0.6) {
     story.cancelled = true
     sums.cancels += 1
-    setTimeout(() => void fleet.cancel(runId, 'chaos').catch(() => undefined), random() * 500)
+    setTimeout(() => void fleet.cancel(runId, 'chaos').catch(() => undefined), chance.next() * 500)
   }
   try {
     for await (const event of fleet.events(runId, 0, stuck.signal)) story.events.push(event)
@@ -192,7 +163,7 @@ async function signal(story: Story, { interrupt }: Fleet): Promise<void> {
 async function killing(): Promise<void> {
   while (!over) {
     await new Promise((resolve) => setTimeout(resolve, KILL_MS))
-    const victim = pick(victims)
+    const victim = chance.pick(victims)
     if (victim.id === undefined || over) continue
     const id = await kill(victim)
     if (id === undefined) continue
@@ -232,7 +203,7 @@ async function restartingRedis(): Promise<void> {
     const outage = { from: performance.now(), until: Number.POSITIVE_INFINITY }
     outages.push(outage)
     await server.kill()
-    await new Promise((resolve) => setTimeout(resolve, 300 + random() * 700))
+    await new Promise((resolve) => setTimeout(resolve, 300 + chance.next() * 700))
     await server.restart()
     outage.until = performance.now()
     sums.redisRestarts += 1

@@ -5,9 +5,9 @@
  */
 import { parseArgs } from 'node:util'
 import { connectFleet } from '../src/fleet.ts'
+import { Chance } from './chaos/chance.ts'
 import { House } from './storms/house.ts'
 import { Allowance, doubledCalls, noFindings } from './storms/oracle.ts'
-import { Chance } from './storms/random.ts'
 import { Traffic } from './storms/traffic.ts'
 import { forecast, type Storm } from './storms/weather.ts'
 

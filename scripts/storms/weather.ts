@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
+import type { Chance } from '../chaos/chance.ts'
 import type { House, Resident } from './house.ts'
-import type { Chance } from './random.ts'
 
 /** A fault with a length: what it does, and how it is over. */
 export interface Storm {
