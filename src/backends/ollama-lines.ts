@@ -1,19 +1,9 @@
-import { z } from 'zod'
 import type { ServerDurations } from '../core/call.ts'
 import { type Said, saidBy } from './answer-parts.ts'
 import { oddPiece } from './answer-state.ts'
 import { countOf, nsOf } from './reported.ts'
 import { isError, type ServerWords, wordsOf } from './server-words.ts'
 import { cutBehindBreaks, LONGEST_LINE_BYTES, lineTooLong, Utf8Stream } from './utf8-stream.ts'
-
-/**
- * One line of a streamed `/api/chat` answer, as far as it carries the answer. What it reports beside that (counts, durations, dates) is
- * read leniently: see `reported.ts`.
- */
-const lineSchema = z.object({
-  done: z.boolean().nullish(),
-  message: z.record(z.string(), z.unknown()).nullish(),
-})
 
 export interface AnswerLine {
   readonly isLast: boolean
@@ -29,7 +19,11 @@ export interface AnswerLine {
   readonly server: ServerDurations
 }
 
-/** Reads one line. Throws `CAESURA_E_PROTOCOL` for what carries no answer, with the line as `received`. */
+/**
+ * Reads one line of a streamed `/api/chat` answer, as far as it carries the answer; by hand, for there is one for each token. What it
+ * reports beside that (counts, durations, dates) is read leniently: see `reported.ts`. Throws `CAESURA_E_PROTOCOL` for what
+ * carries no answer, with the line as `received`.
+ */
 export function parseLine(line: string): AnswerLine {
   let json: unknown
   try {
@@ -40,16 +34,15 @@ export function parseLine(line: string): AnswerLine {
   if (typeof json !== 'object' || json === null || Array.isArray(json))
     throw oddPiece('a line of the answer is no JSON object', line)
   const fields = json as Readonly<Record<string, unknown>>
-  const parsed = lineSchema.safeParse(fields)
-  const { done, message } = parsed.data ?? {}
+  const { done } = fields
+  const message = isObject(fields.message) ? fields.message : undefined
   const said = saidBy(message ?? {})
-  const isWhole = parsed.success && said !== undefined
-  const carriesAnswer = isWhole && (typeof done === 'boolean' || isObject(message))
+  const odd = oddField(fields, said)
+  const carriesAnswer = odd === undefined && (typeof done === 'boolean' || message !== undefined)
   // An `error` that is empty beside an answer is none; alone it is one without words.
   const hasFailed = isError(fields.error) || (!carriesAnswer && 'error' in fields)
   if (!carriesAnswer && !hasFailed) {
-    const where = parsed.success ? (said === undefined ? ' at message.content' : '') : placeOf(parsed.error)
-    throw oddPiece(`a line of the answer has the wrong shape${where}`, line, parsed.error)
+    throw oddPiece(`a line of the answer has the wrong shape${odd === undefined ? '' : ` at ${odd}`}`, line)
   }
   return {
     isLast: done === true,
@@ -63,8 +56,15 @@ export function parseLine(line: string): AnswerLine {
   }
 }
 
-const isObject = (value: unknown): boolean => typeof value === 'object' && value !== null
-const placeOf = ({ issues }: z.ZodError): string => ` at ${issues[0]?.path.join('.') ?? ''}`
+const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** The field that is not what an answer has there; undefined where all are. */
+function oddField({ done, message }: Readonly<Record<string, unknown>>, said: Said | undefined): string | undefined {
+  if (done !== undefined && done !== null && typeof done !== 'boolean') return 'done'
+  if (message !== undefined && message !== null && !isObject(message)) return 'message'
+  return said === undefined ? 'message.content' : undefined
+}
 
 /** Go leaves zeros out and 0.24 reports no decode time for a single token: what is absent stays absent. */
 function durationsOf(fields: Readonly<Record<string, unknown>>): ServerDurations {

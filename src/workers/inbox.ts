@@ -24,7 +24,7 @@ export class Inbox {
   readonly #reading: Redis
   readonly #handlers = new Map<string, (...rest: unknown[]) => void>()
   readonly #listeners = new Set<() => void>()
-  #ready: (() => Promise<void> | undefined) | undefined
+  #ready: ((characters: number) => Promise<void> | undefined) | undefined
   #last = '0-0'
   /** It has fallen behind: entries may have been cut off before they were read. */
   #isBehind = false
@@ -41,8 +41,8 @@ export class Inbox {
     this.#handlers.set(kind, handler)
   }
 
-  /** Asked between two entries: undefined where the next may come, else what to wait for. */
-  set pace(ready: () => Promise<void> | undefined) {
+  /** Asked after each entry, with its length: undefined where the next may come, else what to wait for. */
+  set pace(ready: (characters: number) => Promise<void> | undefined) {
     this.#ready = ready
   }
 
@@ -103,7 +103,7 @@ export class Inbox {
     for (const [id, [, payload]] of entries) {
       this.#last = id
       this.#handle(payload ?? '[]')
-      const wait = this.#ready?.()
+      const wait = this.#ready?.(payload?.length ?? 0)
       if (wait !== undefined) await wait
       if (performance.now() - began < TURN_MS) continue
       await new Promise(setImmediate)

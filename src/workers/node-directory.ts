@@ -15,6 +15,8 @@ const GONE_MS = 1000
 export class NodeDirectory {
   readonly #redis: FleetRedis
   #nodes: readonly FleetNode[] = []
+  /** The nodes that take calls, with the models that they take them for. */
+  #up: readonly PlacedNode[] = []
   #timer: NodeJS.Timeout | undefined
   readonly #listeners = new Set<() => void>()
   /** Since when Redis has answered in time, ms of the process. */
@@ -45,6 +47,7 @@ export class NodeDirectory {
 
   async refresh(): Promise<void> {
     this.#nodes = await readNodes(this.#redis)
+    this.#up = placedNodes(this.#nodes)
     const now = performance.now()
     if (now - this.#refreshedAt > 2 * REFRESH_MS) this.#steadySince = now
     this.#refreshedAt = now
@@ -91,16 +94,14 @@ export class NodeDirectory {
     const free = able.filter(({ slots, busy }) => busy < slots)
     return free.length === 0 ? undefined : nodeQueue(freest(free).name)
   }
-
-  /** The nodes that take calls, with the models that they take them for. */
-  get #up(): readonly PlacedNode[] {
-    return this.#nodes
-      .filter(({ state }) => state === 'up')
-      .map(({ models, anyModel, ...node }) => ({ ...node, models: anyModel ? undefined : models }))
-  }
 }
 
 type PlacedNode = Omit<FleetNode, 'models' | 'anyModel'> & { readonly models: readonly string[] | undefined }
+
+const placedNodes = (nodes: readonly FleetNode[]): PlacedNode[] =>
+  nodes
+    .filter(({ state }) => state === 'up')
+    .map(({ models, anyModel, ...node }) => ({ ...node, models: anyModel ? undefined : models }))
 
 const freest = (nodes: readonly PlacedNode[]): PlacedNode =>
   nodes.reduce((best, node) => (node.slots - node.busy > best.slots - best.busy ? node : best))

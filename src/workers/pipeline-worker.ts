@@ -75,6 +75,8 @@ const MOST_CRASHES = 6
 const OTHERS_MS = 1000
 /** How many events may wait to be written before more news are taken in. */
 const MOST_BACKLOG = 20_000
+/** It is counted each time that so many characters have come. */
+const PACE_CHARACTERS = 65_536
 /** How long handing over may take, ms. */
 const CLOSE_MS = 3000
 
@@ -145,7 +147,11 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
   inbox.onGap(() => {
     for (const run of owned.values()) run.catchUp().catch(() => undefined)
   })
-  inbox.pace = () => {
+  let came = 0
+  inbox.pace = (characters) => {
+    came += characters
+    if (came < PACE_CHARACTERS) return undefined
+    came = 0
     let backlog = 0
     for (const run of owned.values()) backlog += run.session.backlog
     return backlog > MOST_BACKLOG ? host.group.idle() : undefined

@@ -45,23 +45,37 @@ const callEndSchema = z.looseObject({
     .optional(),
 })
 
-const rareItemSchema = z.union([
-  z.tuple([
-    z.literal('placed'),
-    z.looseObject({ name: text, backend: text, address: text.optional(), process: processSchema.optional() }),
-    text,
-  ]),
-  z.tuple([z.literal('mark'), z.enum(markNames), ms]),
-  z.tuple([z.literal('late'), ms]),
-  z.tuple([z.literal('end'), callEndSchema]),
-])
+const marks = new Set<unknown>(markNames)
 
-/** Pieces come by the thousand, so they are looked at by hand. */
-const isNewsItem = (item: unknown): item is NewsItem =>
-  Array.isArray(item) &&
-  (item[0] === 'token' || item[0] === 'thinking'
-    ? item.length === 3 && Number.isFinite(item[1]) && typeof item[2] === 'string' && item[2] !== ''
-    : rareItemSchema.safeParse(item).success)
+const isText = (value: unknown): value is string => typeof value === 'string'
+
+/** Where a call is made: a name, the kind of its backend, its address and its process. */
+function isPlace(value: unknown): boolean {
+  const { name, backend, address, process } = Object(value) as Record<string, unknown>
+  if (!isText(name) || !isText(backend) || (address !== undefined && !isText(address))) return false
+  return process === undefined || processSchema.safeParse(process).success
+}
+
+/** News come with every piece and every call, while a run waits: by hand, for schemas cost several times as much. */
+function isNewsItem(item: unknown): item is NewsItem {
+  if (!Array.isArray(item)) return false
+  const [kind, first, second] = item
+  switch (kind) {
+    case 'token':
+    case 'thinking':
+      return item.length === 3 && Number.isFinite(first) && isText(second) && second !== ''
+    case 'mark':
+      return item.length === 3 && marks.has(first) && Number.isFinite(second)
+    case 'placed':
+      return item.length === 3 && isPlace(first) && isText(second)
+    case 'late':
+      return item.length === 2 && Number.isFinite(first)
+    case 'end':
+      return item.length === 2 && callEndSchema.safeParse(first).success
+    default:
+      return false
+  }
+}
 
 /** A batch of news; undefined where it is none. */
 export const asNews = (value: unknown): NewsBatch | undefined =>

@@ -16,22 +16,17 @@ local function handOver(runId, callId, queue, node)
   return redis.call('PUBLISH', prefix .. ':orders:' .. of[1], 'take ' .. runId .. ' ' .. callId .. ' ' .. queue) > 0
 end
 
-local function endRun(runId, record, keepMs, now, most)
-  local run = prefix .. ':run:' .. runId
-  refuseSignals(runId, run, '{{endedAnswer}}')
-  redis.call('HSET', run, 'record', record, 'status', 'ended')
-  retire(runId, run, keepMs, now, most)
-end
-
--- What an order writes to must be what it takes it for, before anything is written.
-local function isUsable(orders, last, runId)
+-- Which calls stand in Redis already, of those that are to be opened; nil where something else lies under the key of one.
+local function standing(orders, last, runId)
+  local stand = {}
   for i = orders, last, 6 do
     if ARGV[i] == 'open' then
-      local found = redis.call('TYPE', prefix .. ':call:' .. runId .. ':' .. ARGV[i + 1]).ok
-      if found ~= 'none' and found ~= 'hash' then return false end
+      local found = redis.pcall('HEXISTS', prefix .. ':call:' .. runId .. ':' .. ARGV[i + 1], 'request')
+      if type(found) == 'table' then return nil end
+      stand[ARGV[i + 1]] = found == 1
     end
   end
-  return true
+  return stand
 end
 
 local function one(first, last)
@@ -42,7 +37,24 @@ local function one(first, last)
   if old[2] ~= seqText then return {'gap', old[2] or ''} end
   local seq = tonumber(seqText)
   local events = first + 5
-  if not isUsable(events + count, last, runId) then return {'broken', 'the hash of a call'} end
+  local stand = standing(events + count, last, runId)
+  if not stand then return {'broken', 'the hash of a call'} end
+  -- What goes into the run's hash, and out of it: together, for each command has its price.
+  local set, gone = {}, {}
+  local function write()
+    if #set > 0 then redis.call('HSET', run, unpack(set)) end
+    if #gone > 0 then redis.call('HDEL', run, unpack(gone)) end
+    set, gone = {}, {}
+  end
+  local function put(field, value)
+    set[#set + 1] = field
+    set[#set + 1] = value
+    if #set >= 1000 then write() end
+  end
+  local function take(field)
+    gone[#gone + 1] = field
+    if #gone >= 1000 then write() end
+  end
   if count > 0 then
     local stream = prefix .. ':events:' .. runId
     local told = {}
@@ -50,36 +62,47 @@ local function one(first, last)
       told[i] = ARGV[events + i - 1]
       redis.call('XADD', stream, (seq + i) .. '-0', 'e', told[i])
     end
-    if state ~= '' then redis.call('HSET', run, 'seq', seq + count, 'state', state)
-    else redis.call('HSET', run, 'seq', seq + count) end
-    tellReaders(runId, old[3], told)
+    put('seq', seq + count)
     -- Its owner got on with it: the ones before did not die of it.
-    if old[4] and old[4] ~= '0' then redis.call('HSET', run, 'crashes', 0) end
-  elseif state ~= '' then redis.call('HSET', run, 'state', state) end
+    if old[4] and old[4] ~= '0' then put('crashes', 0) end
+    tellReaders(runId, old[3], told)
+  end
+  if state ~= '' then put('state', state) end
   local answer = {'ok'}
   for i = events + count, last, 6 do
     local what, a, b, c, d, e = ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4], ARGV[i + 5]
     local call = prefix .. ':call:' .. runId .. ':' .. a
     if what == 'open' then
-      if redis.call('HSETNX', call, 'request', b) == 1 then
-        redis.call('HSET', call, 'status', 'waiting', 'queue', c, 'model', e)
-        redis.call('HSET', run, 'active:' .. a, 1)
+      if not stand[a] then
+        redis.call('HSET', call, 'request', b, 'status', 'waiting', 'queue', c, 'model', e)
+        put('active:' .. a, 1)
         if d ~= '' and handOver(runId, a, c, d) then answer[#answer + 1] = a end
       end
-    elseif what == 'cancel' then cancelCall(runId, a, b)
-    elseif what == 'text' then redis.call('HSET', run, 'text:' .. a, b)
+    elseif what == 'cancel' then
+      write()
+      cancelCall(runId, a, b)
+    elseif what == 'text' then put('text:' .. a, b)
     elseif what == 'drop' then
       redis.call('DEL', call, prefix .. ':news:' .. runId .. ':' .. a)
-      redis.call('HDEL', run, 'active:' .. a)
+      take('active:' .. a)
     elseif what == 'answer' then
       post(a, b)
-      redis.call('HSET', run, 'signal:' .. c, 2)
+      put('signal:' .. c, 2)
     elseif what == 'untold' then
       redis.call('ZADD', prefix .. ':untold', a, runId)
       redis.call('ZREMRANGEBYRANK', prefix .. ':untold', 0, -10001)
-    elseif what == 'line' then redis.call('HSET', run, 'line', a, 'outcome', b, 'pipeline', c)
-    elseif what == 'end' then endRun(runId, a, b, c, d)
+    elseif what == 'line' then
+      put('line', a)
+      put('outcome', b)
+      put('pipeline', c)
+    elseif what == 'end' then
+      put('record', a)
+      put('status', 'ended')
+      write()
+      refuseSignals(runId, run, '{{endedAnswer}}')
+      retire(runId, run, b, c, d)
     end
   end
+  write()
   return answer
 end

@@ -25,7 +25,4 @@ if ARGV[9] ~= '' and of[7] and not string.find(ARGV[9], '\n' .. of[7] .. '\n', 1
   return {'elsewhere'}
 end
 redis.call('HSET', call, 'status', 'active', 'claim', ARGV[4], 'worker', ARGV[8], 'node', ARGV[6])
--- Where a cancel of the run finds it.
-local run = prefix .. ':run:' .. runId
-if redis.call('HEXISTS', run, 'status') == 1 then redis.call('HSET', run, 'active:' .. callId, 1) end
 return {'ok', of[3] or ''}

@@ -50,8 +50,10 @@ end
 
 local function endCall(runId, callId, batch, index)
   local stream = prefix .. ':news:' .. runId .. ':' .. callId
-  heal(stream, 'stream')
-  index = index or redis.call('XLEN', stream)
+  if not index then
+    heal(stream, 'stream')
+    index = redis.call('XLEN', stream)
+  end
   redis.call('XADD', stream, '*', 'd', batch)
   redis.call('HSET', prefix .. ':call:' .. runId .. ':' .. callId, 'status', 'ended')
   redis.call('HDEL', prefix .. ':run:' .. runId, 'active:' .. callId)
@@ -81,7 +83,8 @@ local function enlist(runId, at, keepMs, from)
   for i, set in ipairs(endedSets(runId)) do
     redis.call('ZADD', set, at, runId)
     if i > 1 then
-      redis.call('ZREMRANGEBYSCORE', set, '-inf', before)
+      -- Now and then: what is found in it and not kept any more is left out of a list.
+      if at % 16 < 1 then redis.call('ZREMRANGEBYSCORE', set, '-inf', before) end
       redis.call('PEXPIRE', set, keepMs + 60000)
     end
   end
@@ -129,8 +132,8 @@ end
 -- Tells the inboxes that follow a run of its events: a list of JSON texts.
 local function tellReaders(runId, owner, events)
   local readers = prefix .. ':readers:' .. runId
-  heal(readers, 'set')
-  local following = redis.call('SMEMBERS', readers)
+  local following = redis.pcall('SMEMBERS', readers)
+  if following.err then return redis.call('DEL', readers) end
   if #following == 0 then return end
   local batch = '["events","' .. runId .. '",[' .. table.concat(events, ',') .. '],"' .. (owner or '') .. '"]'
   for _, inbox in ipairs(following) do
@@ -140,11 +143,12 @@ end
 
 -- Takes a run that has ended out of the lists of those that live, and keeps it for so long.
 local function retire(runId, run, keepMs, now, most)
+  local gone = {'state', 'owner', 'crashes'}
   for _, field in ipairs(redis.call('HKEYS', run)) do
     local kind = string.match(field, '^(%a+):')
-    if kind == 'text' or kind == 'signal' or kind == 'active' then redis.call('HDEL', run, field) end
+    if kind == 'text' or kind == 'signal' or kind == 'active' then gone[#gone + 1] = field end
   end
-  redis.call('HDEL', run, 'state', 'owner', 'crashes')
+  for i = 1, #gone, 1000 do redis.call('HDEL', run, unpack(gone, i, math.min(i + 999, #gone))) end
   redis.call('DEL', prefix .. ':signals:' .. runId)
   for _, kind in ipairs({':run:', ':events:', ':readers:'}) do redis.call('PEXPIRE', prefix .. kind .. runId, keepMs) end
   redis.call('ZREM', prefix .. ':live', runId)
