@@ -1,3 +1,4 @@
+import { callName } from '../core/call-names.ts'
 import type { RunEvent } from '../core/event.ts'
 import { Flow } from './flow.ts'
 import { oneLine, type Screen } from './screen.ts'
@@ -34,7 +35,6 @@ export class LiveText {
   readonly #screen: Screen
   readonly #flow: Flow
   readonly #calls = new Map<string, Call>()
-  readonly #entries = new Map<string, number>()
   readonly #signals = new Map<number, Event<'interrupt-signal'>>()
   #section: Section | undefined
   /** Waits for the mark of a cut, which belongs before it. */
@@ -63,12 +63,10 @@ export class LiveText {
     return this.#screen.rows !== undefined
   }
 
-  #begin({ stage, callId, attempt }: Event<'stage-start'>): void {
+  #begin({ stage: id, callId, visit, attempt }: Event<'stage-start'>): void {
     this.#writePending()
-    const entry = (this.#entries.get(stage) ?? 0) + (attempt === 1 ? 1 : 0)
-    this.#entries.set(stage, entry)
-    const times = attempt > 1 ? `, attempt ${attempt}` : entry > 1 ? ` (${entry})` : ''
-    const call: Call = { heading: `${stage}${times}`, length: 0, cut: false }
+    const heading = callName({ id, attempt, ...(visit !== undefined && { visit }) })
+    const call: Call = { heading, length: 0, cut: false }
     this.#calls.set(callId, call)
     this.#open(call, call.heading)
   }

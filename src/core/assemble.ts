@@ -20,7 +20,7 @@ export function assembleRecord(journal: Journal): RunRecord {
   const slotNs = sum((stage) => Math.round(stage.slotMs * 1e6))
   const wastedNs = sum((stage) => Math.round(stage.wastedSlotMs * 1e6))
   return {
-    schema: 'caesura.record/1',
+    schema: 'caesura.record/2',
     runId: journal.runId,
     pipeline: journal.pipeline,
     traceId: journal.trace.traceId,
@@ -34,6 +34,7 @@ export function assembleRecord(journal: Journal): RunRecord {
     startedUnixMs: journal.startedUnixMs,
     durationMs: nsToMs(end.at),
     stages,
+    visits: journal.visits.map((visit) => ({ ...visit, calls: journal.callsIn(visit) })),
     interrupts: journal.interrupts.map((entry) => interruptRecord(entry, journal)),
     ...(journal.owners.length > 0 && {
       owners: journal.owners.map(({ from, ...owner }) => ({ ...owner, fromMs: nsToMs(from) })),
@@ -95,6 +96,7 @@ function callRecord(call: Transcript, journal: Journal): CallRecord {
   return {
     id: request.stage,
     callId: request.callId,
+    ...(request.visit !== undefined && { visit: request.visit }),
     attempt: request.attempt,
     ...(name !== undefined && { node: name }),
     ...(backend !== undefined && { backend }),

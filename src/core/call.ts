@@ -33,11 +33,13 @@ export type Placement = 'any' | 'same' | 'other'
 
 /** One attempt of one stage, ready to send. Plain JSON: it may cross a process border. */
 export interface CallRequest {
-  /** Unique in its run: the stage's id, how often the run has entered it, and the attempt. */
+  /** Unique in its run: the stage's id and the number of the call among all calls of the stage. */
   readonly callId: string
   readonly runId: string
   readonly stage: string
-  /** 1 for the first. */
+  /** Which visit of its stage it belongs to; 1 for the first. Absent in what older versions kept, and where there is no run. */
+  readonly visit?: number
+  /** 1 for the first of its visit; more after a fault only. */
   readonly attempt: number
   /** As the server knows it. */
   readonly model: string

@@ -15,7 +15,16 @@ export const runEventSchema = z.discriminatedUnion('type', [
     /** That it takes part in. */
     experiment: experiment.optional(),
   }),
-  z.strictObject({ ...head, type: z.literal('stage-start'), ...call, attempt: z.int(), model: z.string() }),
+  z.strictObject({
+    ...head,
+    type: z.literal('stage-start'),
+    ...call,
+    /** Which visit of the stage; 1 for the first. Absent in what older versions told. */
+    visit: z.int().min(1).optional(),
+    /** 1 unless a fault had the call repeated. */
+    attempt: z.int(),
+    model: z.string(),
+  }),
   /**
    * Text of one piece: of at least one token. Well-formed: half of a character comes with the event of the piece that completes it, and
    * a piece that was such a half alone has no event of its own.

@@ -10,6 +10,7 @@ import type { Stage } from './pipeline.ts'
 import type { ExperimentArm, ProcessRecord, RunRecord } from './record.ts'
 import type { TraceContext } from './trace.ts'
 import { type GeneratedText, Transcript, type TranscriptState } from './transcript.ts'
+import type { Visit, VisitOrigin } from './visit.ts'
 
 /** What is known of one interrupt. Instants are ns from the run's start. */
 export interface InterruptEntry {
@@ -70,6 +71,8 @@ export interface JournalState {
   readonly startedAt: number
   readonly calls: readonly TranscriptState[]
   readonly interrupts: readonly Omit<InterruptEntry, 'answer'>[]
+  /** Absent in what older versions kept. */
+  readonly visits?: readonly Visit[]
   /** Those who hosted it so far. */
   readonly owners: readonly RunOwner[]
   /** As its trace has it. */
@@ -104,6 +107,8 @@ export class Journal {
   readonly allowance: OutputAllowance
   readonly calls = new Map<string, Transcript>()
   readonly interrupts: InterruptEntry[] = []
+  /** In the order in which the run came to them. */
+  readonly visits: Visit[] = []
   /** Empty in one process that does not trace. */
   readonly owners: RunOwner[] = []
   #end: (RunEnd & { readonly at: Nanoseconds }) | undefined
@@ -126,6 +131,7 @@ export class Journal {
       this.calls.set(state.request.callId, call)
     }
     this.interrupts.push(...(kept?.state.interrupts ?? []).map((entry) => ({ ...entry })))
+    this.visits.push(...(kept?.state.visits ?? []))
     this.owners.push(...(kept?.state.owners ?? []))
   }
 
@@ -146,6 +152,7 @@ export class Journal {
       startedAt: this.startedUnixMs,
       calls: [...this.calls.values()].map((call) => call.state),
       interrupts: this.interrupts.map(({ answer: _, ...entry }) => entry),
+      visits: this.visits,
       owners: this.owners,
       ...(this.trace.sampled !== undefined && { sampled: this.trace.sampled }),
     }
@@ -177,6 +184,19 @@ export class Journal {
   /** This process hosts the run from now on. */
   own(owner: ProcessRecord): void {
     this.owners.push({ ...owner, from: this.now() })
+  }
+
+  /** The run comes to a stage. */
+  openVisit(stage: string, from: VisitOrigin): Visit {
+    const visit = { stage, visit: this.visits.filter((before) => before.stage === stage).length + 1, from }
+    this.visits.push(visit)
+    return visit
+  }
+
+  /** The ids of the calls of a visit. */
+  callsIn({ stage, visit }: Visit): string[] {
+    const calls = [...this.calls.values()].map(({ request }) => request)
+    return calls.filter((call) => call.stage === stage && call.visit === visit).map(({ callId }) => callId)
   }
 
   openCall(request: CallRequest): Transcript {

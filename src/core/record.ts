@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { finishReasons } from './call.ts'
+import { visitOrigins } from './visit.ts'
 
 /** A length of time or an instant from the run's start, in ms with up to six decimals (whole nanoseconds). */
 const ms = z.number()
@@ -82,6 +83,9 @@ export const callRecordSchema = z.strictObject({
   /** The stage's id. */
   id: z.string(),
   callId: z.string(),
+  /** Which visit of its stage it belongs to; 1 for the first. Absent in version 1. */
+  visit: z.int().min(1).optional(),
+  /** 1 unless a fault had the call repeated. In version 1 it counts the visits of the stage as well. */
   attempt: z.int().min(1),
   /** Absent when the call settled before it had a slot. */
   node: z.string().optional(),
@@ -211,7 +215,8 @@ export const interruptRecordSchema = z.strictObject({
 export type InterruptRecord = z.infer<typeof interruptRecordSchema>
 
 export const recordSchema = z.strictObject({
-  schema: z.literal('caesura.record/1'),
+  /** Version 1 tells of no visits. */
+  schema: z.enum(['caesura.record/1', 'caesura.record/2']),
   runId: z.string(),
   pipeline: z.string(),
   /** 32 hex digits: the trace that the run's spans belong to. */
@@ -237,7 +242,19 @@ export const recordSchema = z.strictObject({
   /** The same in ms since 1970, with fractions: the zero of all other times. */
   startedUnixMs: ms.optional(),
   durationMs: ms,
+  /** One entry a call, in the order of their starts. */
   stages: z.array(callRecordSchema),
+  /** The entries of stages, in order, each with its calls. Absent in version 1. */
+  visits: z
+    .array(
+      z.strictObject({
+        stage: z.string(),
+        visit: z.int().min(1),
+        from: z.enum(visitOrigins),
+        calls: z.array(z.string()),
+      }),
+    )
+    .optional(),
   interrupts: z.array(interruptRecordSchema),
   /** Who hosted the run, in order, and from when on. Absent where it was one process that did not trace. */
   owners: z.array(processSchema.extend({ fromMs: ms })).optional(),

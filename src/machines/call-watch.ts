@@ -6,6 +6,7 @@ import type { CallEvent } from '../core/policy.ts'
 import { checkWakes, initialOf, stepOf } from '../core/policy-calls.ts'
 import { SentenceScanner } from '../core/sentence.ts'
 import type { Transcript } from '../core/transcript.ts'
+import { isFirstCall } from '../core/visit.ts'
 import { Alarm } from './alarm.ts'
 import { type RunEnvironment, triggerOf } from './environment.ts'
 
@@ -61,7 +62,7 @@ export class CallWatch {
     const { firstTokenMs, totalMs } = this.#stage.timeouts
     if (firstTokenMs !== undefined) this.#limit('first token', 'CAESURA_E_TIMEOUT_FIRST_TOKEN', firstTokenMs, at)
     if (totalMs !== undefined) this.#limit('end', 'CAESURA_E_TIMEOUT_TOTAL', totalMs, at)
-    if (this.#transcript.request.attempt === 1) {
+    if (isFirstCall(this.#transcript.request)) {
       for (const planned of this.#environment.planned) {
         if (planned.stage !== this.#stage.id || planned.afterMs === undefined) continue
         this.#schedule(`signal ${planned.afterMs} ${planned.input}`, at + msToNs(planned.afterMs), () =>
@@ -129,7 +130,7 @@ export class CallWatch {
   #countForPlanned(count: number): void {
     let total = 0
     for (const call of this.#environment.journal.calls.values()) total += call.pieces
-    const first = this.#transcript.request.attempt === 1
+    const first = isFirstCall(this.#transcript.request)
     for (const planned of this.#environment.planned) {
       if (planned.afterTokens === undefined) continue
       if (

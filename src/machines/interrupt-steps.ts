@@ -172,7 +172,8 @@ function fire(draft: RunDraft, handling: Handling, entry: InterruptEntry): void 
     draft.end({ outcome: 'completed', answerCall: callId })
     return
   }
-  const to = enter(draft, target, { from: stage, ...placedOf(call) })
+  const origin = target.id === id ? 'again' : 'then'
+  const to = enter(draft, target, { from: stage, origin, ...placedOf(call) })
   entry.toCall = to.callId
   draft.update({ handling: { ...handling, to } })
   draft.send(handling.actor, { type: 'next', callId: to.callId })

@@ -4,14 +4,15 @@ import { headersOf } from '../core/trace.ts'
 import type { Transcript } from '../core/transcript.ts'
 import type { RunEnvironment } from './environment.ts'
 
-/** Opens the next call of a stage in the journal, with the next free attempt number, and tells that it starts. */
-export function openCall({ journal }: RunEnvironment, request: Omit<CallRequest, 'callId' | 'attempt'>): Transcript {
-  let attempt = 1
-  while (journal.calls.has(`${request.stage}.${attempt}`)) attempt += 1
-  const callId = `${request.stage}.${attempt}`
+/** Opens the next call of a stage in the journal, with the next free number, and tells that it starts. */
+export function openCall({ journal }: RunEnvironment, request: Omit<CallRequest, 'callId'>): Transcript {
+  let number = 1
+  while (journal.calls.has(`${request.stage}.${number}`)) number += 1
+  const callId = `${request.stage}.${number}`
   const trace = headersOf(journal.trace, journal.runId, callId)
-  const transcript = journal.openCall({ ...request, callId, attempt, ...(trace !== undefined && { trace }) })
-  journal.tell({ type: 'stage-start', stage: request.stage, callId, attempt, model: request.model })
+  const transcript = journal.openCall({ ...request, callId, ...(trace !== undefined && { trace }) })
+  const { stage, visit, attempt, model } = request
+  journal.tell({ type: 'stage-start', stage, callId, ...(visit !== undefined && { visit }), attempt, model })
   tellExposure(journal, { callId })
   return transcript
 }
@@ -26,7 +27,8 @@ export function openNextAttempt(environment: RunEnvironment, failedId: string, f
   const { stage } = failed.request
   failed.withdraw()
   if (failed.text !== '') journal.tell({ type: 'output-withdraw', stage, callId: failedId })
-  const next = openCall(environment, fallback === undefined ? failed.request : aimedAt(environment, failed, fallback))
+  const request = fallback === undefined ? failed.request : aimedAt(environment, failed, fallback)
+  const next = openCall(environment, { ...request, attempt: request.attempt + 1 })
   next.retryOf = failedId
   if (failed.scope !== undefined) next.scope = failed.scope
   next.interrupted = failed.interrupted

@@ -1,5 +1,6 @@
 import type { Stage } from '../core/pipeline.ts'
 import type { Transcript } from '../core/transcript.ts'
+import type { VisitOrigin } from '../core/visit.ts'
 import { openCall } from './open-call.ts'
 import { messagesOf, scopeOf } from './prompt.ts'
 import type { Entry, RunDraft } from './run-draft.ts'
@@ -13,12 +14,20 @@ interface Placed {
 
 export const placedOf = (call: Transcript): Placed => ({ node: call.node, warmNode: call.warmed?.node })
 
-/** Enters a stage: fills its prompt in and has its call started. `previous` is where the run comes from, for placement. */
-export function enter(draft: RunDraft, stage: Stage, previous?: { from: Stage } & Placed): Entry {
+/** The stage that the run comes from, how, and where its call was, for placement. */
+interface Previous extends Placed {
+  readonly from: Stage
+  readonly origin: VisitOrigin
+}
+
+/** Enters a stage: fills its prompt in and has its call started. `previous` is absent for the first. */
+export function enter(draft: RunDraft, stage: Stage, previous?: Previous): Entry {
   const scope = scopeOf(draft.environment, draft.context)
   const transcript = openCall(draft.environment, {
     runId: draft.environment.journal.runId,
     stage: stage.id,
+    visit: draft.environment.journal.openVisit(stage.id, previous?.origin ?? 'order').visit,
+    attempt: 1,
     model: draft.environment.resolveModel(stage.model),
     messages: messagesOf(draft.environment, stage, scope),
     options: stage.options,
@@ -66,7 +75,7 @@ export function passBoundary(draft: RunDraft, { stage: id, callId }: Entry): voi
   draft.update({ outputs: { ...draft.context.outputs, [id]: call.text } })
   const next = draft.stageAfter(id)
   if (next === undefined) draft.end({ outcome: 'completed', answerCall: callId })
-  else enter(draft, next, { from: draft.stage(id), ...placedOf(call) })
+  else enter(draft, next, { from: draft.stage(id), origin: 'order', ...placedOf(call) })
 }
 
 /** A stage's call has settled, for good. */

@@ -62,6 +62,7 @@ function requestAttributes(call: CallRecord): Attributes {
     ...serverOf(address),
     [key.stageId]: call.id,
     [key.callId]: call.callId,
+    ...(call.visit !== undefined && { [key.visit]: call.visit }),
     [key.attempt]: call.attempt,
     ...(call.node !== undefined && { [key.node]: call.node }),
     ...(call.policy !== undefined && { [key.policy]: call.policy }),

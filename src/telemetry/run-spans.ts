@@ -1,5 +1,6 @@
 import { type Attributes, type Link, TraceFlags } from '@opentelemetry/api'
 import type { ReadableSpan, TimedEvent } from '@opentelemetry/sdk-trace'
+import { callsOf } from '../core/call-names.ts'
 import type { CallRecord, ExperimentArm, InterruptRecord, ProcessRecord, RunRecord } from '../core/record.ts'
 import { beginningOf } from '../core/well-formed.ts'
 import { callSpan } from './call-spans.ts'
@@ -138,7 +139,7 @@ function stageSpans(trace: TraceOfRun): ReadableSpan[] {
   const { record, timeline, root, context, resources } = trace
   const visits = new Map<string, CallRecord[]>()
   const visitOf = new Map<string, string>()
-  for (const call of record.stages) {
+  for (const call of callsOf(record)) {
     const first = (call.retryOf !== undefined && visitOf.get(call.retryOf)) || call.callId
     visitOf.set(call.callId, first)
     visits.set(first, [...(visits.get(first) ?? []), call])

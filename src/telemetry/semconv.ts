@@ -112,7 +112,8 @@ const attributeTable = {
   // ── A stage and its calls
   stageId: ['caesura.stage', 'string', 'the stage'],
   callId: ['caesura.call.id', 'string', 'the call, unique in its run'],
-  attempt: ['caesura.call.attempt', 'int', '1 for the first call of the stage in this run'],
+  visit: ['caesura.call.visit', 'int', 'the visit of its stage; 1 for the first'],
+  attempt: ['caesura.call.attempt', 'int', '1 unless a fault had the call repeated'],
   attempts: ['caesura.stage.attempts', 'int', 'calls that the stage needed'],
   node: ['caesura.node', 'string', 'the node that made the call; absent where it never had a slot'],
   lostWorker: [

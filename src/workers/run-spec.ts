@@ -6,12 +6,13 @@ import type { Pipeline } from '../core/pipeline.ts'
 import { type ExperimentArm, experimentSchema } from '../core/record.ts'
 import type { TraceContext } from '../core/trace.ts'
 import type { PersistedRun } from '../machines/start-run.ts'
+import { fromOlder } from './older-versions.ts'
 
 /**
- * Rises when what is kept in Redis changes its form: another version is refused, never guessed at. It rises for a new optional field too, for
- * older workers read no field that they do not know.
+ * Rises when what is kept in Redis changes its form. What an older version kept is brought to this one (`older-versions.ts`); what a newer one
+ * kept is refused. It rises for a new optional field too, for older workers read no field that they do not know.
  */
-export const FLEET_VERSION = 2
+export const FLEET_VERSION = 3
 
 const text = z.string()
 const planned = z.looseObject({
@@ -132,6 +133,7 @@ function read<T>(schema: z.ZodType<T>, what: string, value: string | undefined):
   } catch {
     throw unreadable(what, { received: value === undefined ? 'nothing' : value.slice(0, 100), expected: 'JSON' })
   }
+  parsed = fromOlder(parsed)
   const result = schema.safeParse(parsed)
   if (result.success) return result.data
   const { version } = Object(parsed) as { version?: unknown }

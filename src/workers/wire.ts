@@ -88,6 +88,7 @@ const callRequestSchema = z.object({
   callId: text,
   runId: text,
   stage: text,
+  visit: z.int().min(1).optional(),
   attempt: z.int().min(1),
   model: text,
   messages: z.array(messageSchema),

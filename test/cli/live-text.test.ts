@@ -21,10 +21,11 @@ function shown(bodies: readonly RunEventBody[], screen: Partial<Screen> = {}): s
   return output
 }
 
-const start = (stage: string, attempt = 1, entry = 1): RunEventBody => ({
+const start = (stage: string, attempt = 1, visit = 1): RunEventBody => ({
   type: 'stage-start',
   stage,
-  callId: `${stage}.${entry}.${attempt}`,
+  callId: `${stage}.${visit}.${attempt}`,
+  visit,
   attempt,
   model: 'm',
 })
@@ -141,7 +142,7 @@ refine
     )
   })
 
-  it('says why a call failed, and numbers attempts and repeated stages', () => {
+  it('says why a call failed, and tells attempts and visits apart', () => {
     const failed: RunEventBody = {
       type: 'stage-settle',
       stage: 'draft',
@@ -149,8 +150,8 @@ refine
       settlement: 'failed',
       error: { code: 'CAESURA_E_REFUSED', message: 'refused' },
     }
-    expect(shown([start('draft'), failed, start('draft', 2), start('draft', 1, 2), end])).toBe(
-      'draft\n  failed: refused (CAESURA_E_REFUSED)\n\ndraft, attempt 2\n\ndraft (2)\n',
+    expect(shown([start('draft'), failed, start('draft', 2), start('draft', 1, 2), start('draft', 3, 2), end])).toBe(
+      'draft\n  failed: refused (CAESURA_E_REFUSED)\n\ndraft, attempt 2\n\ndraft, visit 2\n\ndraft, visit 2, attempt 3\n',
     )
   })
 

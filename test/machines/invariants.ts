@@ -19,10 +19,7 @@ export function checkRun(played: Played): void {
   must(record.interrupts.filter(({ suppressed }) => !suppressed).length <= 6, 'more interrupts than maxInterrupts')
   if (record.outcome === 'cancelled') must(record.cancelReason === 'enough', 'cancelled for', record.cancelReason)
   for (const call of record.stages) checkCall(played, call)
-  for (const id of new Set(record.stages.map((call) => call.id))) {
-    const attempts = record.stages.filter((call) => call.id === id).map(({ attempt }) => attempt)
-    must(attempts.join() === attempts.map((_, index) => index + 1).join(), id, 'has the attempts', attempts)
-  }
+  checkVisits(record)
   for (const callId of fleet.sights.keys()) {
     must(
       record.stages.some((call) => call.callId === callId),
@@ -35,6 +32,47 @@ export function checkRun(played: Played): void {
   checkOnce(played)
   checkChain(played)
   checkPromises(played)
+}
+
+/** Visits are numbered by stage and attempts by visit, a call belongs to one visit, and only a fault makes a second attempt. */
+function checkVisits({ visits = [], stages, interrupts }: RunRecord): void {
+  const inOrder = (numbers: readonly (number | undefined)[]) => numbers.every((number, index) => number === index + 1)
+  for (const id of new Set(stages.map((call) => call.id))) {
+    const own = visits.filter(({ stage }) => stage === id)
+    must(inOrder(own.map(({ visit }) => visit)), id, 'has the visits', own)
+  }
+  const listed = visits.flatMap(({ calls }) => calls)
+  must(
+    listed.length === stages.length && new Set(listed).size === stages.length,
+    'a call is in no visit, or in two',
+    visits,
+  )
+  for (const { stage, visit, from, calls } of visits) {
+    const own = calls.map((callId) => stages.find((call) => call.callId === callId)!)
+    must(own.length > 0, stage, 'has a visit without a call')
+    must(
+      own.every((call) => call.id === stage && call.visit === visit),
+      stage,
+      visit,
+      'has the calls',
+      own,
+    )
+    must(inOrder(own.map(({ attempt }) => attempt)), stage, visit, 'has the attempts', own)
+    must(
+      own.every(({ retryOf }, index) => retryOf === own[index - 1]?.callId),
+      stage,
+      visit,
+      'was not tried again',
+      own,
+    )
+    if (from !== 'again') continue
+    must(
+      interrupts.some((each) => each.from === stage),
+      stage,
+      visit,
+      'was come to again without an interrupt',
+    )
+  }
 }
 
 function checkCall({ scenario, record, events, fleet }: Played, call: CallRecord): void {

@@ -104,12 +104,20 @@ describe('a call that failed', () => {
     const pipeline = stages({ attempts: 2 }, { response: 'abort', then: 'again' })
     const script = inTurn('a', [busy(), speak('one two three'), busy(), speak('four')])
     const record = await scriptedRun(pipeline, { settings, script, signals: [{ afterMs: 180, input: 'x' }] }).finish()
-    expect(record.stages.map(({ callId, settlement }) => [callId, settlement])).toEqual([
-      ['a.1', 'failed'],
-      ['a.2', 'aborted'],
-      ['a.3', 'failed'],
-      ['a.4', 'completed'],
-      ['b.1', 'completed'],
+    expect(record.stages.map(({ callId, visit, attempt, settlement }) => [callId, visit, attempt, settlement])).toEqual(
+      [
+        ['a.1', 1, 1, 'failed'],
+        ['a.2', 1, 2, 'aborted'],
+        ['a.3', 2, 1, 'failed'],
+        ['a.4', 2, 2, 'completed'],
+        ['b.1', 1, 1, 'completed'],
+      ],
+    )
+    expect(record.schema).toBe('caesura.record/2')
+    expect(record.visits).toEqual([
+      { stage: 'a', visit: 1, from: 'order', calls: ['a.1', 'a.2'] },
+      { stage: 'a', visit: 2, from: 'again', calls: ['a.3', 'a.4'] },
+      { stage: 'b', visit: 1, from: 'order', calls: ['b.1'] },
     ])
   })
 })

@@ -46,7 +46,7 @@ const summary = (name: string) => own.responses.find((response) => response.name
 const decided = (name: string, decision = name, reason = summary(name), interrupt = 1) =>
   `interrupt-decide callId=a.1 interrupt=${interrupt} response=${name} decision=${decision} reason=${reason}`
 const goesOn = (ms: number) => [
-  `${ms} stage-start callId=b.1 attempt=1 model=m`,
+  `${ms} stage-start callId=b.1 visit=1 attempt=1 model=m`,
   `${ms + 10} stage-settle callId=b.1 settlement=completed`,
   `${ms + 10} output-commit callId=b.1 characters=2`,
 ]
@@ -97,12 +97,12 @@ describe('the readers of a run are told, once and in order', () => {
       '85 interrupt-signal callId=a.1 interrupt=1 trigger=signal input=x',
       `85 ${decided('race')}`,
       '85 output-commit callId=a.1 characters=8',
-      '85 stage-start callId=b.1 attempt=1 model=m',
+      '85 stage-start callId=b.1 visit=1 attempt=1 model=m',
       '90 stage-settle callId=a.1 settlement=drained',
       '90 output-commit callId=a.1 characters=25',
       '90 output-withdraw callId=b.1',
       '90 output-commit callId=a.1 characters=25',
-      '90 stage-start callId=b.2 attempt=2 model=m',
+      '90 stage-start callId=b.2 visit=2 attempt=1 model=m',
       '90 stage-settle callId=b.1 settlement=withdrawn',
       '100 stage-settle callId=b.2 settlement=completed',
       '100 output-commit callId=b.2 characters=2',
@@ -115,12 +115,12 @@ describe('the readers of a run are told, once and in order', () => {
       '65 interrupt-signal callId=a.1 interrupt=1 trigger=signal input=x',
       `65 ${decided('hesitant')}`,
       '65 output-commit callId=a.1 characters=8',
-      '65 stage-start callId=b.1 attempt=1 model=m',
+      '65 stage-start callId=b.1 visit=1 attempt=1 model=m',
       '75 output-withdraw callId=b.1',
       '75 stage-settle callId=b.1 settlement=withdrawn',
       '90 stage-settle callId=a.1 settlement=drained',
       '90 output-commit callId=a.1 characters=25',
-      '90 stage-start callId=b.2 attempt=2 model=m',
+      '90 stage-start callId=b.2 visit=2 attempt=1 model=m',
       '100 stage-settle callId=b.2 settlement=completed',
       '100 output-commit callId=b.2 characters=2',
     ])
@@ -189,7 +189,7 @@ describe('the readers of a run are told, once and in order', () => {
       '65 interrupt-signal callId=a.1 interrupt=1 trigger=signal input=x',
       `65 ${decided('race')}`,
       '65 output-withdraw callId=a.1',
-      '65 stage-start callId=b.1 attempt=1 model=m',
+      '65 stage-start callId=b.1 visit=1 attempt=1 model=m',
       '75 stage-settle callId=b.1 settlement=completed',
       '75 output-commit callId=b.1 characters=0',
       '75 stage-settle callId=a.1 settlement=withdrawn',

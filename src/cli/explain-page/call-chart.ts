@@ -1,3 +1,4 @@
+import { callName, callsOf } from '../../core/call-names.ts'
 import type { CallRecord, RunRecord } from '../../core/record.ts'
 import { markOf } from '../../explaining/activity.ts'
 import { type Bar, barChart, type Fill, keyOf } from '../../pages/bars.ts'
@@ -5,10 +6,11 @@ import { counted, milliseconds } from '../../pages/figures.ts'
 import { html, type Markup } from '../../pages/html.ts'
 
 /** The calls of a run along one time axis, with the instants of its interrupts. */
-export function callChart({ stages, interrupts, durationMs }: RunRecord): Markup {
+export function callChart({ interrupts, durationMs, ...record }: RunRecord): Markup {
+  const stages = callsOf(record)
   const rows = stages.map((call) => ({
-    name: call.id,
-    facts: `${call.attempt === 1 ? '' : `attempt ${call.attempt}: `}${call.settlement}, ${counted(call.tokens.generated, 'token')}`,
+    name: callName(call),
+    facts: `${call.settlement}, ${counted(call.tokens.generated, 'token')}`,
     bars: barsOf(call),
   }))
   const description = stages.map(callInWords).join(' ')

@@ -1,3 +1,4 @@
+import { callsOf } from '../../core/call-names.ts'
 import type { RunRecord } from '../../core/record.ts'
 import type { ExplainedInterrupt, Explanation } from '../../explaining/explanation.ts'
 import { documentOf } from '../../pages/document.ts'
@@ -29,7 +30,7 @@ ${textSection(record)}
 <section aria-labelledby="marks"><h2 id="marks">Marks</h2>
 <p class="quiet">The observed instants that everything above is computed from.</p>
 ${clockErrors.map((error) => html`<p>${clockInWords(error)}</p>`)}
-${stages.map(marksTable)}</section>
+${callsOf(record).map(marksTable)}</section>
 </main>`,
   )
 }

@@ -1,3 +1,4 @@
+import { callName, callsOf } from '../../core/call-names.ts'
 import type { CallRecord, RunRecord } from '../../core/record.ts'
 import type { ExplainedInterrupt } from '../../explaining/explanation.ts'
 import { scrolling } from '../../pages/document.ts'
@@ -14,10 +15,10 @@ export function decisionTable(explained: ExplainedInterrupt): Markup {
 }
 
 /** What each call cost. A cell is empty where nothing was observed. */
-export function costTable({ stages, cost }: RunRecord): Markup {
+export function costTable({ cost, ...record }: RunRecord): Markup {
   const heads = ['prompt', 'generated', 'thinking', 'delivered', 'wasted', 'slot time', 'wasted slot time']
-  const row = ({ id, attempt, settlement, node, tokens, slotMs, wastedSlotMs }: CallRecord) => html`<tr>
-<th scope="row">${id}${attempt > 1 && `, attempt ${attempt}`}</th><td class="words">${settlement}</td><td class="words">${node}</td>
+  const row = ({ settlement, node, tokens, slotMs, wastedSlotMs, ...call }: CallRecord) => html`<tr>
+<th scope="row">${callName(call)}</th><td class="words">${settlement}</td><td class="words">${node}</td>
 <td>${tokens.prompt}</td><td>${tokens.generated}</td><td>${tokens.thinking}</td><td>${tokens.delivered}</td><td>${tokens.wasted}</td>
 <td>${milliseconds(slotMs)}</td><td>${milliseconds(wastedSlotMs)}</td></tr>`
   const name = 'Tokens and slot time of each call'
@@ -28,7 +29,7 @@ export function costTable({ stages, cost }: RunRecord): Markup {
 <thead><tr><th scope="col" class="words">call</th><th scope="col" class="words">ended</th><th scope="col" class="words">node</th>${heads.map(
       (head) => html`<th scope="col">${head}</th>`,
     )}</tr></thead>
-<tbody>${stages.map(row)}</tbody>
+<tbody>${callsOf(record).map(row)}</tbody>
 <tfoot><tr><th scope="row">all</th><td></td><td></td><td></td><td>${cost.generatedTokens}</td><td></td><td></td><td>${cost.wastedTokens}</td>
 <td>${milliseconds(cost.slotMs)}</td><td>${milliseconds(cost.wastedSlotMs)}</td></tr></tfoot>
 </table>`,
@@ -37,8 +38,8 @@ export function costTable({ stages, cost }: RunRecord): Markup {
 
 /** Every instant that was observed of a call, and how much later it was than the one before. */
 export function marksTable(call: CallRecord): Markup {
-  const { id, attempt, marks, model, node } = call
-  const name = `${id}${attempt > 1 ? `, attempt ${attempt}` : ''}: ${model}${node === undefined ? '' : ` on ${node}`}`
+  const { id, marks, model, node } = call
+  const name = `${callName(call)}: ${model}${node === undefined ? '' : ` on ${node}`}`
   return html`<details open>
 <summary>${name}</summary>
 ${scrolling(

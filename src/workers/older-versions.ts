@@ -1,0 +1,37 @@
+import type { CallRequest } from '../core/call.ts'
+import type { JournalState } from '../core/journal.ts'
+import { placesInRun, type Visit } from '../core/visit.ts'
+
+/** What version 2 kept of a run's journal: the calls of a stage are numbered, whether visits or attempts. */
+type Journal2 = Pick<JournalState, 'calls' | 'interrupts'>
+
+/** Brings what an older version of the fleet kept to the present one, version by version. What is of no known version stays as it is. */
+export function fromOlder(value: unknown): unknown {
+  if (Object(value).version !== 2) return value
+  const { journal, ...rest } = value as { readonly journal?: unknown }
+  return { ...rest, ...(isJournal2(journal) && { journal: journalOf(journal) }), version: 3 }
+}
+
+const isJournal2 = (value: unknown): value is Journal2 => {
+  const { calls, interrupts } = Object(value) as Partial<Journal2>
+  const isCall = (call: unknown) => typeof (call as { request?: CallRequest } | null)?.request?.stage === 'string'
+  return Array.isArray(calls) && calls.every(isCall) && Array.isArray(interrupts)
+}
+
+/** Visits and attempts told apart: a call that took no other's place began a visit. */
+function journalOf(journal: Journal2): Journal2 & { readonly visits: readonly Visit[] } {
+  const places = placesInRun(
+    journal.calls.map(({ request, retryOf }) => ({ stage: request.stage, callId: request.callId, retryOf })),
+  )
+  const calls = journal.calls.map((call) => ({
+    ...call,
+    request: { ...call.request, ...places.get(call.request.callId) },
+  }))
+  const firsts = calls.filter(({ request }) => request.attempt === 1)
+  const visits = firsts.map(({ request: { stage, callId, visit = 1 } }): Visit => {
+    const led = journal.interrupts.find(({ toCall }) => toCall === callId)
+    const left = calls.find(({ request }) => request.callId === led?.fromCall)?.request.stage
+    return { stage, visit, from: led === undefined ? 'order' : left === stage ? 'again' : 'then' }
+  })
+  return { ...journal, calls, visits }
+}
