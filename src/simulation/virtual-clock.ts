@@ -1,3 +1,4 @@
+import TinyQueue from 'tinyqueue'
 import type { Clock, Nanoseconds } from '../core/clock.ts'
 import { nsToMs } from '../core/clock.ts'
 
@@ -5,7 +6,11 @@ interface Timer {
   readonly at: Nanoseconds
   readonly order: number
   readonly wake: () => void
+  /** It has fired, or was withdrawn: then it stays in the heap until its turn. */
+  isOver: boolean
 }
+
+const sooner = (a: Timer, b: Timer): number => a.at - b.at || a.order - b.order
 
 /**
  * A clock that stands still until it is moved. Timers fire in the order of their instants, those of one instant in the order in
@@ -14,7 +19,8 @@ interface Timer {
 export class VirtualClock implements Clock {
   #now = 0
   #order = 0
-  readonly #timers = new Set<Timer>()
+  #timers = new TinyQueue<Timer>([], sooner)
+  #pending = 0
   readonly #wallAtStart: number
 
   /** @param wallAtStart ms since 1970 that `wall` starts at. */
@@ -31,35 +37,31 @@ export class VirtualClock implements Clock {
   }
 
   schedule(at: Nanoseconds, wake: () => void): () => void {
-    const timer = { at, order: this.#order++, wake }
-    this.#timers.add(timer)
-    return () => this.#timers.delete(timer)
+    const timer: Timer = { at, order: this.#order++, wake, isOver: false }
+    this.#timers.push(timer)
+    this.#pending += 1
+    return () => this.#end(timer)
   }
 
   /** Timers not yet fired. */
   get pending(): number {
-    return this.#timers.size
+    return this.#pending
   }
 
-  /** Moves time forward to the next timer and fires it. False when there is none. */
+  /** Moves time forward to the next timer and fires it. False when there is none until `limit`. */
   async step(limit: Nanoseconds = Number.POSITIVE_INFINITY): Promise<boolean> {
     await settlePromises()
-    let next: Timer | undefined
-    for (const timer of this.#timers) {
-      if (next === undefined || timer.at < next.at || (timer.at === next.at && timer.order < next.order)) next = timer
-    }
-    if (next === undefined || next.at > limit) return false
-    this.#timers.delete(next)
-    this.#now = Math.max(this.#now, next.at)
-    next.wake()
-    await settlePromises()
-    return true
+    const hasFired = this.#fire(limit)
+    if (hasFired) await settlePromises()
+    return hasFired
   }
 
   /** Moves time forward by `ns`, firing what comes due on the way. */
   async advance(ns: Nanoseconds): Promise<void> {
     const end = this.#now + ns
-    while (await this.step(end));
+    // One turn of the event loop a step: what a timer resolves goes on before the next one fires.
+    do await settlePromises()
+    while (this.#fire(end))
     this.#now = end
   }
 
@@ -73,9 +75,32 @@ export class VirtualClock implements Clock {
     for (;;) {
       await settlePromises()
       if (settled) return done
-      if (!(await this.step()) && !settled)
+      if (!this.#fire(Number.POSITIVE_INFINITY))
         throw new Error('virtual time stands still: no timer is left, and the promise is pending')
     }
+  }
+
+  #fire(limit: Nanoseconds): boolean {
+    while (this.#timers.peek()?.isOver) this.#timers.pop()
+    const next = this.#timers.peek()
+    if (next === undefined || next.at > limit) return false
+    this.#timers.pop()
+    this.#end(next)
+    this.#now = Math.max(this.#now, next.at)
+    next.wake()
+    return true
+  }
+
+  /** What was withdrawn lies in the heap until its turn comes, or until it is the larger part of it. */
+  #end(timer: Timer): void {
+    if (timer.isOver) return
+    timer.isOver = true
+    this.#pending -= 1
+    if (this.#timers.length < 64 || this.#timers.length < 2 * this.#pending) return
+    this.#timers = new TinyQueue(
+      this.#timers.data.filter(({ isOver }) => !isOver),
+      sooner,
+    )
   }
 }
 

@@ -1,3 +1,4 @@
+import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { msToNs } from '../../src/core/clock.ts'
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
@@ -34,5 +35,27 @@ describe('virtual time', () => {
     const clock = new VirtualClock(1000)
     await clock.advance(msToNs(250))
     expect(clock.wall()).toBe(1250)
+  })
+
+  it('fires whatever was not withdrawn, in order, however many timers there are', async () => {
+    const timers = fc.array(fc.record({ at: fc.nat(50), isWithdrawn: fc.boolean() }), { maxLength: 300, size: 'max' })
+    await fc.assert(
+      fc.asyncProperty(timers, fc.array(fc.nat(20), { minLength: 1, maxLength: 4 }), async (set, steps) => {
+        const clock = new VirtualClock()
+        const fired: number[] = []
+        const withdraw = set.map(({ at }, index) => clock.schedule(at, () => fired.push(index)))
+        for (const [index, { isWithdrawn }] of set.entries()) {
+          // Twice is once.
+          if (isWithdrawn) for (let times = 0; times < 2; times++) withdraw[index]!()
+        }
+        const wanted = set.flatMap(({ at, isWithdrawn }, index) => (isWithdrawn ? [] : [{ at, index }]))
+        expect(clock.pending).toBe(wanted.length)
+        const until = steps.reduce((sum, ns) => sum + ns)
+        for (const ns of steps) await clock.advance(ns)
+        const due = wanted.filter(({ at }) => at <= until).sort((a, b) => a.at - b.at || a.index - b.index)
+        expect(fired).toEqual(due.map(({ index }) => index))
+        expect(clock.pending).toBe(wanted.length - due.length)
+      }),
+    )
   })
 })
