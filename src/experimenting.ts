@@ -7,7 +7,7 @@ import { CaesuraError } from './core/errors.ts'
 import type { Experiment } from './core/experiment.ts'
 import { aaName } from './core/experiment-checks.ts'
 import { digestOf, unitOf } from './core/experiment-design.ts'
-import type { Pipeline } from './core/pipeline.ts'
+import { isModelStage, type ModelStage, type Pipeline, type Stage } from './core/pipeline.ts'
 import type { ExperimentStore, Node, RunStore, Telemetry } from './core/ports.ts'
 import type { RunRecord } from './core/record.ts'
 import type { Execution } from './core/trial.ts'
@@ -183,9 +183,10 @@ function pipelinesOf({ arms, aa, baseline }: Experiment): (planned: PlannedTrial
   return ({ arm, seed }) => {
     const pipeline = byArm.get(arm)
     if (pipeline === undefined) throw new CaesuraError('CAESURA_E_INTERNAL', `no arm is named ${arm}`)
-    if (pipeline.stages.every(({ options }) => options.temperature === 0)) return pipeline
+    const samples = (stage: Stage): stage is ModelStage => isModelStage(stage) && stage.options.temperature !== 0
+    if (!pipeline.stages.some(samples)) return pipeline
     const stages = pipeline.stages.map((stage) =>
-      stage.options.temperature === 0 ? stage : { ...stage, options: { ...stage.options, seed } },
+      samples(stage) ? { ...stage, options: { ...stage.options, seed } } : stage,
     )
     return { ...pipeline, stages }
   }

@@ -24,7 +24,9 @@ export async function besideRecord(flags: FleetFlags): Promise<Beside> {
     const probes = new Map(
       records
         .flatMap(({ stages }) => stages)
-        .flatMap(({ node, model }) => (node === undefined ? [] : [[keyOf(node, model), { node, model }] as const])),
+        .flatMap(({ node, model }) =>
+          node === undefined || model === undefined ? [] : [[keyOf(node, model), { node, model }] as const],
+        ),
     )
     const found = new Map([...probes].map(([key, { node, model }]) => [key, store.findProbe(node, model)]))
     return { records, probe: (node, model) => found.get(keyOf(node, model)) }

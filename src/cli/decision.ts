@@ -24,7 +24,7 @@ export function decisionRows({ interrupt, from, during, to }: ExplainedInterrupt
 type Call = NonNullable<ExplainedInterrupt['from']>
 
 const placeOf = (call: Call | undefined): string =>
-  call === undefined ? '' : ` (${call.model}${call.node === undefined ? '' : ` on ${call.node}`})`
+  call === undefined ? '' : ` (${call.model ?? 'a fixed text'}${call.node === undefined ? '' : ` on ${call.node}`})`
 
 const warmWords = ({ outcome, node, reason }: NonNullable<Call['warmed']>): string =>
   `${outcome}${node === undefined ? '' : ` on ${node}`}${reason === undefined ? '' : `: ${reason}`}`

@@ -5,6 +5,7 @@ import stringWidth from 'string-width'
 import { createEngine } from '../compose.ts'
 import type { Engine } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
+import { isModelStage } from '../core/pipeline.ts'
 import type { RunStore } from '../core/ports.ts'
 import type { RunRecord } from '../core/record.ts'
 import { milliseconds } from '../pages/figures.ts'
@@ -57,7 +58,7 @@ async function demo(flags: { json?: boolean; record: boolean }): Promise<void> {
   const file = fileURLToPath(new URL('../../examples/draft-refine.yaml', import.meta.url))
   const pipeline = await loadPipeline(file)
   const { nodes, models } = await chooseSurroundings(
-    pipeline.stages.map((stage) => stage.model),
+    pipeline.stages.filter(isModelStage).map((stage) => stage.model),
     { backend: 'embedded' },
   )
   const store = flags.record ? await openRecords() : undefined

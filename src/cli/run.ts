@@ -4,7 +4,7 @@ import { MOST_INPUT_CHARACTERS } from '../core/caller-input.ts'
 import type { PlannedSignal, StartOptions } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { RunEvent } from '../core/event.ts'
-import type { Pipeline } from '../core/pipeline.ts'
+import { modelsAsked, type Pipeline } from '../core/pipeline.ts'
 import { didYouMean } from '../core/problems.ts'
 import type { RunRecord } from '../core/record.ts'
 import { fleetSurroundings } from '../fleet-running.ts'
@@ -80,7 +80,7 @@ async function run(file: string, flags: RunFlags): Promise<void> {
   const settings = await readSettings(flags)
   const input = await readInput(flags.input)
 
-  const wanted = pipeline.stages.map(({ model, fallback }) => [model, ...fallback])
+  const wanted = modelsAsked(pipeline)
   const trace = await traceOfEnvironment(process.env)
   const start: StartOptions = {
     ...{ input, vars: flags.var ?? {}, signals },

@@ -41,10 +41,12 @@ export interface CallRequest {
   readonly visit?: number
   /** 1 for the first of its visit; more after a fault only. */
   readonly attempt: number
-  /** As the server knows it. */
+  /** As the server knows it; empty where `say` is there. */
   readonly model: string
   readonly messages: readonly ChatMessage[]
   readonly options: GenerationOptions
+  /** The text that the call says by itself: no model is asked, on no node. */
+  readonly say?: string
   readonly placement: Placement
   /** Any node will do when none satisfies `placement`. */
   readonly otherwise?: 'any'

@@ -23,7 +23,8 @@ export const runEventSchema = z.discriminatedUnion('type', [
     visit: z.int().min(1).optional(),
     /** 1 unless a fault had the call repeated. */
     attempt: z.int(),
-    model: z.string(),
+    /** Absent of a call that asks no model. */
+    model: z.string().optional(),
   }),
   /**
    * Text of one piece: of at least one token. Well-formed: half of a character comes with the event of the piece that completes it, and

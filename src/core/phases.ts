@@ -25,6 +25,8 @@ export interface InterruptInstants {
   readonly requestBytes?: number
   /** How its pieces came. */
   readonly arrival?: Arrival
+  /** The following call says a fixed text: no server is asked, and all its time is the engine's own. */
+  readonly isSaid?: boolean
 }
 
 interface PhaseNs {
@@ -76,7 +78,7 @@ export function interruptPhasesNs(instants: InterruptInstants): { total: Nanosec
   until('decide', startedAt)
   until('retry', next('call-start'))
   const queuedAt = next('queued')
-  until('decide', queuedAt)
+  until('decide', instants.isSaid ? pieceAt : queuedAt)
   until(queuedAt === undefined ? 'slot' : 'queue', next('slot-acquired'))
   until('connect', next('connected'))
   if (next('prefill-end') !== undefined) {

@@ -1,4 +1,4 @@
-import type { Stage } from './pipeline.ts'
+import { isModelStage, type Stage } from './pipeline.ts'
 import { isRecord, orList, type Path, type Problem, placeOf, type Source, type Warning } from './problems.ts'
 import { codeIn, MOST_CODE, mentionsInterruptInput, templateProblems } from './template.ts'
 
@@ -42,8 +42,10 @@ export function pipelineProblems(value: unknown): Problem[] {
   const allowance = { code: MOST_CODE_OF_ALL }
   return stages.flatMap(({ index, stage }) => [
     ...idProblems(stage.id, index, seen),
-    ...promptProblems(stage, index),
-    ...(['system', 'prompt'] as const).flatMap((key) => templateProblemsAt(stage[key], [index, key], ids, allowance)),
+    ...emptyProblems(stage, index),
+    ...(['system', 'prompt', 'say'] as const).flatMap((key) =>
+      templateProblemsAt(stage[key], [index, key], ids, allowance),
+    ),
     ...thenProblems(thenOf(stage), ['stages', index, 'policy', 'then'], ids),
   ])
 }
@@ -61,14 +63,14 @@ function idProblems(id: unknown, index: number, seen: Map<string, number>): Prob
   return []
 }
 
-function promptProblems({ prompt }: Record<string, unknown>, index: number): Problem[] {
-  if (typeof prompt !== 'string' || prompt.trim() !== '') return []
-  const params = {
-    code: 'CAESURA_E_PROMPT_EMPTY',
-    expected: 'a text that is not empty',
-    hint: 'Write `prompt: "{{ input }}"`.',
-  } as const
-  return [{ path: ['stages', index, 'prompt'], input: prompt, message: 'is empty', params }]
+function emptyProblems(stage: Record<string, unknown>, index: number): Problem[] {
+  return (['prompt', 'say'] as const).flatMap((key) => {
+    const text = stage[key]
+    if (typeof text !== 'string' || text.trim() !== '') return []
+    const hint = key === 'prompt' ? 'Write `prompt: "{{ input }}"`.' : 'Write what is to be said.'
+    const params = { code: 'CAESURA_E_PROMPT_EMPTY', expected: 'a text that is not empty', hint } as const
+    return [{ path: ['stages', index, key], input: text, message: 'is empty', params }]
+  })
 }
 
 function templateProblemsAt(
@@ -118,9 +120,9 @@ export function loopProblems(stages: readonly Pick<Stage, 'id' | 'policy'>[]): P
 }
 
 /** What is allowed but hardly meant. */
-export function pipelineWarnings(stages: readonly Pick<Stage, 'prompt' | 'policy'>[], source: Source): Warning[] {
-  return stages.flatMap(({ prompt, policy }, index) => {
-    if (policy.then !== 'again' || mentionsInterruptInput(prompt)) return []
+export function pipelineWarnings(stages: readonly Stage[], source: Source): Warning[] {
+  return stages.flatMap((stage, index) => {
+    if (!isModelStage(stage) || stage.policy.then !== 'again' || mentionsInterruptInput(stage.prompt)) return []
     return {
       message: `stages[${index}] starts again after an interrupt, but its prompt never asks for interrupt.input.`,
       ...placeOf(source, ['stages', index, 'prompt'], { key: true }),

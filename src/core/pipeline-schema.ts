@@ -54,11 +54,22 @@ const optionsSchema = z.strictObject({
     .describe('The size of the context window. On Ollama a change reloads the model.'),
 })
 
-const stageSchema = (catalogue: PolicyCatalogue) =>
+const idSchema = textWithin(100).describe(
+  'Letters, digits, - and _, beginning with a letter; other stages and templates name it.',
+)
+
+const sayStageSchema = (catalogue: PolicyCatalogue) =>
   z.strictObject({
-    id: textWithin(100).describe(
-      'Letters, digits, - and _, beginning with a letter; other stages and templates name it.',
-    ),
+    id: idSchema,
+    say: z
+      .string('a text')
+      .describe('What the stage says, without asking a model; a Liquid template that sees what a prompt sees.'),
+    policy: policySchema(catalogue).prefault({}),
+  })
+
+const modelStageSchema = (catalogue: PolicyCatalogue) =>
+  z.strictObject({
+    id: idSchema,
     model: textWithin(500).describe("An alias of the configuration, or a model's name as the server knows it."),
     system: z.string('a text').optional().describe('The system prompt; a Liquid template.'),
     prompt: z
@@ -85,10 +96,17 @@ const stageSchema = (catalogue: PolicyCatalogue) =>
     policy: policySchema(catalogue).prefault({}),
   })
 
+/** The kind of a stage is told by its keys: the kind with the fewest unknown ones is meant. */
+const stageSchema = (catalogue: PolicyCatalogue) => z.union([modelStageSchema(catalogue), sayStageSchema(catalogue)])
+
 const makeSchema = (catalogue: PolicyCatalogue) =>
   z.strictObject({
     name: textWithin(200).describe('What records and traces call it.'),
-    stages: z.array(stageSchema(catalogue)).min(1, STAGES).max(100, STAGES).describe('The model calls, in order.'),
+    stages: z
+      .array(stageSchema(catalogue))
+      .min(1, STAGES)
+      .max(100, STAGES)
+      .describe('What is done, in order: calls of models, and fixed texts (`say`).'),
     maxInterrupts: wholeWithin(1, 1000)
       .default(DEFAULT_INTERRUPTS)
       .describe('The most interrupts that a run answers before it ends as failed.'),
@@ -151,7 +169,9 @@ type ParsedStage = z.output<ReturnType<typeof stageSchema>>
 /** Without `retry` a call is made once; what it needs is still there for `fallback`. */
 const ONCE: Retry = { attempts: 1, pauseMs: 200, afterFirstToken: 'fail' }
 
-function toStage({ id, model, system, prompt, options, timeout, retry, fallback, policy }: ParsedStage): Stage {
+function toStage(parsed: ParsedStage): Stage {
+  if ('say' in parsed) return { ...parsed, timeouts: {}, retry: ONCE, fallback: [] }
+  const { id, model, system, prompt, options, timeout, retry, fallback, policy } = parsed
   const { firstToken: firstTokenMs, stall: stallMs, total: totalMs } = timeout ?? {}
   return {
     id,

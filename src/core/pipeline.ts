@@ -12,15 +12,9 @@ export interface Retry {
   readonly afterFirstToken: 'fail' | 'restart'
 }
 
-/** One stage of a checked pipeline: plain JSON, every default filled in. */
-export interface Stage {
+/** What every stage of a checked pipeline has: plain JSON, every default filled in. */
+interface AnyStage {
   readonly id: string
-  /** An alias of the configuration, or a model's name as the server knows it. */
-  readonly model: string
-  /** Liquid templates. */
-  readonly system?: string
-  readonly prompt: string
-  readonly options: GenerationOptions
   readonly timeouts: CallTimeouts
   readonly retry: Retry
   /** Models or names of nodes that are tried in this order when all attempts have failed. */
@@ -28,6 +22,26 @@ export interface Stage {
   /** Of the boundary after this stage. */
   readonly policy: Policy
 }
+
+/** A stage that asks a model. */
+export interface ModelStage extends AnyStage {
+  /** An alias of the configuration, or a model's name as the server knows it. */
+  readonly model: string
+  /** Liquid templates. */
+  readonly system?: string
+  readonly prompt: string
+  readonly options: GenerationOptions
+}
+
+/** A stage that says a fixed text. It asks no model, needs no node and no slot, and costs no token. */
+export interface SayStage extends AnyStage {
+  /** A Liquid template. */
+  readonly say: string
+}
+
+export type Stage = ModelStage | SayStage
+
+export const isModelStage = (stage: Stage): stage is ModelStage => 'model' in stage
 
 /** A pipeline that holds: made by `definePipeline` or from a file, never by hand. */
 export interface Pipeline {
@@ -38,3 +52,7 @@ export interface Pipeline {
   /** On its traffic. Of a pipeline that is being run: the one that the run takes part in. */
   readonly experiment?: LiveExperiment
 }
+
+/** The models that a pipeline asks for: for each of its stages that asks one, the model and what it falls back to. */
+export const modelsAsked = ({ stages }: Pipeline): string[][] =>
+  stages.filter(isModelStage).map(({ model, fallback }) => [model, ...fallback])

@@ -176,8 +176,11 @@ function toProblems(issue: z.core.$ZodIssue, details: readonly Detail[]): Proble
     }))
   }
   if (issue.code === 'invalid_union') {
-    // The branch that has the right type at its root tells more than "one of several forms".
-    const branch = issue.errors.find((issues) => !issues.some((i) => i.code === 'invalid_type' && i.path.length === 0))
+    // The branch that has the right type at its root, and the keys that were written, tells more than "one of several forms".
+    const branches = issue.errors.filter(
+      (issues) => !issues.some((i) => i.code === 'invalid_type' && i.path.length === 0),
+    )
+    const branch = branches.toSorted((a, b) => unknownKeys(a) - unknownKeys(b))[0]
     if (branch) return branch.flatMap((inner) => toProblems({ ...inner, path: [...path, ...inner.path] }, details))
     // For a discriminated union the path ends at the discriminator, but the input is the whole mapping.
     const discriminator = 'discriminator' in issue ? issue.discriminator : undefined
@@ -185,6 +188,13 @@ function toProblems(issue: z.core.$ZodIssue, details: readonly Detail[]): Proble
   }
   return [choice(path, input, known)]
 }
+
+/** How many keys a branch does not know: of two kinds of mappings that with fewer is meant. */
+const unknownKeys = (issues: readonly z.core.$ZodIssue[]): number =>
+  issues.reduce(
+    (sum, issue) => sum + (issue.code === 'unrecognized_keys' && issue.path.length === 0 ? issue.keys.length : 0),
+    0,
+  )
 
 function choice(path: Path, input: unknown, known: Detail): Problem {
   if (input === undefined) return { path, message: 'is missing', params: known }

@@ -92,7 +92,10 @@ export const callRecordSchema = z.strictObject({
   backend: z.string().optional(),
   /** Host and port of the model server, or a file. */
   address: z.string().optional(),
-  model: z.string(),
+  /** `say`: a fixed text, without a model. Absent in version 1, where all are calls of models. */
+  kind: z.enum(['model', 'say']).optional(),
+  /** Absent of a call that asks no model. */
+  model: z.string().optional(),
   /** What steered sampling; absent where all of it was left to the server. */
   options: z
     .strictObject({

@@ -57,7 +57,7 @@ export function recordedLags(call: CallRecord, during: Activity, records: readon
  */
 export function abortLagOf(call: CallRecord, during: Activity, beside: Beside): AbortLag | undefined {
   const { node, model } = call
-  if (node === undefined) return undefined
+  if (node === undefined || model === undefined) return undefined
   const lags = recordedLags(call, during, beside.records)
   const recorded = lags.length < FEWEST_ABORTS ? undefined : quantile(lags, 0.5)
   const probe = beside.probe?.(node, model)

@@ -93,7 +93,8 @@ export function alternativesOf(
 function abortAtOnce({ interrupt, old, worth }: Case, beside: Beside): Alternative | Unknown | undefined {
   const drainMs = worth('drain')
   const { node, model } = old
-  if (drainMs === 0 || node === undefined || markOf(old, 'settled') === undefined) return undefined
+  if (drainMs === 0 || node === undefined || model === undefined || markOf(old, 'settled') === undefined)
+    return undefined
   const during = activityAt(old, interrupt.at)
   const cancelledAt = markOf(old, 'abort-requested')
   const settleMs = interrupt.phases.find(({ name }) => name === 'settle')?.ms ?? 0

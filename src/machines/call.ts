@@ -5,6 +5,7 @@ import { WellFormedPieces, wellFormed } from '../core/well-formed.ts'
 import { CallWatch } from './call-watch.ts'
 import { deliver } from './delivery.ts'
 import { environmentOf } from './environment.ts'
+import { speakerOf } from './say.ts'
 import { warmingOf } from './warm.ts'
 
 /** From the stage to its call. */
@@ -75,7 +76,8 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
     ledger.set('call-start', startedAt)
     watch.started(startedAt)
     if (ledger.at('abort-requested') !== undefined) controller.abort(new CallCancelled('told to stop before'))
-    const settled = executor
+    const { say: fixed } = request
+    const settled = (fixed === undefined ? executor : speakerOf(fixed))
       .execute(request, {
         clock,
         signal: controller.signal,

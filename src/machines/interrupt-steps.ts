@@ -173,7 +173,7 @@ function fire(draft: RunDraft, handling: Handling, entry: InterruptEntry): void 
     return
   }
   const origin = target.id === id ? 'again' : 'then'
-  const to = enter(draft, target, { from: stage, origin, ...placedOf(call) })
+  const to = enter(draft, target, { from: stage, origin, ...placedOf(journal, call) })
   entry.toCall = to.callId
   draft.update({ handling: { ...handling, to } })
   draft.send(handling.actor, { type: 'next', callId: to.callId })

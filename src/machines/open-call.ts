@@ -1,5 +1,6 @@
 import type { CallRequest } from '../core/call.ts'
 import { tellExposure } from '../core/exposure.ts'
+import { isModelStage } from '../core/pipeline.ts'
 import { headersOf } from '../core/trace.ts'
 import type { Transcript } from '../core/transcript.ts'
 import type { RunEnvironment } from './environment.ts'
@@ -11,8 +12,15 @@ export function openCall({ journal }: RunEnvironment, request: Omit<CallRequest,
   const callId = `${request.stage}.${number}`
   const trace = headersOf(journal.trace, journal.runId, callId)
   const transcript = journal.openCall({ ...request, callId, ...(trace !== undefined && { trace }) })
-  const { stage, visit, attempt, model } = request
-  journal.tell({ type: 'stage-start', stage, callId, ...(visit !== undefined && { visit }), attempt, model })
+  const { stage, visit, attempt, model, say } = request
+  journal.tell({
+    type: 'stage-start',
+    stage,
+    callId,
+    ...(visit !== undefined && { visit }),
+    attempt,
+    ...(say === undefined && { model }),
+  })
   tellExposure(journal, { callId })
   return transcript
 }
@@ -50,7 +58,8 @@ function aimedAt(
   name: string,
 ): CallRequest {
   const { node: _, ...rest } = request
-  const own = pipeline.stages.find(({ id }) => id === request.stage)?.model ?? request.model
+  const stage = pipeline.stages.find(({ id }) => id === request.stage)
+  const own = stage !== undefined && isModelStage(stage) ? stage.model : request.model
   if (nodes.has(name)) return { ...rest, model: resolveModel(own), node: name }
   // Where the call before ran says nothing of where this model is.
   return { ...rest, model: resolveModel(name), otherwise: 'any' }

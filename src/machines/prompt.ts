@@ -1,7 +1,7 @@
 import { whyNoText } from '../core/answer-end.ts'
-import type { ChatMessage } from '../core/call.ts'
+import type { CallRequest, ChatMessage } from '../core/call.ts'
 import { CaesuraError } from '../core/errors.ts'
-import type { Stage } from '../core/pipeline.ts'
+import { isModelStage, type ModelStage, type Stage } from '../core/pipeline.ts'
 import { tokensOf } from '../core/token-counts.ts'
 import type { RunEnvironment } from './environment.ts'
 
@@ -22,8 +22,19 @@ export const scopeOf = ({ pipeline, input, vars }: RunEnvironment, { lastInterru
   ...Object.fromEntries(pipeline.stages.map(({ id }) => [id, { output: outputs[id] ?? '' }])),
 })
 
+/** What a stage asks for at this moment of the run. Throws `CAESURA_E_TEMPLATE`, `CAESURA_E_PROMPT_EMPTY`. */
+export function workOf(
+  environment: RunEnvironment,
+  stage: Stage,
+  scope: Scope,
+): Pick<CallRequest, 'model' | 'messages' | 'options' | 'say'> {
+  if (!isModelStage(stage)) return { model: '', messages: [], options: {}, say: environment.render(stage.say, scope) }
+  const { model, options } = stage
+  return { model: environment.resolveModel(model), messages: messagesOf(environment, stage, scope), options }
+}
+
 /** A stage's messages, filled in. Throws `CAESURA_E_TEMPLATE`, `CAESURA_E_PROMPT_EMPTY`. */
-export function messagesOf(environment: RunEnvironment, stage: Stage, scope: Scope): ChatMessage[] {
+function messagesOf(environment: RunEnvironment, stage: ModelStage, scope: Scope): ChatMessage[] {
   const { render } = environment
   const system = stage.system === undefined ? '' : render(stage.system, scope)
   const prompt = render(stage.prompt, scope)
@@ -36,7 +47,7 @@ export function messagesOf(environment: RunEnvironment, stage: Stage, scope: Sco
 }
 
 /** Of the stages whose output a prompt asks for, those whose answer was empty, each with the reason. */
-function emptyOutputs({ pipeline, journal }: RunEnvironment, { prompt }: Stage, scope: Scope): string[] {
+function emptyOutputs({ pipeline, journal }: RunEnvironment, { prompt }: ModelStage, scope: Scope): string[] {
   return pipeline.stages.flatMap(({ id }) => {
     const { output } = (scope[id] ?? {}) as { readonly output?: string }
     if (output !== '' || !new RegExp(`\\b${id}\\.output\\b`).test(prompt)) return []
@@ -54,7 +65,7 @@ function emptyOutputs({ pipeline, journal }: RunEnvironment, { prompt }: Stage, 
  */
 export function knownMessages(
   { renderKnownStart }: RunEnvironment,
-  stage: Stage,
+  stage: ModelStage,
   scope: Scope,
   running: string,
 ): { readonly messages: readonly ChatMessage[]; readonly isCut: boolean } {

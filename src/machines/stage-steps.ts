@@ -1,8 +1,9 @@
+import type { Journal } from '../core/journal.ts'
 import type { Stage } from '../core/pipeline.ts'
 import type { Transcript } from '../core/transcript.ts'
 import type { VisitOrigin } from '../core/visit.ts'
 import { openCall } from './open-call.ts'
-import { messagesOf, scopeOf } from './prompt.ts'
+import { scopeOf, workOf } from './prompt.ts'
 import type { Entry, RunDraft } from './run-draft.ts'
 import type { StageNews } from './stage.ts'
 
@@ -12,7 +13,14 @@ interface Placed {
   readonly warmNode: string | undefined
 }
 
-export const placedOf = (call: Transcript): Placed => ({ node: call.node, warmNode: call.warmed?.node })
+/** Of the call, or of the last one that asked a model before it: a fixed text is nowhere. */
+export function placedOf(journal: Journal, call: Transcript): Placed {
+  if (call.request.say === undefined) return { node: call.node, warmNode: call.warmed?.node }
+  const asked = [...journal.calls.values()].findLast(
+    ({ request, node }) => request.say === undefined && node !== undefined,
+  )
+  return { node: asked?.node, warmNode: undefined }
+}
 
 /** The stage that the run comes from, how, and where its call was, for placement. */
 interface Previous extends Placed {
@@ -28,9 +36,7 @@ export function enter(draft: RunDraft, stage: Stage, previous?: Previous): Entry
     stage: stage.id,
     visit: draft.environment.journal.openVisit(stage.id, previous?.origin ?? 'order').visit,
     attempt: 1,
-    model: draft.environment.resolveModel(stage.model),
-    messages: messagesOf(draft.environment, stage, scope),
-    options: stage.options,
+    ...workOf(draft.environment, stage, scope),
     placement: previous?.from.policy.placement ?? 'any',
     ...(previous?.from.policy.placementOtherwise !== undefined && {
       otherwise: previous.from.policy.placementOtherwise,
@@ -75,7 +81,7 @@ export function passBoundary(draft: RunDraft, { stage: id, callId }: Entry): voi
   draft.update({ outputs: { ...draft.context.outputs, [id]: call.text } })
   const next = draft.stageAfter(id)
   if (next === undefined) draft.end({ outcome: 'completed', answerCall: callId })
-  else enter(draft, next, { from: draft.stage(id), origin: 'order', ...placedOf(call) })
+  else enter(draft, next, { from: draft.stage(id), origin: 'order', ...placedOf(draft.environment.journal, call) })
 }
 
 /** A stage's call has settled, for good. */

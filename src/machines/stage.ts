@@ -65,7 +65,8 @@ function settle(
     const perPiece = environment.estimates.tokensPerPiece(transcript)
     if (perPiece !== undefined) transcript.perPiece = perPiece
   }
-  environment.estimates.observe(transcript)
+  // How long a model takes is not learnt from a fixed text.
+  if (transcript.request.say === undefined) environment.estimates.observe(transcript)
   journal.tell({
     type: 'stage-settle',
     stage: transcript.request.stage,

@@ -1,5 +1,5 @@
 import type { NodeWish } from '../core/call.ts'
-import type { Stage } from '../core/pipeline.ts'
+import { isModelStage, type Stage } from '../core/pipeline.ts'
 import type { WarmOutcome } from '../core/ports.ts'
 import type { Transcript } from '../core/transcript.ts'
 import type { RunEnvironment } from './environment.ts'
@@ -28,7 +28,7 @@ export function warmingOf(environment: RunEnvironment, stage: Stage, transcript:
   const { warm } = stage.policy
   const controller = new AbortController()
   const quiet: Warming = { placed: () => {}, firstToken: () => {}, stop: () => {} }
-  if (next === undefined || (warm !== 'load' && warm !== 'prefix')) return quiet
+  if (next === undefined || !isModelStage(next) || (warm !== 'load' && warm !== 'prefix')) return quiet
 
   const model = resolveModel(next.model)
   let isOpen = true

@@ -17,8 +17,8 @@ export function callSpan(trace: TraceOfRun, call: CallRecord, stage: SpanContext
   const hasFailed = call.settlement === 'failed'
   const error = faultOf(call.error, trace.longest)
   return endedSpan({
-    name: `chat ${call.model}`,
-    kind: SpanKind.CLIENT,
+    name: call.model === undefined ? 'say' : `chat ${call.model}`,
+    kind: call.model === undefined ? SpanKind.INTERNAL : SpanKind.CLIENT,
     context: context(callPart(call.callId)),
     parent: stage,
     start: timeline.at(slotAt(call) ?? call.startMs),
@@ -48,6 +48,14 @@ const slotAt = ({ marks }: CallRecord): number | undefined => marks.find(({ name
 
 function requestAttributes(call: CallRecord): Attributes {
   const { options = {}, address } = call
+  const place = {
+    [key.stageId]: call.id,
+    [key.callId]: call.callId,
+    ...(call.visit !== undefined && { [key.visit]: call.visit }),
+    [key.attempt]: call.attempt,
+    ...(call.policy !== undefined && { [key.policy]: call.policy }),
+  }
+  if (call.model === undefined) return place
   return {
     [key.operationName]: 'chat',
     // A call that never had a slot was for no provider yet.
@@ -60,18 +68,21 @@ function requestAttributes(call: CallRecord): Attributes {
     ...(options.topK !== undefined && { [key.requestTopK]: options.topK }),
     ...(options.topP !== undefined && { [key.requestTopP]: options.topP }),
     ...serverOf(address),
-    [key.stageId]: call.id,
-    [key.callId]: call.callId,
-    ...(call.visit !== undefined && { [key.visit]: call.visit }),
-    [key.attempt]: call.attempt,
+    ...place,
     ...(call.node !== undefined && { [key.node]: call.node }),
-    ...(call.policy !== undefined && { [key.policy]: call.policy }),
   }
 }
 
 function resultAttributes({ longest, captureContent }: TraceOfRun, call: CallRecord): Attributes {
   const { tokens, firstTokenMs, text, process } = call
   const slotMs = slotAt(call)
+  const content = captureContent &&
+    text !== undefined && {
+      [key.outputMessages]: JSON.stringify([
+        { role: 'assistant', parts: [{ type: 'text', content: beginningOf(text, longest) }] },
+      ]),
+    }
+  if (call.model === undefined) return { [key.settlement]: call.settlement, ...content }
   return {
     [key.settlement]: call.settlement,
     ...(firstTokenMs !== undefined && { [key.responseModel]: call.model }),
@@ -94,12 +105,7 @@ function resultAttributes({ longest, captureContent }: TraceOfRun, call: CallRec
       [key.clockOffset]: process.clock.offsetMs,
       [key.clockError]: process.clock.errorMs,
     }),
-    ...(captureContent &&
-      text !== undefined && {
-        [key.outputMessages]: JSON.stringify([
-          { role: 'assistant', parts: [{ type: 'text', content: beginningOf(text, longest) }] },
-        ]),
-      }),
+    ...content,
   }
 }
 

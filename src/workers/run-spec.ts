@@ -23,6 +23,14 @@ const planned = z.looseObject({
 })
 const factor = z.looseObject({ name: text })
 
+const stageParts = {
+  id: text,
+  timeouts: z.looseObject({}),
+  retry: z.looseObject({ attempts: z.int() }),
+  fallback: z.array(text),
+  policy: z.looseObject({ trigger: factor, response: factor, carry: text }),
+}
+
 const specSchema = z.strictObject({
   version: z.literal(FLEET_VERSION),
   pipeline: z.looseObject({
@@ -30,16 +38,10 @@ const specSchema = z.strictObject({
     maxInterrupts: z.int().min(1),
     stages: z
       .array(
-        z.looseObject({
-          id: text,
-          model: text,
-          prompt: text,
-          options: z.looseObject({}),
-          timeouts: z.looseObject({}),
-          retry: z.looseObject({ attempts: z.int() }),
-          fallback: z.array(text),
-          policy: z.looseObject({ trigger: factor, response: factor, carry: text }),
-        }),
+        z.union([
+          z.looseObject({ ...stageParts, model: text, prompt: text, options: z.looseObject({}) }),
+          z.looseObject({ ...stageParts, say: text }),
+        ]),
       )
       .min(1),
     experiment: z

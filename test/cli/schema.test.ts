@@ -22,8 +22,10 @@ describe('schema', () => {
   it('describes a pipeline as a file writes it: defaults are not required, durations may be texts', async () => {
     const { properties, required } = JSON.parse((await print('pipeline')).stdout)
     expect(required).toEqual(['name', 'stages'])
-    expect(properties.stages.items.required).toEqual(['id', 'model', 'prompt'])
-    expect(properties.stages.items.properties.timeout.properties.total.anyOf).toContainEqual({
+    const [ofModel, ofText] = properties.stages.items.anyOf
+    expect(ofModel.required).toEqual(['id', 'model', 'prompt'])
+    expect(ofText.required).toEqual(['id', 'say'])
+    expect(ofModel.properties.timeout.properties.total.anyOf).toContainEqual({
       type: 'string',
       pattern: expect.any(String),
     })

@@ -111,7 +111,37 @@ describe('a pipeline', () => {
       withStage({ system: undefined, options: { seed: undefined }, timeout: undefined, policy: undefined }),
     )
     expect(pipeline.stages[0]).not.toHaveProperty('system')
-    expect(pipeline.stages[0]!.options).toEqual({})
+    expect(pipeline.stages[0]).toMatchObject({ options: {} })
+  })
+
+  it.each<[string, object, [string, string][]]>([
+    ['a text of a wrong type', { id: 'a', say: 5 }, [['stages[0].say', 'stages[0].say must be a text.']]],
+    ['a text that is empty', { id: 'a', say: ' ' }, [['stages[0].say', 'stages[0].say is empty']]],
+    [
+      'a key of a model call',
+      { id: 'a', say: 'x', prompt: 'p', options: {} },
+      [
+        ['stages[0].prompt', 'is not a known key'],
+        ['stages[0].options', 'is not a known key'],
+      ],
+    ],
+    [
+      'a name that no template knows',
+      { id: 'a', say: '{{ nobody }}' },
+      [['stages[0].say', 'names something that is not there']],
+    ],
+    [
+      'neither a model nor a text',
+      { id: 'a' },
+      [
+        ['stages[0].model', 'is missing'],
+        ['stages[0].prompt', 'is missing'],
+      ],
+    ],
+  ])('refuses a stage that says a fixed text with %s', (_, stage, wanted) => {
+    const { errors } = readPipeline(catalogue, { name: 'p', stages: [stage] })
+    expect(errors.map(({ place }) => place.path)).toEqual(wanted.map(([path]) => path))
+    for (const [index, [, message]] of wanted.entries()) expect(errors[index]!.message).toContain(message)
   })
 
   it.each([

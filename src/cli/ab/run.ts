@@ -1,5 +1,6 @@
 import { Command } from 'commander'
 import prettyMs from 'pretty-ms'
+import { modelsAsked } from '../../core/pipeline.ts'
 import type { Execution } from '../../core/trial.ts'
 import { type HowFar, runExperiment } from '../../experimenting.ts'
 import { withCapture } from '../../logs.ts'
@@ -42,9 +43,7 @@ async function ab(file: string, flags: AbFlags): Promise<void> {
   const store = sqliteStore(settings.recordsFile)
   const stop = stopOnSignals()
   try {
-    const wanted = experiment.arms.flatMap(({ pipeline }) =>
-      pipeline.stages.map(({ model, fallback }) => [model, ...fallback]),
-    )
+    const wanted = experiment.arms.flatMap(({ pipeline }) => modelsAsked(pipeline))
     const { notices, ...where } = await chooseSurroundings(wanted, wishesOf(nodeFlags, settings))
     for (const notice of notices) remark(notice)
     const telemetry = await observe(withCapture(process.env, settings.config), {

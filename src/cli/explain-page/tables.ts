@@ -39,7 +39,7 @@ export function costTable({ cost, ...record }: RunRecord): Markup {
 /** Every instant that was observed of a call, and how much later it was than the one before. */
 export function marksTable(call: CallRecord): Markup {
   const { id, marks, model, node } = call
-  const name = `${callName(call)}: ${model}${node === undefined ? '' : ` on ${node}`}`
+  const name = `${callName(call)}: ${model ?? 'a fixed text'}${node === undefined ? '' : ` on ${node}`}`
   return html`<details open>
 <summary>${name}</summary>
 ${scrolling(

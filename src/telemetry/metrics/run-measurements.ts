@@ -29,6 +29,8 @@ export function measureRun(record: RunRecord, take: Take): void {
 
 function measureCall(call: CallRecord, take: Take): void {
   const { settlement, tokens, firstTokenMs, lastTokenMs, model } = call
+  // A fixed text is no operation of a model.
+  if (model === undefined) return
   const slotAt = call.marks.find(({ name }) => name === 'slot-acquired')?.ms
   // As the span of the call has it.
   const startMs = slotAt ?? call.startMs
