@@ -81,7 +81,7 @@ describe('a run whose owner stops', () => {
   it('answers a signal that the owner before took', async () => {
     const client = await fleet.client()
     // However busy the machine is, it must not have said all before the debounce is over.
-    await fleet.node({ name: 'n1', script: { ...script, tokenMs: 200 } })
+    await fleet.node({ name: 'n1', script: (request) => ({ ...script(request), tokenMs: 100 }) })
     const owner = await fleet.pipelines()
     const policy = { trigger: { signal: null, debounce: 300 }, response: 'abort' }
     const { runId } = await client.submit(pipelineOf(policy), { input: 'i' })
