@@ -7,6 +7,7 @@ import { figuresToScrape, joinTraces } from './observing.ts'
 import { type Api, startApi } from './server/api/api.ts'
 import type { ApiSettings } from './server/api/settings.ts'
 import { readTokens } from './server/api/tokens.ts'
+import { FleetHost } from './server/hosts/fleet-host.ts'
 import { version } from './version.ts'
 import { defaultLimits } from './workers/admission.ts'
 import { FleetClient } from './workers/fleet-client.ts'
@@ -17,10 +18,7 @@ import { parseJson } from './workers/wire.ts'
 export { type Api, defaultLimits, readTokens }
 
 export interface ServingSettings
-  extends Omit<
-    ApiSettings,
-    'fleet' | 'figures' | 'fingerprintOf' | 'define' | 'pipelineJsonSchema' | 'version' | 'withoutText'
-  > {
+  extends Omit<ApiSettings, 'runs' | 'figures' | 'define' | 'pipelineJsonSchema' | 'version' | 'withoutText'> {
   readonly redis: FleetAddress
   /** What it takes at most. */
   readonly limits?: FleetLimits
@@ -44,13 +42,12 @@ export async function serveFleet(serving: ServingSettings): Promise<Api> {
       ...settings,
       ...(!keepText && { withoutText }),
       ...(allowInline && { define: definePipeline, pipelineJsonSchema: inlinePipeline() }),
-      fleet,
-      figures: figures ?? (await figuresToScrape('caesura-serve')),
-      version,
-      async fingerprintOf(runId) {
+      runs: new FleetHost(fleet, async (runId) => {
         const spec = await client.hget(keys.run(runId), 'spec')
         return (Object(parseJson(spec)) as { fingerprint?: string }).fingerprint
-      },
+      }),
+      figures: figures ?? (await figuresToScrape('caesura-serve')),
+      version,
     })
     return {
       url: api.url,
