@@ -50,6 +50,7 @@ export const errorCodes = {
   CAESURA_E_BACKEND: 1, // a backend threw, ended as none may, or did not end
   CAESURA_E_TEMPLATE_LIMIT: 1, // the rendering of a prompt takes more than one may
   CAESURA_E_OUTPUT_LIMIT: 1, // a run generated more than its limit
+  CAESURA_E_HOST_LOST: 1, // the process that hosted the run ended before the run did
   CAESURA_E_WORKER_LOST: 1, // the worker of a call died, lost its lock or was stopped
   CAESURA_E_READER_SLOW: 1, // a reader of a run's events takes nothing any more; it may resume
   CAESURA_E_STATE: 1, // what Redis holds of a run is of another version, or no state of a run

@@ -1,4 +1,5 @@
 import type { SignalAnswer } from './engine.ts'
+import { CaesuraError } from './errors.ts'
 import type { Figures } from './figures.ts'
 import type { Fleet, FleetRunLine } from './fleet.ts'
 
@@ -35,3 +36,10 @@ export interface RunHost extends AsFleet {
   /** Has these figures tell of the host from now on. Returns what ends this. */
   watch(figures: Figures): () => void
 }
+
+/** Why the events of a run that has ended cannot be read any more. */
+export const eventsGone = (runId: string): CaesuraError =>
+  new CaesuraError('CAESURA_E_RUN_ENDED', 'the run has ended, and its events are kept no more', {
+    received: runId,
+    hint: `Read its record: GET /v1/runs/${runId}`,
+  })

@@ -78,8 +78,8 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
   // Before there is a route: one that a plugin adds would answer in its own way.
   app.setErrorHandler((error, { method, routeOptions }, reply) => {
     const { status } = refusalOf(error)
-    // That Redis is away is told once, and not by each request that finds it so.
-    if (status >= 500 && !(error instanceof CaesuraError && status === 503)) {
+    // That Redis is away, or that too many runs wait, is told once or counted, and not by each request that finds it so.
+    if (status >= 500 && !(error instanceof CaesuraError && status === 503 && error.code !== 'CAESURA_E_RECORDS')) {
       const route = routeOptions.url ?? '(none)'
       log.error(`${method} ${route}: ${status}`, { method, route, status, error: error as Error })
     }

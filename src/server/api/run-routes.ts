@@ -1,10 +1,10 @@
 import type { FastifyRequest } from 'fastify'
 import { CaesuraError } from '../../core/errors.ts'
 import { type FleetRunLine, unknownRun } from '../../core/fleet.ts'
-import type { HostedRunLine } from '../../core/run-host.ts'
+import { eventsGone, type HostedRunLine } from '../../core/run-host.ts'
 import { tenantOf } from './access.ts'
 import { type StreamFormat, streamFormats } from './event-stream.ts'
-import { misuse } from './problem.ts'
+import { misuse, Refusal } from './problem.ts'
 import { defineRoute, type Route } from './route.ts'
 import { acceptedOf, lastEventId, streamRun } from './run-stream.ts'
 import {
@@ -71,11 +71,15 @@ export function runRoutes(context: ApiContext): Route[] {
         200: { description: 'Events until the end of the run.', schema: 'Event', types: streamFormats },
         204: { description: 'All was seen, and nothing will come any more.' },
       },
-      problems: { 406: 'Accept asks for what there is not.' },
+      problems: {
+        406: 'Accept asks for what there is not.',
+        410: 'The run has ended, and its events are kept no more. Its record is.',
+      },
       async handle({ runId, query, request }, reply) {
         const format = acceptedOf(request, streamFormats) as StreamFormat
         const after = lastEventId(request.headers['last-event-id']) ?? query.after ?? 0
         const run = await visible(runId, request)
+        if (run.eventsGone && after !== run.seq) throw new Refusal(410, eventsGone(runId))
         if (after > run.seq) {
           throw misuse(400, 'the run has no such event yet', {
             path: 'after',

@@ -1,0 +1,123 @@
+import { hostname } from 'node:os'
+import { hostingEngine } from './compose.ts'
+import { BEAT_MS, type Conductor, GONE_AFTER_MS } from './core/conductor.ts'
+import { CaesuraError } from './core/errors.ts'
+import { type Log, silentLog } from './core/log.ts'
+import type { ExecutionKey, Node, Telemetry } from './core/ports.ts'
+import type { Api } from './server/api/api.ts'
+import { endLostRuns } from './server/hosts/lost-runs.ts'
+import { type KeptLimits, ProcessHost } from './server/hosts/process-host.ts'
+import { processNodes } from './server/hosts/process-nodes.ts'
+import { defaultHostLimits, type HostLimits } from './server/hosts/turns.ts'
+import { type ServingSettings, serveRuns } from './serving.ts'
+import { isGone, thisProcess } from './sitting.ts'
+import { sqliteStore } from './stores/sqlite.ts'
+import { version } from './version.ts'
+
+/** Part of the composition root: the HTTP API, and an engine in this process that hosts its runs. */
+export { defaultHostLimits }
+
+export interface ProcessServingSettings extends Omit<ServingSettings, 'models'> {
+  /** The nodes that take calls, in this process. Closed with the server. */
+  readonly nodes: readonly Node[]
+  /** Alias → the model's name as the servers know it. */
+  readonly models?: Readonly<Record<string, string>>
+  /** Where records go, and what is noted of live runs. One process at a time hosts runs with a file. */
+  readonly recordsFile: string
+  readonly limits?: Partial<HostLimits>
+  /** What stays in memory of runs that have ended. */
+  readonly kept?: Partial<KeptLimits>
+  /** Spans and figures of the runs; none by default. Not closed with the server. */
+  readonly telemetry?: Telemetry
+}
+
+type Store = ReturnType<typeof sqliteStore>
+
+/** Whoever hosts runs with a records file holds this place in it. No execution has an experiment without a name. */
+const HOSTING: ExecutionKey = { experiment: '', execution: 'serve' }
+
+/**
+ * Serves runs that this process hosts. Those that were live when the process before ended are found as failed (`CAESURA_E_HOST_LOST`).
+ * Throws `CAESURA_E_RECORDS` where another process hosts runs with the file, `CAESURA_E_LISTEN`, `CAESURA_E_USAGE`, `CAESURA_E_CONFIG`.
+ */
+export async function serveHere(serving: ProcessServingSettings): Promise<Api> {
+  const { nodes, models = {}, recordsFile, limits = {}, kept = {}, telemetry, ...settings } = serving
+  const { log = silentLog, keepText = false } = settings
+  const closing: (() => unknown)[] = []
+  const closeAll = async () => {
+    for (const close of closing.splice(0).reverse()) await close()
+  }
+  try {
+    const store = sqliteStore(recordsFile)
+    closing.push(() => store.close())
+    const owner = claim(store, recordsFile)
+    closing.push(() => store.release(owner))
+    const lost = endLostRuns(store)
+    if (lost > 0) log.warn(`${lost} runs were live when the process that hosted them ended: they have failed`, { lost })
+    const engine = hostingEngine({
+      ...{ nodes, models, keepText, telemetry },
+      store: { ...store, write: (record) => tellingFaults(log, record.runId, () => store.write(record)), close() {} },
+    })
+    const host = new ProcessHost({
+      ...{ engine, store, limits, kept, log },
+      nodes: () => processNodes(engine.usage(), { worker: `${hostname()}-${process.pid}`, version }),
+    })
+    closing.push(() => host.stop())
+    closing.push(showing(store, owner, host))
+    const api = await serveRuns(host, settings)
+    return {
+      url: api.url,
+      async close() {
+        // While the server still answers, so that readers see how their runs end.
+        const fault = await host.stop().catch((error: unknown) => error)
+        await api.close()
+        await closeAll()
+        if (fault instanceof Error) throw fault
+      },
+    }
+  } catch (error) {
+    await closeAll().catch(() => undefined)
+    throw error
+  }
+}
+
+/** Returns by which name this process holds the file. Throws `CAESURA_E_RECORDS` where another one does. */
+function claim(store: Store, file: string): string {
+  const self = thisProcess()
+  const other = store.claim(HOSTING, self, isGone)
+  if (other === undefined) return self.owner
+  throw new CaesuraError('CAESURA_E_RECORDS', `${named(other)} hosts runs with this records file`, {
+    file,
+    expected: `a file of its own, or one whose process gave no sign of life for ${GONE_AFTER_MS / 1000} s`,
+    hint: 'Choose another file with CAESURA_RECORDS, or run a fleet: --redis.',
+  })
+}
+
+const named = ({ pid, host }: Conductor): string => `process ${pid} on ${host}`
+
+/** Shows that this process lives, and how far its runs have come. Returns what ends it. */
+function showing(store: Store, owner: string, host: ProcessHost): () => void {
+  const timer = setInterval(() => {
+    try {
+      if (store.beat(owner)) host.noteProgress()
+      else host.refuse(taken())
+    } catch {
+      // A file that is busy or full for a while: the write of a record tells of it.
+    }
+  }, BEAT_MS)
+  timer.unref()
+  return () => clearInterval(timer)
+}
+
+const taken = (): CaesuraError =>
+  new CaesuraError('CAESURA_E_RECORDS', 'another process hosts runs with this records file now', {
+    hint: 'This process was paused for too long. Start it again with a file of its own.',
+  })
+
+function tellingFaults(log: Log, runId: string, write: () => void): void {
+  try {
+    write()
+  } catch (error) {
+    log.error(`the record of the run ${runId} cannot be written`, { run_id: runId, error: error as Error })
+  }
+}
