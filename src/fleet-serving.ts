@@ -1,16 +1,14 @@
 import type { FleetLimits } from './core/fleet.ts'
 import type { FleetAddress } from './fleet.ts'
 import type { Api } from './server/api/api.ts'
-import { readTokens } from './server/api/tokens.ts'
 import { FleetHost } from './server/hosts/fleet-host.ts'
 import { serveRuns, type ServingSettings as WithoutHost } from './serving.ts'
-import { defaultLimits } from './workers/admission.ts'
 import { FleetClient } from './workers/fleet-client.ts'
 import { tellOutages } from './workers/redis.ts'
 import { parseJson } from './workers/wire.ts'
 
 /** Part of the composition root: the HTTP API and the fleet behind it. */
-export { type Api, defaultLimits, readTokens }
+export type { Api }
 
 export interface ServingSettings extends WithoutHost {
   readonly redis: FleetAddress

@@ -2,12 +2,13 @@ import { hostname } from 'node:os'
 import { hostingEngine } from './compose.ts'
 import { BEAT_MS, type Conductor, GONE_AFTER_MS } from './core/conductor.ts'
 import { CaesuraError } from './core/errors.ts'
-import { type Log, silentLog } from './core/log.ts'
+import { silentLog } from './core/log.ts'
 import type { ExecutionKey, Node, Telemetry } from './core/ports.ts'
 import type { Api } from './server/api/api.ts'
 import { endLostRuns } from './server/hosts/lost-runs.ts'
 import { type KeptLimits, ProcessHost } from './server/hosts/process-host.ts'
 import { processNodes } from './server/hosts/process-nodes.ts'
+import { RecordWriter } from './server/hosts/record-writer.ts'
 import { defaultHostLimits, type HostLimits } from './server/hosts/turns.ts'
 import { type ServingSettings, serveRuns } from './serving.ts'
 import { isGone, thisProcess } from './sitting.ts'
@@ -54,16 +55,27 @@ export async function serveHere(serving: ProcessServingSettings): Promise<Api> {
     closing.push(() => store.release(owner))
     const lost = endLostRuns(store)
     if (lost > 0) log.warn(`${lost} runs were live when the process that hosted them ended: they have failed`, { lost })
+    const writer = new RecordWriter(store, log)
     const engine = hostingEngine({
       ...{ nodes, models, keepText, telemetry },
-      store: { ...store, write: (record) => tellingFaults(log, record.runId, () => store.write(record)), close() {} },
+      store: { ...store, write: (record) => writer.write(record), close() {} },
     })
     const host = new ProcessHost({
       ...{ engine, store, limits, kept, log },
       nodes: () => processNodes(engine.usage(), { worker: `${hostname()}-${process.pid}`, version }),
     })
-    closing.push(() => host.stop())
-    closing.push(showing(store, owner, host))
+    closing.push(async () => {
+      await host.stop()
+      if (writer.retry() > 0)
+        log.error('records could not be written: their runs are found as failed at the next start')
+      host.noteProgress()
+    })
+    const beats = () => {
+      if (!store.beat(owner)) return host.refuse(taken())
+      writer.retry()
+      host.noteProgress()
+    }
+    closing.push(repeating(beats))
     const api = await serveRuns(host, settings)
     return {
       url: api.url,
@@ -95,12 +107,11 @@ function claim(store: Store, file: string): string {
 
 const named = ({ pid, host }: Conductor): string => `process ${pid} on ${host}`
 
-/** Shows that this process lives, and how far its runs have come. Returns what ends it. */
-function showing(store: Store, owner: string, host: ProcessHost): () => void {
+/** Does what shows that this process lives, again and again. Returns what ends it. */
+function repeating(beat: () => void): () => void {
   const timer = setInterval(() => {
     try {
-      if (store.beat(owner)) host.noteProgress()
-      else host.refuse(taken())
+      beat()
     } catch {
       // A file that is busy or full for a while: the write of a record tells of it.
     }
@@ -113,11 +124,3 @@ const taken = (): CaesuraError =>
   new CaesuraError('CAESURA_E_RECORDS', 'another process hosts runs with this records file now', {
     hint: 'This process was paused for too long. Start it again with a file of its own.',
   })
-
-function tellingFaults(log: Log, runId: string, write: () => void): void {
-  try {
-    write()
-  } catch (error) {
-    log.error(`the record of the run ${runId} cannot be written`, { run_id: runId, error: error as Error })
-  }
-}

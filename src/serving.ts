@@ -5,9 +5,12 @@ import type { RunHost } from './core/run-host.ts'
 import { figuresToScrape, joinTraces } from './observing.ts'
 import { type Api, startApi } from './server/api/api.ts'
 import type { ApiSettings } from './server/api/settings.ts'
+import { readTokens } from './server/api/tokens.ts'
 import { version } from './version.ts'
+import { defaultLimits } from './workers/admission.ts'
 
 /** Part of the composition root: the HTTP API, whoever hosts the runs behind it. */
+export { type Api, defaultLimits, readTokens }
 
 export interface ServingSettings
   extends Omit<ApiSettings, 'runs' | 'figures' | 'define' | 'pipelineJsonSchema' | 'version' | 'withoutText'> {

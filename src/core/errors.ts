@@ -28,7 +28,7 @@ export const errorCodes = {
   CAESURA_E_RECORDS: 3, // the records database cannot be opened or written
   CAESURA_E_REDIS: 3, // no Redis answers, or it is too old, or it may drop keys
   CAESURA_E_NODE_TAKEN: 3, // another worker serves a node of this name
-  CAESURA_E_FLEET_FULL: 3, // too many runs of the fleet wait, or its Redis is nearly full
+  CAESURA_E_FLEET_FULL: 3, // too many runs wait, or the fleet's Redis is nearly full, or a host of runs stops
   // the work failed
   CAESURA_E_REFUSED: 1, // the model server refused the connection
   CAESURA_E_CONNECTION: 1, // DNS, TLS, reset before an answer

@@ -75,8 +75,8 @@ export interface HostedRunStore {
   note(run: RunNote): boolean
   /** They go on, and have come so far. */
   seen(runs: readonly { readonly runId: string; readonly seq: number }[], at: number): void
-  /** The run has ended and its record is written. Does nothing where it is not. */
-  ended(runId: string, seq: number): void
+  /** Notes that the run has ended. False, and nothing is noted, where its record is not written. */
+  ended(runId: string, seq: number): boolean
   /** Undefined where no host noted it. */
   noted(runId: string): NotedRun | undefined
   /** The trace of a record of exactly this id; undefined where there is none. */

@@ -44,7 +44,7 @@ export function sqliteHosted(file: string, database: DatabaseSync): HostedRunSto
         })
       })
     },
-    ended: (runId, seq) => guard(file, () => void database.prepare(END).run(seq, runId)),
+    ended: (runId, seq) => guard(file, () => Number(database.prepare(END).run(seq, runId).changes) > 0),
     noted(runId) {
       return guard(file, () => {
         const row = database.prepare(NOTED).get(runId)

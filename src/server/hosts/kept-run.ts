@@ -15,14 +15,17 @@ export const endedAnswer: SignalAnswer = {
 /** A run in this process: before it begins, while it goes on, and for a while after its end. */
 export class KeptRun {
   readonly note: RunNote
+  /** What it is asked, until it has ended. */
+  input: string
   #prepared: PreparedRun | undefined
   #run: EngineRun | undefined
   #log: EventLog | undefined
   #ended: { readonly record?: RunRecord } | undefined
   readonly #begun = Promise.withResolvers<EngineRun>()
 
-  constructor(note: RunNote, prepared: PreparedRun) {
+  constructor(note: RunNote, input: string, prepared: PreparedRun) {
     this.note = note
+    this.input = input
     this.#prepared = prepared
   }
 
@@ -73,6 +76,7 @@ export class KeptRun {
       // What stays is its events and its record.
       this.#run = undefined
       whenEnded(record, error)
+      this.input = ''
     }
     run.result.then(
       (record) => end(record),

@@ -10,6 +10,7 @@ import type { Pipeline } from '../../core/pipeline.ts'
 import type { RunStore } from '../../core/ports.ts'
 import type { RunRecord } from '../../core/record.ts'
 import { eventsGone, type HostedRunLine, type RunHost } from '../../core/run-host.ts'
+import { tellEnd } from '../../core/run-line.ts'
 import { within } from '../../core/within.ts'
 import { runIdPattern } from '../api/schemas.ts'
 import { endedAnswer, KeptRun } from './kept-run.ts'
@@ -24,6 +25,9 @@ export interface KeptLimits {
   /** Of their events; 64 Mi by default. */
   readonly characters: number
 }
+
+/** How long it may take to cancel runs that wait, however many, ms. */
+const CLOSING_MS = 5000
 
 const defaultKept: KeptLimits = { runs: 1000, characters: 64 * 1024 * 1024 }
 
@@ -50,6 +54,8 @@ export class ProcessHost implements RunHost {
   /** In the order in which they ended. */
   readonly #ended = new Map<string, { readonly run: KeptRun; readonly size: number }>()
   #endedSize = 0
+  /** Those that have ended and whose record is not written yet, with the number of their last event. */
+  readonly #unnoted = new Map<string, number>()
   /** Why no run is taken any more. */
   #refusal: CaesuraError | undefined
   #stopped: Promise<void> | undefined
@@ -86,7 +92,7 @@ export class ProcessHost implements RunHost {
     }
     // Another process may have recorded one of this id just now.
     if (!this.#settings.store.note(note)) return { runId, traceId: this.#traceOf(runId) ?? traceId, isNew: false }
-    const run = new KeptRun(note, prepared)
+    const run = new KeptRun(note, start.input, prepared)
     // The more a tenant has, the later its next run begins.
     const place = tenant === '' ? priority : priority + this.#countOf(tenant)
     this.#live.set(runId, run)
@@ -199,6 +205,7 @@ export class ProcessHost implements RunHost {
   noteProgress(): void {
     const runs = [...this.#live.values()].map((run) => ({ runId: run.note.runId, seq: run.seq }))
     this.#settings.store.seen(runs, Date.now())
+    for (const [runId, seq] of this.#unnoted) if (this.#settings.store.ended(runId, seq)) this.#unnoted.delete(runId)
   }
 
   /** Takes no run from now on. Those that there are go on. */
@@ -214,9 +221,16 @@ export class ProcessHost implements RunHost {
 
   async #stop(): Promise<void> {
     this.refuse(new CaesuraError('CAESURA_E_FLEET_FULL', 'this server stops: it takes no run any more'))
-    const reason = 'the server is stopping'
-    for (const runId of [...this.#live.keys()]) await this.cancel(runId, reason)
+    this.#turns.close()
+    const until = performance.now() + CLOSING_MS
+    // Those that go on come first: they were submitted first.
+    for (const runId of [...this.#live.keys()]) {
+      if (performance.now() > until) break
+      await this.cancel(runId, 'the server is stopping')
+    }
     await this.#settings.engine.close()
+    const left = this.#turns.waiting
+    if (left > 0) this.#settings.log.warn(`${left} runs that waited are found as failed at the next start`, { left })
   }
 
   #run(runId: string): KeptRun | undefined {
@@ -246,8 +260,10 @@ export class ProcessHost implements RunHost {
     const { store, log } = this.#settings
     try {
       if (record === undefined) throw error
-      store.ended(runId, run.seq)
+      tellEnd(log, record, run.input)
+      if (!store.ended(runId, run.seq)) this.#unnoted.set(runId, run.seq)
     } catch (fault) {
+      this.#unnoted.set(runId, run.seq)
       log.error(`the end of the run ${runId} cannot be noted`, { run_id: runId, error: fault as Error })
     }
     this.#live.delete(runId)

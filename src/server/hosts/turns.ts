@@ -16,6 +16,7 @@ export class Turns {
   readonly #limits: HostLimits
   readonly #begin: (run: KeptRun) => void
   #going = 0
+  #isClosed = false
   readonly #waiting: { readonly run: KeptRun; readonly place: number }[] = []
 
   constructor(limits: HostLimits, begin: (run: KeptRun) => void) {
@@ -64,7 +65,13 @@ export class Turns {
   /** One that had begun has ended. */
   left(): void {
     this.#going -= 1
+    if (this.#isClosed) return
     while (this.#going < this.#limits.runs && this.#waiting.length > 0) this.#start(this.#waiting.shift()!.run)
+  }
+
+  /** What waits begins by `ahead` only from now on. */
+  close(): void {
+    this.#isClosed = true
   }
 
   #start(run: KeptRun): void {
