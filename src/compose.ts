@@ -133,7 +133,7 @@ export function hostingEngine(settings: EngineSettings): HostingEngine {
   const running = new Set<RunHandle>()
   let closed = false
 
-  function prepare(wanted: Pipeline, { submittedBy, ...given }: HostedStart): PreparedRun {
+  function prepare(wanted: Pipeline, given: StartOptions, submittedBy?: string): PreparedRun {
     if (closed) throw new CaesuraError('CAESURA_E_USAGE', 'this engine is closed: it starts no runs any more')
     const { pipeline: asked, options } = readStart(wanted, given)
     checkPlacement(asked, nodes)
@@ -203,8 +203,6 @@ export function hostingEngine(settings: EngineSettings): HostingEngine {
 
   return { prepare, usage: () => executor.usage(), close }
 }
-
-type HostedStart = Parameters<HostingEngine['prepare']>[1]
 
 const asCaesuraError = (error: unknown): CaesuraError =>
   error instanceof CaesuraError

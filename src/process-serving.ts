@@ -4,9 +4,11 @@ import { BEAT_MS, type Conductor, GONE_AFTER_MS } from './core/conductor.ts'
 import { CaesuraError } from './core/errors.ts'
 import { silentLog } from './core/log.ts'
 import type { ExecutionKey, Node, Telemetry } from './core/ports.ts'
+import { counted } from './pages/figures.ts'
 import type { Api } from './server/api/api.ts'
+import type { KeptLimits } from './server/hosts/ended-runs.ts'
 import { endLostRuns } from './server/hosts/lost-runs.ts'
-import { type KeptLimits, ProcessHost } from './server/hosts/process-host.ts'
+import { ProcessHost } from './server/hosts/process-host.ts'
 import { processNodes } from './server/hosts/process-nodes.ts'
 import { RecordWriter } from './server/hosts/record-writer.ts'
 import { defaultHostLimits, type HostLimits } from './server/hosts/turns.ts'
@@ -45,16 +47,21 @@ export async function serveHere(serving: ProcessServingSettings): Promise<Api> {
   const { nodes, models = {}, recordsFile, limits = {}, kept = {}, telemetry, ...settings } = serving
   const { log = silentLog, keepText = false } = settings
   const closing: (() => unknown)[] = []
+  /** All of it, whatever of it fails. Throws what failed first. */
   const closeAll = async () => {
-    for (const close of closing.splice(0).reverse()) await close()
+    const faults: unknown[] = []
+    for (const close of closing.splice(0).reverse()) {
+      try {
+        await close()
+      } catch (fault) {
+        faults.push(fault)
+      }
+    }
+    if (faults.length > 0) throw faults[0]
   }
   try {
     const store = sqliteStore(recordsFile)
     closing.push(() => store.close())
-    const owner = claim(store, recordsFile)
-    closing.push(() => store.release(owner))
-    const lost = endLostRuns(store)
-    if (lost > 0) log.warn(`${lost} runs were live when the process that hosted them ended: they have failed`, { lost })
     const writer = new RecordWriter(store, log)
     const engine = hostingEngine({
       ...{ nodes, models, keepText, telemetry },
@@ -64,14 +71,22 @@ export async function serveHere(serving: ProcessServingSettings): Promise<Api> {
       ...{ engine, store, limits, kept, log },
       nodes: () => processNodes(engine.usage(), { worker: `${hostname()}-${process.pid}`, version }),
     })
+    let owner: string | undefined
+    closing.push(() => owner && store.release(owner))
+    closing.push(() => host.stop())
+    owner = claim(store, recordsFile)
+    const lost = endLostRuns(store)
+    if (lost > 0)
+      log.warn(`${counted(lost, 'run')} had not ended when the process that hosted them did: failed`, { lost })
     closing.push(async () => {
-      await host.stop()
+      await host.stop().catch(() => undefined)
       if (writer.retry() > 0)
         log.error('records could not be written: their runs are found as failed at the next start')
       host.noteProgress()
     })
+    const self = owner
     const beats = () => {
-      if (!store.beat(owner)) return host.refuse(taken())
+      if (!store.beat(self)) return host.refuse(taken())
       writer.retry()
       host.noteProgress()
     }
@@ -81,10 +96,9 @@ export async function serveHere(serving: ProcessServingSettings): Promise<Api> {
       url: api.url,
       async close() {
         // While the server still answers, so that readers see how their runs end.
-        const fault = await host.stop().catch((error: unknown) => error)
+        await host.stop().catch(() => undefined)
         await api.close()
         await closeAll()
-        if (fault instanceof Error) throw fault
       },
     }
   } catch (error) {

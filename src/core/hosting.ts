@@ -28,7 +28,7 @@ export interface EngineUsage {
 /** An engine in this process that hosts runs for others. */
 export interface HostingEngine {
   /** Checks a run, and throws what `Engine.start` throws. `submittedBy`: the name of the token that it was submitted with. */
-  prepare(pipeline: Pipeline, options: StartOptions & { readonly submittedBy?: string }): PreparedRun
+  prepare(pipeline: Pipeline, options: StartOptions, submittedBy?: string): PreparedRun
   usage(): EngineUsage
   /** As `Engine.close`. */
   close(): Promise<void>

@@ -241,6 +241,15 @@ describe('a server that is closed', () => {
   })
 })
 
+it('gives its records file free and says what failed where a backend cannot be closed', async () => {
+  const file = newFile()
+  const node = scriptedNode([], script)
+  const broken = { ...node.backend, close: () => Promise.reject(new Error('will not')) }
+  const api = await serveHere({ port: 0, pipelines, nodes: [{ ...node, backend: broken }], recordsFile: file })
+  await expect(api.close()).rejects.toThrow('will not')
+  await serve(file)
+})
+
 it('tries a record again that could not be written, and tells of it', async () => {
   const file = newFile()
   const lines: LogLine[] = []

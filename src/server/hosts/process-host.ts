@@ -13,23 +13,14 @@ import { eventsGone, type HostedRunLine, type RunHost } from '../../core/run-hos
 import { tellEnd } from '../../core/run-line.ts'
 import { within } from '../../core/within.ts'
 import { runIdPattern } from '../api/schemas.ts'
+import { EndedRuns, type KeptLimits } from './ended-runs.ts'
 import { endedAnswer, KeptRun } from './kept-run.ts'
 import { listRuns } from './run-pages.ts'
 import { storedLine } from './stored-line.ts'
 import { defaultHostLimits, type HostLimits, Turns } from './turns.ts'
 
-/** What stays in memory of runs that have ended: their events and their texts. */
-export interface KeptLimits {
-  /** 1000 by default. */
-  readonly runs: number
-  /** Of their events; 64 Mi by default. */
-  readonly characters: number
-}
-
 /** How long it may take to cancel runs that wait, however many, ms. */
 const CLOSING_MS = 5000
-
-const defaultKept: KeptLimits = { runs: 1000, characters: 64 * 1024 * 1024 }
 
 export interface ProcessHostSettings {
   readonly engine: HostingEngine
@@ -49,11 +40,8 @@ export interface ProcessHostSettings {
 export class ProcessHost implements RunHost {
   readonly #settings: ProcessHostSettings
   readonly #turns: Turns
-  readonly #kept: KeptLimits
   readonly #live = new Map<string, KeptRun>()
-  /** In the order in which they ended. */
-  readonly #ended = new Map<string, { readonly run: KeptRun; readonly size: number }>()
-  #endedSize = 0
+  readonly #ended: EndedRuns
   /** Those that have ended and whose record is not written yet, with the number of their last event. */
   readonly #unnoted = new Map<string, number>()
   /** Why no run is taken any more. */
@@ -62,7 +50,7 @@ export class ProcessHost implements RunHost {
 
   constructor(settings: ProcessHostSettings) {
     this.#settings = settings
-    this.#kept = { ...defaultKept, ...settings.kept }
+    this.#ended = new EndedRuns(settings.kept)
     this.#turns = new Turns({ ...defaultHostLimits, ...settings.limits }, (run) => {
       run.begin((record, error) => this.#end(run, record, error))
     })
@@ -80,10 +68,7 @@ export class ProcessHost implements RunHost {
     if (known !== undefined) return { runId, traceId: known, isNew: false }
     if (this.#refusal !== undefined) throw this.#refusal
     this.#turns.check()
-    const prepared = this.#settings.engine.prepare(pipeline, {
-      ...{ ...start, runId },
-      ...(submittedBy !== undefined && { submittedBy }),
-    })
+    const prepared = this.#settings.engine.prepare(pipeline, { ...start, runId }, submittedBy)
     const { traceId } = prepared
     const note: RunNote = {
       ...{ runId, traceId, pipeline: pipeline.name, tenant, submittedAt: Date.now() },
@@ -234,7 +219,7 @@ export class ProcessHost implements RunHost {
   }
 
   #run(runId: string): KeptRun | undefined {
-    return this.#live.get(runId) ?? this.#ended.get(runId)?.run
+    return this.#live.get(runId) ?? this.#ended.get(runId)
   }
 
   /** Throws `CAESURA_E_RUN_UNKNOWN`. */
@@ -267,20 +252,8 @@ export class ProcessHost implements RunHost {
       log.error(`the end of the run ${runId} cannot be noted`, { run_id: runId, error: fault as Error })
     }
     this.#live.delete(runId)
-    const size = run.size
-    this.#ended.set(runId, { run, size })
-    this.#endedSize += size
-    this.#forget()
+    this.#ended.add(run)
     this.#turns.left()
-  }
-
-  /** Lets go of those that ended first. */
-  #forget(): void {
-    for (const [runId, { size }] of this.#ended) {
-      if (this.#ended.size <= this.#kept.runs && this.#endedSize <= this.#kept.characters) return
-      this.#ended.delete(runId)
-      this.#endedSize -= size
-    }
   }
 }
 
