@@ -57,6 +57,7 @@ module.exports = {
       'model-serving\\.ts',
       'fleet\\.ts',
       'fleet-[a-z-]+\\.ts',
+      '(process-)?serving\\.ts',
       'observing\\.ts',
       'logs\\.ts',
       'experimenting\\.ts',

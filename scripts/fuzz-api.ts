@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
-import { homedir } from 'node:os'
+import { mkdtemp, rm } from 'node:fs/promises'
+import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { definePipeline } from '../src/compose.ts'
@@ -7,11 +8,13 @@ import { logTo } from '../src/core/log.ts'
 import { hostRuns, serveNode } from '../src/fleet.ts'
 import { serveFleet } from '../src/fleet-serving.ts'
 import { scripted } from '../src/nodes.ts'
+import { serveHere } from '../src/process-serving.ts'
+import type { Api, ServingSettings } from '../src/serving.ts'
 import { startRedis } from '../test/fixtures/redis.ts'
 import { isExecutable, onPath, run } from './processes.ts'
 
 // Sends requests that schemathesis makes up from the API's own document, right and wrong ones, and looks at every answer.
-// `npm run fuzz:api -- --cases 10000 --seed 1`
+// `npm run fuzz:api -- --cases 10000 --seed 1`; `--host process` for an API that hosts the runs itself.
 
 const VERSION = '4.32.5'
 const CHECKS = [
@@ -25,7 +28,11 @@ const CHECKS = [
   'allow_header_conformance',
 ]
 const { values } = parseArgs({
-  options: { cases: { type: 'string', default: '10000' }, seed: { type: 'string', default: '1' } },
+  options: {
+    cases: { type: 'string', default: '10000' },
+    seed: { type: 'string', default: '1' },
+    host: { type: 'string', default: 'fleet' },
+  },
 })
 const cases = Number(values.cases)
 
@@ -52,6 +59,34 @@ async function answers(url: string): Promise<Map<number, number>> {
   return found
 }
 
+interface Site {
+  serve(settings: ServingSettings): Promise<Api>
+  close(): Promise<void>
+}
+
+async function fleetSite(): Promise<Site> {
+  const server = await startRedis()
+  const redis = { url: server.url }
+  const hosts = await hostRuns({ redis })
+  const stages = await serveNode(node(), { redis })
+  return {
+    serve: (settings) => serveFleet({ ...settings, redis }),
+    async close() {
+      await stages.close()
+      await hosts.close()
+      await server.stop()
+    },
+  }
+}
+
+async function processSite(): Promise<Site> {
+  const folder = await mkdtemp(join(tmpdir(), 'caesura-fuzz-'))
+  return {
+    serve: (settings) => serveHere({ ...settings, nodes: [node()], recordsFile: join(folder, 'runs.sqlite') }),
+    close: () => rm(folder, { recursive: true }),
+  }
+}
+
 const sum = (counts: Iterable<number>): number => [...counts].reduce((total, count) => total + count, 0)
 
 const program = await provideSchemathesis().catch((error: unknown) => {
@@ -62,10 +97,8 @@ if (program === undefined) {
   process.exit(0)
 }
 
-const redis = await startRedis()
-const address = { url: redis.url }
-const hosts = await hostRuns({ redis: address })
-const node = await serveNode(scripted({ name: 'n1', slots: 64, script: { tokens: ['a ', 'b'] } }), { redis: address })
+const node = () => scripted({ name: 'n1', slots: 64, script: { tokens: ['a ', 'b'] } })
+const site = await (values.host === 'process' ? processSite() : fleetSite())
 const pipeline = definePipeline({
   name: 'two',
   stages: [
@@ -79,8 +112,8 @@ let failed = false
 
 /** Has schemathesis ask a server until it has made so many requests. */
 async function fuzz(allowInline: boolean, requests: number): Promise<void> {
-  const api = await serveFleet({
-    ...{ redis: address, port: 0, pipelines: new Map([[pipeline.name, pipeline]]), allowInline, rate: 0 },
+  const api = await site.serve({
+    ...{ port: 0, pipelines: new Map([[pipeline.name, pipeline]]), allowInline, rate: 0 },
     times: { decisionMs: 200 },
     log: logTo(
       ({ sentence, fields }) => faults.push(`${sentence}\n${(fields.error as Error | undefined)?.stack}`),
@@ -113,7 +146,5 @@ process.stdout.write(
 )
 for (const [status, count] of [...counts].sort(([a], [b]) => a - b)) process.stdout.write(`  ${status}: ${count}\n`)
 for (const fault of faults.slice(0, 5)) process.stdout.write(`${fault}\n`)
-await node.close()
-await hosts.close()
-await redis.stop()
+await site.close()
 process.exit(failed || serverErrors > 0 || faults.length > 0 ? 1 : 0)

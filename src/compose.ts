@@ -6,7 +6,8 @@ import type { Engine, PlannedSignal, RunHandle, StartOptions } from './core/engi
 import { CaesuraError, CaesuraErrors } from './core/errors.ts'
 import { defaultPriors, Estimates, type Priors } from './core/estimates.ts'
 import type { FleetAddress, FleetLimits } from './core/fleet.ts'
-import { Journal } from './core/journal.ts'
+import type { EngineRun, HostingEngine, PreparedRun } from './core/hosting.ts'
+import { Journal, type RunIdentity } from './core/journal.ts'
 import { recordKeeper } from './core/live-design.ts'
 import type { OutputLimits } from './core/output-limit.ts'
 import type { Pipeline } from './core/pipeline.ts'
@@ -117,6 +118,12 @@ function onFleet(settings: FleetEngineSettings): Engine {
 }
 
 function inThisProcess(settings: EngineSettings): Engine {
+  const { prepare, close } = hostingEngine(settings)
+  return { start: (pipeline, options) => prepare(pipeline, options).begin(), close, [Symbol.asyncDispose]: close }
+}
+
+/** An engine in this process for a host, that begins runs later than it checks them. Throws as `createEngine` does. */
+export function hostingEngine(settings: EngineSettings): HostingEngine {
   const { nodes, models = {}, store, keepText = false, clock = systemClock, random = Math.random, telemetry } = settings
   const { closeWithinMs = CLOSING_MS } = settings
   checkNodes(nodes)
@@ -126,25 +133,24 @@ function inThisProcess(settings: EngineSettings): Engine {
   const running = new Set<RunHandle>()
   let closed = false
 
-  function start(wanted: Pipeline, given: StartOptions): RunHandle {
+  function prepare(wanted: Pipeline, given: StartOptions, submittedBy?: string): PreparedRun {
     if (closed) throw new CaesuraError('CAESURA_E_USAGE', 'this engine is closed: it starts no runs any more')
     const { pipeline: asked, options } = readStart(wanted, given)
     checkPlacement(asked, nodes)
     const runId = options.runId ?? randomUUID()
     const { pipeline, experiment } = assign(asked, { ...options, runId })
     const trace = telemetry?.begin(options.trace) ?? options.trace ?? { traceId: newTraceId() }
-    const journal = new Journal(
-      {
-        runId,
-        pipeline: pipeline.name,
-        stages: pipeline.stages,
-        trace,
-        ...(experiment !== undefined && { experiment }),
-        ...(pipeline.experiment !== undefined && { exposing: pipeline.experiment.boundaries }),
-      },
-      clock,
-      settings.outputLimits,
-    )
+    const identity: RunIdentity = {
+      ...{ runId, trace, pipeline: pipeline.name, stages: pipeline.stages },
+      ...(experiment !== undefined && { experiment }),
+      ...(submittedBy !== undefined && { submittedBy }),
+      ...(pipeline.experiment !== undefined && { exposing: pipeline.experiment.boundaries }),
+    }
+    return { traceId: trace.traceId, begin: () => begin(pipeline, identity, options) }
+  }
+
+  function begin(pipeline: Pipeline, identity: RunIdentity, options: StartOptions): EngineRun {
+    const journal = new Journal(identity, clock, settings.outputLimits)
     // So that its spans are the same ones, whoever sends them again.
     if (telemetry !== undefined) journal.own(telemetry.process)
     const handle = startRun(
@@ -176,7 +182,7 @@ function inThisProcess(settings: EngineSettings): Engine {
     })
     // Who does not wait for the record is not stopped by a store that fails; who does, hears of it.
     result.catch(() => undefined)
-    const stored = checkedHandle({ ...handle, result })
+    const stored = checkedHandle({ ...handle, result, log: journal.log })
     running.add(stored)
     return stored
   }
@@ -195,7 +201,7 @@ function inThisProcess(settings: EngineSettings): Engine {
     if (faults.length > 0) throw faults.length === 1 ? faults[0] : new CaesuraErrors(faults.map(asCaesuraError))
   }
 
-  return { start, close, [Symbol.asyncDispose]: close }
+  return { prepare, usage: () => executor.usage(), close }
 }
 
 const asCaesuraError = (error: unknown): CaesuraError =>

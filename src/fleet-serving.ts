@@ -1,57 +1,32 @@
-import { catalogue, definePipeline, withoutText } from './compose.ts'
-import type { ScrapedFigures } from './core/figures.ts'
 import type { FleetLimits } from './core/fleet.ts'
-import { jsonSchemaOf } from './core/json-schemas.ts'
 import type { FleetAddress } from './fleet.ts'
-import { figuresToScrape, joinTraces } from './observing.ts'
-import { type Api, startApi } from './server/api/api.ts'
-import type { ApiSettings } from './server/api/settings.ts'
-import { readTokens } from './server/api/tokens.ts'
-import { version } from './version.ts'
-import { defaultLimits } from './workers/admission.ts'
+import type { Api } from './server/api/api.ts'
+import { FleetHost } from './server/hosts/fleet-host.ts'
+import { serveRuns, type ServingSettings as WithoutHost } from './serving.ts'
 import { FleetClient } from './workers/fleet-client.ts'
 import { tellOutages } from './workers/redis.ts'
 import { parseJson } from './workers/wire.ts'
 
 /** Part of the composition root: the HTTP API and the fleet behind it. */
-export { type Api, defaultLimits, readTokens }
+export type { Api }
 
-export interface ServingSettings
-  extends Omit<
-    ApiSettings,
-    'fleet' | 'figures' | 'fingerprintOf' | 'define' | 'pipelineJsonSchema' | 'version' | 'withoutText'
-  > {
+export interface ServingSettings extends WithoutHost {
   readonly redis: FleetAddress
   /** What it takes at most. */
   readonly limits?: FleetLimits
-  /** A token that may only read sees texts; false by default. */
-  readonly keepText?: boolean
-  /** Lets requests bring a pipeline along; false by default. */
-  readonly allowInline?: boolean
-  /** Where it counts; by default figures that are only scraped. */
-  readonly figures?: ScrapedFigures
 }
 
 /** Serves the fleet behind a Redis over HTTP. Throws `CAESURA_E_REDIS`, `CAESURA_E_LISTEN`, `CAESURA_E_USAGE`. */
-export async function serveFleet(serving: ServingSettings): Promise<Api> {
-  const { redis, limits, keepText = false, allowInline = false, figures, ...settings } = serving
+export async function serveFleet({ redis, limits, ...settings }: ServingSettings): Promise<Api> {
   const fleet = await FleetClient.open(redis, limits)
   const { client, keys } = fleet.redis
   if (settings.log !== undefined) tellOutages(fleet.redis, settings.log)
+  const host = new FleetHost(fleet, async (runId) => {
+    const spec = await client.hget(keys.run(runId), 'spec')
+    return (Object(parseJson(spec)) as { fingerprint?: string }).fingerprint
+  })
   try {
-    const api = await startApi({
-      openRequest: await joinTraces(),
-      ...settings,
-      ...(!keepText && { withoutText }),
-      ...(allowInline && { define: definePipeline, pipelineJsonSchema: inlinePipeline() }),
-      fleet,
-      figures: figures ?? (await figuresToScrape('caesura-serve')),
-      version,
-      async fingerprintOf(runId) {
-        const spec = await client.hget(keys.run(runId), 'spec')
-        return (Object(parseJson(spec)) as { fingerprint?: string }).fingerprint
-      },
-    })
+    const api = await serveRuns(host, settings)
     return {
       url: api.url,
       async close() {
@@ -63,9 +38,4 @@ export async function serveFleet(serving: ServingSettings): Promise<Api> {
     await fleet.close()
     throw error
   }
-}
-
-function inlinePipeline() {
-  const { $schema: _, ...schema } = jsonSchemaOf('pipeline', catalogue)
-  return schema
 }

@@ -22,12 +22,10 @@ export class Sitting {
 
   /** Throws `CAESURA_E_EXPERIMENT_TAKEN` where another process that lives is the conductor. */
   static begin(store: SittingStore, of: ExecutionKey): Sitting {
-    const now = Date.now()
-    const [owner, processes] = [randomUUID(), whoseProcesses()]
-    const conductor = { owner, host: hostname(), pid: process.pid, processes, sinceUnixMs: now, beatUnixMs: now }
+    const conductor = thisProcess()
     const other = store.claim(of, conductor, isGone)
-    if (other !== undefined) throw taken(of, other, now)
-    return new Sitting(store, of, owner)
+    if (other !== undefined) throw taken(of, other, conductor.beatUnixMs)
+    return new Sitting(store, of, conductor.owner)
   }
 
   private constructor(store: SittingStore, of: ExecutionKey, owner: string) {
@@ -86,6 +84,12 @@ export class Sitting {
     clearInterval(this.#timer)
     if (!this.lost.aborted) this.#lost.abort(lost(this.#of, this.#store.conductor(this.#of)))
   }
+}
+
+/** This process as it shows itself to others from now on. */
+export function thisProcess(): Conductor {
+  const [now, processes] = [Date.now(), whoseProcesses()]
+  return { owner: randomUUID(), host: hostname(), pid: process.pid, processes, sinceUnixMs: now, beatUnixMs: now }
 }
 
 /** A process that was killed is gone at once, where that can be seen from here. */

@@ -1,5 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { onConfiguredNodes } from './configured-nodes.ts'
+import type { Config } from './core/config-schema.ts'
 import { CaesuraError } from './core/errors.ts'
 import type { Node } from './core/ports.ts'
 import {
@@ -170,4 +171,12 @@ function namedOf(
     if (first !== undefined && !meant.some((name) => name !== undefined && bundledNames.includes(name))) return first
   }
   return undefined
+}
+
+/** What aliases stand for that no pipeline of today names: on the bundled model alone that one, else the first of their models. */
+export function modelsOfAliases(nodes: readonly Node[], config: Config | undefined): Record<string, string> {
+  const [only, ...others] = nodes
+  const name = others.length === 0 && only?.backend.kind === 'llama-cpp' ? only.models?.[0] : undefined
+  const builtIn = Object.entries(builtInAliases).map(([alias, models]) => [alias, name ?? models[0] ?? alias])
+  return { ...Object.fromEntries(builtIn), ...config?.models }
 }

@@ -33,6 +33,16 @@ export const fleetOption = (what: string): Option =>
     checked(url, '--redis'),
   )
 
+/** The fleet that flags, environment or configuration name; undefined where none of them does. Throws `CAESURA_E_USAGE`. */
+export function namedFleet(
+  flags: RedisFlag,
+  config: Config | undefined,
+  env: Readonly<Record<string, string | undefined>>,
+): FleetAddress | undefined {
+  const isAsked = flags.redis !== undefined || flags.redisFile !== undefined
+  return isAsked ? fleetAddress(flags, config, env) : configuredFleet(config, env)
+}
+
 /** Whoever is on this machine sees the arguments of every process, and nothing takes them back. */
 export function tellOfPassword({ redis }: RedisFlag, tell: (sentence: string) => void): void {
   if (typeof redis !== 'string' || !readRedisUrl(redis)?.password) return

@@ -3,18 +3,19 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { CaesuraError } from '../core/errors.ts'
 import type { Pipeline } from '../core/pipeline.ts'
-import { defaultLimits, readTokens, serveFleet } from '../fleet-serving.ts'
 import { counted } from '../pages/figures.ts'
-import { fleetAddress, type RedisFlag, redisFileOption, redisOption, tellOfPassword } from './fleet-address.ts'
+import { defaultLimits, readTokens, type ServingSettings } from '../serving.ts'
+import { fleetOption, namedFleet, type RedisFlag, redisFileOption, tellOfPassword } from './fleet-address.ts'
 import { loadPipeline } from './load-pipeline.ts'
 import { type LogFlags, processLog, withLogFlags } from './log-flags.ts'
 import { type MetricsFlags, observeWith, withMetricsFlags } from './metrics-flags.ts'
 import { printJson, printLines } from './output.ts'
 import { whole } from './script-flags.ts'
-import { readSettings } from './settings.ts'
+import type { ServedNodeFlags } from './serve-here.ts'
+import { readSettings, withNodeFlags } from './settings.ts'
 import { stopOnSignals } from './stop-on-signals.ts'
 
-interface ServeFlags extends RedisFlag, LogFlags, MetricsFlags {
+interface ServeFlags extends RedisFlag, LogFlags, MetricsFlags, ServedNodeFlags {
   readonly host: string
   readonly port: number
   readonly pipelines?: string
@@ -25,7 +26,6 @@ interface ServeFlags extends RedisFlag, LogFlags, MetricsFlags {
   readonly cors?: readonly string[]
   readonly maxWaiting: number
   readonly memoryShare: number
-  readonly config?: string
   readonly json?: boolean
 }
 
@@ -41,12 +41,12 @@ const PERCENT = 100
 /** `serve`: the HTTP API, until it is told to stop by SIGINT or SIGTERM; it exits 0 then. */
 export function serveCommand(): Command {
   const command = new Command('serve')
-    .description('serve the fleet over HTTP: runs, their events, interrupts, nodes')
+    .description('serve runs over HTTP: those of a fleet, or of this process where no Redis is named')
     .option('--host <address>', 'where it listens; another than loopback needs --tokens', '127.0.0.1')
     .option('--port <n>', '0 takes a free one', whole('--port', 0, HIGHEST_PORT), DEFAULT_PORT)
     .option(
       '--pipelines <folder>',
-      'the pipelines that requests may name: its .yaml, .yml and .json files, but *.experiment.*',
+      'the pipelines that requests may name: its .yaml, .yml and .json files, but *.experiment.* and caesura.config.yaml',
     )
     .option('--allow-inline', 'requests may bring a pipeline along')
     .option('--tokens <file>', 'who may ask: one a line, TOKEN [name=…] [role=read|run|approve|admin] [tenant=…]')
@@ -59,21 +59,21 @@ export function serveCommand(): Command {
     .option('--body-limit <bytes>', 'the largest body', whole('--body-limit', 1, LARGEST_BODY), MIB)
     .option(
       '--max-waiting <n>',
-      'runs that may wait for a worker; more are refused with 503',
+      'runs that may wait to begin; more are refused with 503',
       whole('--max-waiting', 1, MOST_WAITING),
       defaultLimits.maxWaiting,
     )
     .option(
       '--memory-share <percent>',
-      "of Redis's maxmemory that may be in use before runs are refused with 503; 100 for any",
+      'with a Redis: of its maxmemory that may be in use before runs are refused with 503; 100 for any',
       whole('--memory-share', 1, PERCENT),
       defaultLimits.memoryShare * PERCENT,
     )
     .option('--cors <origin>', 'pages of this origin may read answers (repeatable)', origins)
-  withMetricsFlags(command)
-    .addOption(redisOption())
+    .option('--runs <n>', 'without a Redis: runs that go on at once; 500 by default', whole('--runs', 1, MOST))
+  withMetricsFlags(withNodeFlags(command))
+    .addOption(fleetOption('serve the fleet behind it'))
     .addOption(redisFileOption())
-    .option('--config <file>', 'the configuration; caesura.config.yaml by default')
     .option('--json', 'one JSON document on stdout when it listens')
   return withLogFlags(command).action(serve)
 }
@@ -89,12 +89,17 @@ function origins(value: string, earlier: readonly string[] = []): string[] {
 
 async function serve(flags: ServeFlags): Promise<void> {
   const { host, port, rate, bodyLimit, allowInline = false, json } = flags
-  const { config, keepText } = await readSettings(flags.config === undefined ? {} : { config: flags.config })
+  const settings = await readSettings(flags)
+  const { config, keepText } = settings
   const pipelines = flags.pipelines === undefined ? new Map<string, Pipeline>() : await loadFolder(flags.pipelines)
   const tokens = flags.tokens === undefined ? [] : readTokens(await readText(flags.tokens), flags.tokens)
-  const redis = fleetAddress(flags, config, process.env)
+  const redis = namedFleet(flags, config, process.env)
+  if (redis !== undefined) refuseNodeFlags(flags)
   const service = process.env.OTEL_SERVICE_NAME?.trim() || 'caesura-serve'
-  const { log, format } = await processLog(flags, { service, config, redis, secrets: tokens.map(({ token }) => token) })
+  const { log, format } = await processLog(flags, {
+    ...{ service, config, secrets: tokens.map(({ token }) => token) },
+    ...(redis !== undefined && { redis }),
+  })
   tellOfPassword(flags, log.warn)
   if (pipelines.size === 0 && !allowInline) {
     log.warn('There is no pipeline to run: --pipelines names a folder, --allow-inline lets requests bring one along.')
@@ -102,21 +107,27 @@ async function serve(flags: ServeFlags): Promise<void> {
   const stop = stopOnSignals()
   const telemetry = await observeWith(flags, { service: 'caesura-serve', isScraped: true, log: log.warn }, config)
   try {
-    const api = await serveFleet({
-      ...{ host, port, rate, bodyBytes: bodyLimit, pipelines, tokens, allowInline },
-      redis,
-      keepText,
-      limits: { maxWaiting: flags.maxWaiting, memoryShare: flags.memoryShare / PERCENT },
-      models: config?.models ?? {},
+    const serving: ServingSettings = {
+      ...{ host, port, rate, bodyBytes: bodyLimit, pipelines, tokens, allowInline, keepText, log },
       ...(flags.cors !== undefined && { cors: flags.cors }),
-      log,
       ...(telemetry?.figures !== undefined && { figures: telemetry.figures }),
       ...(telemetry !== undefined && { openRequest: telemetry.openRequest }),
-    })
+    }
+    const { maxWaiting, memoryShare } = flags
+    const api =
+      redis === undefined
+        ? await (await import('./serve-here.ts')).hostHere({ flags, settings, serving, telemetry })
+        : await (await import('../fleet-serving.ts')).serveFleet({
+            ...serving,
+            redis,
+            limits: { maxWaiting, memoryShare: memoryShare / PERCENT },
+            models: config?.models ?? {},
+          })
     const metrics = telemetry?.metricsUrl
     if (json)
       printJson({
         ...{ url: api.url, pipelines: [...pipelines.keys()], tokens: tokens.length, pid: process.pid },
+        host: redis === undefined ? 'process' : 'fleet',
         ...(metrics !== undefined && { metrics }),
       })
     else printLines([`serve: ${api.url} (${counted(pipelines.size, 'pipeline')}, ${counted(tokens.length, 'token')})`])
@@ -134,9 +145,22 @@ async function serve(flags: ServeFlags): Promise<void> {
   }
 }
 
+/** Throws `CAESURA_E_USAGE` for flags of a process that hosts runs itself. */
+function refuseNodeFlags(flags: ServeFlags): void {
+  const given = (['backend', 'model', 'url', 'node', 'runs'] as const).find((flag) => flags[flag] !== undefined)
+  if (given === undefined) return
+  throw new CaesuraError(
+    'CAESURA_E_USAGE',
+    `--${given} is of no use with a fleet: its workers have nodes of their own`,
+    {
+      hint: 'A Redis is named by --redis, --redis-file, REDIS_URL or the configuration.',
+    },
+  )
+}
+
 const FILES = /\.(ya?ml|json)$/i
 /** What lies beside pipelines. */
-const OTHERS = /\.schema\.json$|\.experiment\.(ya?ml|json)$/i
+const OTHERS = /\.schema\.json$|\.experiment\.(ya?ml|json)$|^caesura\.config\.ya?ml$/i
 
 /** Every pipeline of a folder, by its name. Throws `CAESURA_E_FILE`, `CAESURA_E_USAGE`, and what is wrong in a file. */
 async function loadFolder(folder: string): Promise<Map<string, Pipeline>> {

@@ -91,7 +91,7 @@ export function readSignal(signal: unknown): { input?: string } {
 }
 
 /** A run's handle that refuses what callers without types may give it: `CAESURA_E_USAGE`, and nothing of it reaches the run. */
-export const checkedHandle = (handle: RunHandle): RunHandle => ({
+export const checkedHandle = <Handle extends RunHandle>(handle: Handle): Handle => ({
   ...handle,
   eventsAfter: (seq) => handle.eventsAfter(read(seqSchema, seq, 'seq')),
   interrupt: async (signal) => handle.interrupt(readSignal(signal)),

@@ -28,7 +28,7 @@ export const errorCodes = {
   CAESURA_E_RECORDS: 3, // the records database cannot be opened or written
   CAESURA_E_REDIS: 3, // no Redis answers, or it is too old, or it may drop keys
   CAESURA_E_NODE_TAKEN: 3, // another worker serves a node of this name
-  CAESURA_E_FLEET_FULL: 3, // too many runs of the fleet wait, or its Redis is nearly full
+  CAESURA_E_FLEET_FULL: 3, // too many runs wait, or the fleet's Redis is nearly full, or a host of runs stops
   // the work failed
   CAESURA_E_REFUSED: 1, // the model server refused the connection
   CAESURA_E_CONNECTION: 1, // DNS, TLS, reset before an answer
@@ -50,6 +50,7 @@ export const errorCodes = {
   CAESURA_E_BACKEND: 1, // a backend threw, ended as none may, or did not end
   CAESURA_E_TEMPLATE_LIMIT: 1, // the rendering of a prompt takes more than one may
   CAESURA_E_OUTPUT_LIMIT: 1, // a run generated more than its limit
+  CAESURA_E_HOST_LOST: 1, // the process that hosted the run ended before the run did
   CAESURA_E_WORKER_LOST: 1, // the worker of a call died, lost its lock or was stopped
   CAESURA_E_READER_SLOW: 1, // a reader of a run's events takes nothing any more; it may resume
   CAESURA_E_STATE: 1, // what Redis holds of a run is of another version, or no state of a run

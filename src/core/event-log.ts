@@ -57,18 +57,19 @@ export class EventLog {
     this.#wake()
   }
 
-  /** The events after `seq`, then those to come, to the end of the run. */
-  async *after(seq: number): AsyncGenerator<RunEvent, void, undefined> {
+  /** The events after `seq`, then those to come, to the end of the run or until the signal is aborted. */
+  async *after(seq: number, signal?: AbortSignal): AsyncGenerator<RunEvent, void, undefined> {
     let next = seq
     for (;;) {
-      while (next < this.#events.length) {
+      while (next < this.#events.length && !signal?.aborted) {
         const event = this.#events[next]!
         next += 1
         if (next > this.#delivered) this.#delivered = next
         yield event
       }
-      if (this.#ended) return
-      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+      // An event that comes after its reader has left is delivered to nobody.
+      if (this.#ended || signal?.aborted) return
+      await this.#news(signal)
     }
   }
 
@@ -84,6 +85,16 @@ export class EventLog {
       }
     }
     return { text, tokens }
+  }
+
+  /** Resolves when there is an event more, or none will come, or the signal is aborted. */
+  async #news(signal: AbortSignal | undefined): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>()
+    this.#waiting.push(resolve)
+    const leave = () => resolve()
+    signal?.addEventListener('abort', leave, { once: true })
+    await promise
+    signal?.removeEventListener('abort', leave)
   }
 
   #wake(): void {

@@ -1,6 +1,7 @@
 import { generateOn } from '../core/backend-call.ts'
 import type { CallEnd, CallObserver, CallRequest, NodeWish } from '../core/call.ts'
 import { CaesuraError, CallCancelled, summarize } from '../core/errors.ts'
+import type { EngineUsage } from '../core/hosting.ts'
 import { candidatesFor, hasModel } from '../core/placement.ts'
 import type { Executor, Node } from '../core/ports.ts'
 import { within } from '../core/within.ts'
@@ -23,6 +24,7 @@ interface NodeState {
 
 /** The executor of one process. */
 export interface InProcessExecutor extends Executor {
+  usage(): EngineUsage
   /**
    * Ends every call that its backend has not ended, as failed, and names the backend: `CAESURA_E_BACKEND`. For calls that were told to
    * stop `ms` ago. Returns the faults, one a node.
@@ -140,6 +142,10 @@ export function inProcessExecutor(nodes: readonly Node[]): InProcessExecutor {
   }
 
   return {
+    usage: () => ({
+      nodes: states.map(({ node, free }) => ({ node, busy: node.slots - free })),
+      waiting: waiting.size,
+    }),
     async execute(request, { clock, signal, observer }): Promise<CallEnd> {
       if (signal.aborted) return { end: 'cancelled' }
       const listed = lists.ready()

@@ -69,6 +69,23 @@ const CONDUCTORS = `
   ) STRICT;
 `
 
+/** The runs that `serve` hosts without a fleet. "seen": when they were last seen to go on, and `seq` their last event then. */
+const HOSTED = `
+  CREATE TABLE IF NOT EXISTS hosted (
+    run_id TEXT NOT NULL PRIMARY KEY,
+    trace_id TEXT NOT NULL,
+    pipeline TEXT NOT NULL,
+    tenant TEXT NOT NULL,
+    submitted_unix_ms REAL NOT NULL,
+    submitted_by TEXT,
+    fingerprint TEXT,
+    seen_unix_ms REAL NOT NULL,
+    seq INTEGER NOT NULL DEFAULT 0,
+    ended INTEGER NOT NULL DEFAULT 0
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS hosted_newest ON hosted (ended, submitted_unix_ms, run_id);
+`
+
 /** Runs of experiments that an older version kept become trials too. */
 function addTrials(database: DatabaseSync): void {
   database.exec(TRIALS)
@@ -89,4 +106,5 @@ export const migrations: readonly ((database: DatabaseSync) => void)[] = [
   (database) => database.exec(PROBES),
   addTrials,
   (database) => database.exec(CONDUCTORS),
+  (database) => database.exec(HOSTED),
 ]

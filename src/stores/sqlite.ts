@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { CaesuraError } from '../core/errors.ts'
+import type { HostedRunStore } from '../core/hosting.ts'
 import type { ExperimentStore, RunStore, RunSummary } from '../core/ports.ts'
 import { type ProbeResult, probeResultSchema } from '../core/probe.ts'
 import { type RunRecord, recordSchema } from '../core/record.ts'
@@ -7,6 +8,7 @@ import { trialOf } from '../core/trial.ts'
 import { asConductor, sqliteConductors } from './sqlite-conductors.ts'
 import { sqliteExperiments } from './sqlite-experiments.ts'
 import { guard, inTransaction, openDatabase, parseRow } from './sqlite-file.ts'
+import { sqliteHosted } from './sqlite-hosted.ts'
 import { trialRow, WRITE_TRIAL } from './sqlite-trial-row.ts'
 
 // Node 22 binds plain `?` only: it does not map `?1` used twice.
@@ -20,7 +22,7 @@ const INSERT = `
  * Keeps records in one SQLite file, which several processes may read and write at once. Makes the file and its folder.
  * Throws `CAESURA_E_RECORDS` when the file cannot be used: not a database, read-only, full disk, a newer version's.
  */
-export function sqliteStore(file: string): RunStore & ExperimentStore {
+export function sqliteStore(file: string): RunStore & ExperimentStore & HostedRunStore {
   const database = guard(file, () => openDatabase(file))
   let closed = false
   return {
@@ -77,6 +79,7 @@ export function sqliteStore(file: string): RunStore & ExperimentStore {
     },
     ...sqliteExperiments(file, database),
     ...sqliteConductors(file, database),
+    ...sqliteHosted(file, database),
     close() {
       if (!closed) database.close()
       closed = true

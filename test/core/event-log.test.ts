@@ -29,4 +29,18 @@ describe('the events of a run', () => {
     expect(log.deliveredText('a.1')).toEqual({ text: 'one two ', tokens: 2 })
     expect(log.deliveredSeq).toBe(3)
   })
+
+  it('that come after a reader has left are delivered to nobody', async () => {
+    const log = new EventLog('r')
+    const leaving = new AbortController()
+    const reading = Array.fromAsync(log.after(0, leaving.signal))
+    log.append(1, token('one'))
+    await Promise.resolve()
+    leaving.abort()
+    log.append(1, token('two'))
+    expect((await reading).length).toBeLessThan(2)
+    log.append(1, token('three'))
+    await Promise.resolve()
+    expect(log.deliveredSeq).toBeLessThan(2)
+  })
 })

@@ -46,7 +46,7 @@ export async function ask(
 }
 
 /** Starts a run and gives its id. */
-export async function startRun(api: Api, body: Record<string, unknown> = {}): Promise<string> {
+export async function startRun(api: Pick<Api, 'url'>, body: Record<string, unknown> = {}): Promise<string> {
   const answered = await ask(`${api.url}/v1/runs`, { body: { pipeline: 'two', input: 'i', ...body } })
   if (answered.status !== 201) throw new Error(JSON.stringify(answered.body))
   return (answered.body as { runId: string }).runId

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Api } from '../../src/fleet-serving.ts'
-import { ReachableFleet } from '../../src/server/api/reachable-fleet.ts'
+import { ReachableFleet } from '../../src/server/hosts/reachable-fleet.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
 import { TestFleet, until } from '../workers/fleet.ts'
 import { ask, eventsOf, problemIn, startRun, testApi, tokensOf } from './api-fixture.ts'

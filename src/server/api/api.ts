@@ -2,7 +2,6 @@ import acceptsPlugin from '@fastify/accepts'
 import rateLimitPlugin from '@fastify/rate-limit'
 import Fastify, { type FastifyReply, type FastifyRequest } from 'fastify'
 import { CaesuraError } from '../../core/errors.ts'
-import type { FleetLoad } from '../../core/fleet.ts'
 import { silentLog } from '../../core/log.ts'
 import { type Caller, callers, isLoopback, refuseBeyond, refusePages, refuseTwoTokens, unauthorized } from './access.ts'
 import { StreamConnections } from './connections.ts'
@@ -14,7 +13,6 @@ import { addRoutes, answerBrokenRequest, listen, readJson, sendProblem, tooMany 
 import { apiMetrics } from './metrics.ts'
 import { openApi } from './openapi.ts'
 import { misuse, refusalOf } from './problem.ts'
-import { ReachableFleet } from './reachable-fleet.ts'
 import { needOf, type Route } from './route.ts'
 import { runRoutes } from './run-routes.ts'
 import { type ApiContext, type ApiSettings, defaultTimes } from './settings.ts'
@@ -33,7 +31,7 @@ const CLOSING_MS = 6000
 /** As a run's id may be 100 characters, and one more is to be told from an unknown path. */
 const LONGEST_PARAMETER = 2000
 
-/** Serves the fleet over HTTP. Throws `CAESURA_E_LISTEN`, and `CAESURA_E_USAGE` for a host that needs tokens. */
+/** Serves the runs of a host over HTTP. Throws `CAESURA_E_LISTEN`, and `CAESURA_E_USAGE` for a host that needs tokens. */
 export async function startApi(settings: ApiSettings): Promise<Api> {
   const { host = '127.0.0.1', port, tokens = [], rate = RATE, cors = [], log = silentLog } = settings
   if (tokens.length === 0 && !isLoopback(host)) {
@@ -45,8 +43,8 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
   }
   const times = { ...defaultTimes, ...settings.times }
   const closing = new AbortController()
-  const fleet = new ReachableFleet(settings.fleet, (ms) => metrics.roundTrip(ms))
-  const metrics = apiMetrics(settings.figures, () => loadOf(fleet))
+  const { runs } = settings
+  const metrics = apiMetrics(settings.figures, runs)
   const tell = callers(tokens)
   const known = new WeakMap<FastifyRequest, Caller>()
   const callerOf = (request: FastifyRequest): Caller => {
@@ -55,7 +53,7 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
     return caller
   }
   const streams = new StreamConnections()
-  const context: ApiContext = { settings, fleet, metrics, times, closing: closing.signal, callerOf, streams }
+  const context: ApiContext = { settings, runs, metrics, times, closing: closing.signal, callerOf, streams }
 
   const app = Fastify({
     bodyLimit: settings.bodyBytes ?? BODY_BYTES,
@@ -80,8 +78,8 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
   // Before there is a route: one that a plugin adds would answer in its own way.
   app.setErrorHandler((error, { method, routeOptions }, reply) => {
     const { status } = refusalOf(error)
-    // That Redis is away is told once, and not by each request that finds it so.
-    if (status >= 500 && !(error instanceof CaesuraError && status === 503)) {
+    // That Redis is away, or that too many runs wait, is told once or counted, and not by each request that finds it so.
+    if (status >= 500 && !(error instanceof CaesuraError && status === 503 && error.code !== 'CAESURA_E_RECORDS')) {
       const route = routeOptions.url ?? '(none)'
       log.error(`${method} ${route}: ${status}`, { method, route, status, error: error as Error })
     }
@@ -145,15 +143,5 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
       clearTimeout(late)
       metrics.close()
     },
-  }
-}
-
-/** Undefined while Redis is away. */
-async function loadOf(fleet: ReachableFleet): Promise<FleetLoad | undefined> {
-  try {
-    return await fleet.ask((reached) => reached.load())
-  } catch (error) {
-    if (error instanceof CaesuraError && error.code === 'CAESURA_E_REDIS') return undefined
-    throw error
   }
 }

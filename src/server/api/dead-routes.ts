@@ -6,7 +6,7 @@ import type { ApiContext } from './settings.ts'
 const UNKNOWN = { 404: 'No run of this id was put aside.' }
 
 /** The runs that the fleet put aside, as `caesura dead` has them. */
-export function deadRoutes({ fleet }: ApiContext): Route[] {
+export function deadRoutes({ runs }: ApiContext): Route[] {
   return [
     defineRoute({
       method: 'GET',
@@ -16,7 +16,7 @@ export function deadRoutes({ fleet }: ApiContext): Route[] {
       access: 'admin',
       isOfFleet: true,
       answers: { 200: { description: 'The list.', schema: 'DeadList' } },
-      handle: async () => ({ dead: await fleet.ask((reached) => reached.dead()) }),
+      handle: async () => ({ dead: await runs.dead() }),
     }),
     defineRoute({
       method: 'GET',
@@ -27,7 +27,7 @@ export function deadRoutes({ fleet }: ApiContext): Route[] {
       isOfFleet: true,
       answers: { 200: { description: 'The entry, with what is still known of the run.', schema: 'DeadRun' } },
       problems: UNKNOWN,
-      handle: ({ runId }) => fleet.ask((reached) => reached.deadRun(runId)),
+      handle: ({ runId }) => runs.deadRun(runId),
     }),
     defineRoute({
       method: 'POST',
@@ -46,7 +46,7 @@ export function deadRoutes({ fleet }: ApiContext): Route[] {
         422: 'What it was to run cannot be read; it stays on the list.',
       },
       async handle({ runId: insteadOf }, reply) {
-        const { runId, traceId } = await fleet.ask((reached) => reached.retryDead(insteadOf)).catch(unreadable)
+        const { runId, traceId } = await runs.retryDead(insteadOf).catch(unreadable)
         return reply.status(201).header('location', `/v1/runs/${runId}`).send({ runId, traceId, insteadOf })
       },
     }),
@@ -60,7 +60,7 @@ export function deadRoutes({ fleet }: ApiContext): Route[] {
       answers: { 200: { description: 'It is off the list.', schema: 'Dropped' } },
       problems: UNKNOWN,
       async handle({ runId }) {
-        const dropped = await fleet.ask((reached) => reached.dropDead(runId))
+        const dropped = await runs.dropDead(runId)
         if (dropped) return { runId, dropped }
         throw new CaesuraError('CAESURA_E_RUN_UNKNOWN', 'no run of this id was put aside', { received: runId })
       },

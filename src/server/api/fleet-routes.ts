@@ -1,10 +1,10 @@
 import { defineRoute, type Route } from './route.ts'
 import type { ApiContext } from './settings.ts'
 
-/** How long Redis may take to answer when it is asked whether the server is ready, ms. */
+/** How long it may take to find out whether the server is ready, ms. */
 const READY_MS = 800
 
-export function fleetRoutes({ fleet, metrics, settings }: ApiContext, document: () => unknown): Route[] {
+export function fleetRoutes({ runs, metrics, settings }: ApiContext, document: () => unknown): Route[] {
   return [
     defineRoute({
       method: 'GET',
@@ -14,7 +14,7 @@ export function fleetRoutes({ fleet, metrics, settings }: ApiContext, document: 
       access: 'admin',
       isOfFleet: true,
       answers: { 200: { description: 'By name.', schema: 'NodeList' } },
-      handle: async () => ({ nodes: await fleet.ask((reached) => reached.nodes()) }),
+      handle: async () => ({ nodes: await runs.nodes() }),
     }),
     defineRoute({
       method: 'GET',
@@ -29,11 +29,11 @@ export function fleetRoutes({ fleet, metrics, settings }: ApiContext, document: 
       method: 'GET',
       path: '/readyz',
       operationId: 'readiness',
-      summary: 'Whether Redis answers, so that the server can work.',
+      summary: 'Whether the server can work: whether Redis answers, or the records file where there is no Redis.',
       access: 'open',
-      answers: { 200: { description: 'It does.', schema: 'Ready' } },
+      answers: { 200: { description: 'It can.', schema: 'Ready' } },
       async handle() {
-        await fleet.ping(READY_MS)
+        await runs.ready(READY_MS)
         return { status: 'ready' }
       },
     }),

@@ -71,7 +71,7 @@ interface Variant {
 const common: Readonly<Record<number, string>> = {
   400: 'The request is malformed.',
   429: 'Too many requests; Retry-After says when.',
-  503: 'Redis is away, or the fleet takes no more runs; Retry-After says when.',
+  503: 'Redis is away or the records file cannot be used, or no more runs are taken; Retry-After says when.',
 }
 
 /** The OpenAPI document of the routes, made from the schemas that requests are parsed with. */

@@ -56,10 +56,11 @@ const statuses: Partial<Record<ErrorCode, number>> = {
   CAESURA_E_RUN_ENDED: 409,
   CAESURA_E_REDIS: 503,
   CAESURA_E_FLEET_FULL: 503,
+  CAESURA_E_RECORDS: 503,
 }
 /** When to come back, s. */
 const RETRY_AFTER = { 'retry-after': '1' }
-/** … to a fleet that has to work first. */
+/** … where others have to end first. */
 const RETRY_LATER = { 'retry-after': '5' }
 
 /** What an error is answered with. What is no error of ours becomes a 500 that tells nothing of it. */

@@ -1,9 +1,10 @@
 import type { FastifyRequest } from 'fastify'
 import { CaesuraError } from '../../core/errors.ts'
 import { type FleetRunLine, unknownRun } from '../../core/fleet.ts'
+import { eventsGone, type HostedRunLine } from '../../core/run-host.ts'
 import { tenantOf } from './access.ts'
 import { type StreamFormat, streamFormats } from './event-stream.ts'
-import { misuse } from './problem.ts'
+import { misuse, Refusal } from './problem.ts'
 import { defineRoute, type Route } from './route.ts'
 import { acceptedOf, lastEventId, streamRun } from './run-stream.ts'
 import {
@@ -17,11 +18,11 @@ import type { ApiContext } from './settings.ts'
 
 /** What is done to runs that there are; `startRoute` begins them. */
 export function runRoutes(context: ApiContext): Route[] {
-  const { fleet, settings, times } = context
+  const { runs, settings, times } = context
 
   /** Where a run is that this caller may see. Throws `CAESURA_E_RUN_UNKNOWN` for one of another tenant, as for one that there is not. */
-  async function visible(runId: string, request: FastifyRequest): Promise<FleetRunLine> {
-    const line = await fleet.ask((reached) => reached.look(runId))
+  async function visible(runId: string, request: FastifyRequest): Promise<HostedRunLine> {
+    const line = await runs.look(runId)
     const { tenant } = context.callerOf(request)
     if (tenant !== undefined && tenant !== line.tenant) throw unknownRun(runId)
     return line
@@ -41,8 +42,8 @@ export function runRoutes(context: ApiContext): Route[] {
       answers: { 200: { description: 'A page.', schema: 'RunList' } },
       async handle({ query, request }) {
         const tenant = tenantOf(context.callerOf(request), query.tenant)
-        const { runs, cursor } = await fleet.ask((reached) => reached.list(present({ ...query, tenant })))
-        return { runs: runs.map(stateOf), ...(cursor !== undefined && { cursor }) }
+        const { runs: page, cursor } = await runs.list(present({ ...query, tenant }))
+        return { runs: page.map(stateOf), ...(cursor !== undefined && { cursor }) }
       },
     }),
     defineRoute({
@@ -54,7 +55,7 @@ export function runRoutes(context: ApiContext): Route[] {
       async handle({ runId, request }) {
         const line = await visible(runId, request)
         if (line.status !== 'ended') return stateOf(line)
-        const run = await fleet.ask((reached) => reached.read(runId))
+        const run = await runs.read(runId)
         if (run.record === undefined) return stateOf(run)
         return isTextHidden(request) ? settings.withoutText!(run.record) : run.record
       },
@@ -70,11 +71,15 @@ export function runRoutes(context: ApiContext): Route[] {
         200: { description: 'Events until the end of the run.', schema: 'Event', types: streamFormats },
         204: { description: 'All was seen, and nothing will come any more.' },
       },
-      problems: { 406: 'Accept asks for what there is not.' },
+      problems: {
+        406: 'Accept asks for what there is not.',
+        410: 'The run has ended, and its events are kept no more. Its record is.',
+      },
       async handle({ runId, query, request }, reply) {
         const format = acceptedOf(request, streamFormats) as StreamFormat
         const after = lastEventId(request.headers['last-event-id']) ?? query.after ?? 0
         const run = await visible(runId, request)
+        if (run.eventsGone && after !== run.seq) throw new Refusal(410, eventsGone(runId))
         if (after > run.seq) {
           throw misuse(400, 'the run has no such event yet', {
             path: 'after',
@@ -100,12 +105,11 @@ export function runRoutes(context: ApiContext): Route[] {
       problems: { 409: 'The run has ended.', 413: 'The body is too large.', 415: 'The body is no JSON.' },
       async handle({ runId, body, request }, reply) {
         if (context.callerOf(request).tenant !== undefined) await visible(runId, request)
-        const found = await fleet.askFor(times.decisionMs, (reached) => reached.interrupt(runId, present(body)))
-        if (found === undefined) return reply.status(202).send({ runId, pending: true })
-        const { value } = found
-        if (!value.accepted && value.code !== undefined)
-          throw new CaesuraError(value.code, value.reason, { received: runId })
-        return value
+        const answer = await runs.interrupt(runId, present(body), times.decisionMs)
+        if (answer === undefined) return reply.status(202).send({ runId, pending: true })
+        if (!answer.accepted && answer.code !== undefined)
+          throw new CaesuraError(answer.code, answer.reason, { received: runId })
+        return answer
       },
     }),
     defineRoute({
@@ -118,7 +122,7 @@ export function runRoutes(context: ApiContext): Route[] {
       problems: { 409: 'The run has ended.' },
       async handle({ runId, query, request }, reply) {
         if (context.callerOf(request).tenant !== undefined) await visible(runId, request)
-        const isOrdered = await fleet.ask((reached) => reached.cancel(runId, query.reason))
+        const isOrdered = await runs.cancel(runId, query.reason)
         if (!isOrdered) throw new CaesuraError('CAESURA_E_RUN_ENDED', 'the run has ended', { received: runId })
         return reply.status(202).send({ runId, cancelling: true })
       },

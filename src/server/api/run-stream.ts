@@ -1,9 +1,9 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { CaesuraError } from '../../core/errors.ts'
 import type { RunEvent } from '../../core/event.ts'
+import type { RunHost } from '../../core/run-host.ts'
 import { type StreamFormat, streamEvents } from './event-stream.ts'
 import { misuse } from './problem.ts'
-import type { ReachableFleet } from './reachable-fleet.ts'
 import type { ApiContext } from './settings.ts'
 
 /** Which events of a run, and how they are answered. */
@@ -17,7 +17,7 @@ interface Streamed {
 
 /** Streams the events of a run until its end. Resolves to why the stream ended. */
 export async function streamRun(context: ApiContext, reply: FastifyReply, run: Streamed) {
-  const { fleet, metrics, times } = context
+  const { runs, metrics, times } = context
   const { runId, after, status, format } = run
   const { raw } = reply
   const behind = context.streams.behind(reply.request)
@@ -38,11 +38,11 @@ export async function streamRun(context: ApiContext, reply: FastifyReply, run: S
     return await streamEvents(raw, {
       ...{ format, closing: context.closing, heartbeatMs: times.heartbeatMs, stallMs: times.stallMs },
       events(signal) {
-        const events = fleet.fleet.events(runId, after, signal)
+        const events = runs.events(runId, after, signal)
         return run.isTextHidden ? withoutTexts(events) : events
       },
       ...(behind !== undefined && { refused: behind }),
-      hasMore: (lastSeq) => hasMore(fleet, runId, Math.max(after, lastSeq)),
+      hasMore: (lastSeq) => hasMore(runs, runId, Math.max(after, lastSeq)),
     })
   } finally {
     metrics.streamClosed(format)
@@ -50,9 +50,9 @@ export async function streamRun(context: ApiContext, reply: FastifyReply, run: S
 }
 
 /** While Redis is away there may be. */
-async function hasMore(fleet: ReachableFleet, runId: string, lastSeq: number): Promise<boolean> {
+async function hasMore(runs: RunHost, runId: string, lastSeq: number): Promise<boolean> {
   try {
-    const run = await fleet.ask((reached) => reached.look(runId))
+    const run = await runs.look(runId)
     if (run.dead !== undefined) throw new CaesuraError('CAESURA_E_STATE', `the run was put aside: ${run.dead}`)
     return run.status !== 'ended' || run.seq > lastSeq
   } catch (error) {

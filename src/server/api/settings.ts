@@ -1,21 +1,19 @@
 import type { FastifyRequest } from 'fastify'
 import type { ScrapedFigures } from '../../core/figures.ts'
-import type { Fleet } from '../../core/fleet.ts'
 import type { Log } from '../../core/log.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
 import type { JsonSchema } from '../../core/policy-json-schema.ts'
 import type { IncomingRequest, RequestTrace } from '../../core/ports.ts'
 import type { RunRecord } from '../../core/record.ts'
+import type { RunHost } from '../../core/run-host.ts'
 import type { Caller } from './access.ts'
 import type { StreamConnections } from './connections.ts'
 import type { ApiMetrics } from './metrics.ts'
-import type { ReachableFleet } from './reachable-fleet.ts'
 import type { Token } from './tokens.ts'
 
 export interface ApiSettings {
-  readonly fleet: Fleet
-  /** The fingerprint that a run was submitted with. */
-  fingerprintOf(runId: string): Promise<string | undefined>
+  /** Who hosts them. Not closed with the server. */
+  readonly runs: RunHost
   /** By name. */
   readonly pipelines: ReadonlyMap<string, Pipeline>
   /** Checks a pipeline that a request brings along; absent: requests may only name one. Throws `CaesuraErrors`. */
@@ -65,7 +63,7 @@ export const defaultTimes: ApiTimes = { heartbeatMs: 15_000, stallMs: 30_000, de
 /** What the routes share. */
 export interface ApiContext {
   readonly settings: ApiSettings
-  readonly fleet: ReachableFleet
+  readonly runs: RunHost
   readonly metrics: ApiMetrics
   readonly times: ApiTimes
   /** Aborted when the server stops. */

@@ -14,7 +14,7 @@ const CREATED = { location: 'Of the run.', 'idempotency-replayed': '`true` where
 
 /** Starts runs, with or without a stream of their events. */
 export function startRoute(context: ApiContext): Route {
-  const { fleet, settings } = context
+  const { runs, settings } = context
   return defineRoute({
     method: 'POST',
     path: '/v1/runs',
@@ -58,14 +58,14 @@ export function startRoute(context: ApiContext): Route {
       const format = type as StreamFormat
       const end = await streamRun(context, reply, { runId, after: 0, status: 201, format, isTextHidden: false })
       if (end === 'left' && body.cancelOnDisconnect) {
-        await fleet.fleet.cancel(runId, 'the client left').catch(() => false)
+        await runs.leave(runId, 'the client left')
       }
     },
   })
 }
 
 async function submit(context: ApiContext, body: RunRequest, request: FastifyRequest) {
-  const { fleet, settings, metrics } = context
+  const { runs, settings, metrics } = context
   const { pipelines } = settings
   const chosen = pipelineOf(body.pipeline, settings)
   const signals = checkSignals(body.signals, chosen)
@@ -76,23 +76,21 @@ async function submit(context: ApiContext, body: RunRequest, request: FastifyReq
   const tenant = tenantOf(caller, body.tenant)
   const runId = ids?.runId ?? body.runId
   const opened = settings.openRequest?.({ method: 'POST', route: '/v1/runs', headers: request.headers })
-  const made = await fleet.ask((reached) =>
-    reached.submit(chosen, {
-      ...{ input, vars, signals, priority, models: settings.models ?? {} },
-      ...(runId !== undefined && { runId }),
-      ...(ids !== undefined && { fingerprint: ids.fingerprint }),
-      ...(tenant !== undefined && { tenant }),
-      ...(caller.name !== undefined && { submittedBy: caller.name }),
-      ...(body.session !== undefined && { session: body.session }),
-      ...(body.experiment !== undefined && { experiment: body.experiment }),
-      ...(opened?.trace !== undefined && { trace: opened.trace }),
-    }),
-  )
+  const made = await runs.submit(chosen, {
+    ...{ input, vars, signals, priority, models: settings.models ?? {} },
+    ...(runId !== undefined && { runId }),
+    ...(ids !== undefined && { fingerprint: ids.fingerprint }),
+    ...(tenant !== undefined && { tenant }),
+    ...(caller.name !== undefined && { submittedBy: caller.name }),
+    ...(body.session !== undefined && { session: body.session }),
+    ...(body.experiment !== undefined && { experiment: body.experiment }),
+    ...(opened?.trace !== undefined && { trace: opened.trace }),
+  })
   if (made.isNew) opened?.end({ status: 201 })
   if (made.isNew) metrics.submitted(pipelines.get(chosen.name) === chosen ? chosen.name : '(inline)')
   else if (ids === undefined) {
     throw misuse(409, 'a run has this id already', { path: 'runId', received: made.runId })
-  } else if ((await fleet.ask(() => settings.fingerprintOf(made.runId))) !== ids.fingerprint) {
+  } else if ((await runs.fingerprintOf(made.runId)) !== ids.fingerprint) {
     throw misuse(422, 'this Idempotency-Key was used with another body', {
       hint: 'Send what was sent before, or use a new key.',
     })

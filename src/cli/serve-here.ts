@@ -1,0 +1,49 @@
+import type { Pipeline } from '../core/pipeline.ts'
+import type { Observing } from '../observing.ts'
+import { serveHere } from '../process-serving.ts'
+import type { Api, ServingSettings } from '../serving.ts'
+import { chooseSurroundings, modelsOfAliases } from '../surroundings.ts'
+import { type NodeFlags, type Settings, wishesOf } from './settings.ts'
+
+/** The flags of `serve` that are of use without a Redis only, and a bound that both hosts have. */
+export interface ServedNodeFlags extends NodeFlags {
+  readonly runs?: number
+  readonly maxWaiting: number
+}
+
+interface Here {
+  readonly flags: ServedNodeFlags
+  readonly settings: Settings
+  readonly serving: ServingSettings
+  readonly telemetry: Observing | undefined
+}
+
+/** Serves runs that this process hosts, on the nodes on which `run` would make them, and says so. Throws as `chooseSurroundings` and `serveHere`. */
+export async function hostHere({ flags, settings, serving, telemetry }: Here): Promise<Api> {
+  const { pipelines, allowInline = false, log } = serving
+  const wishes = wishesOf(nodeFlags(flags), settings)
+  const { nodes, models, notices } = await chooseSurroundings(modelsOf(pipelines), wishes)
+  const names = nodes.map(({ name }) => name).join(', ')
+  const told = [`No Redis is named: this process hosts the runs itself, on ${names}. They end with it.`, ...notices]
+  log?.info(told.join(' '))
+  return serveHere({
+    ...serving,
+    nodes,
+    models: allowInline ? { ...modelsOfAliases(nodes, settings.config), ...models } : models,
+    recordsFile: settings.recordsFile,
+    limits: { maxWaiting: flags.maxWaiting, ...(flags.runs !== undefined && { runs: flags.runs }) },
+    ...(telemetry !== undefined && { telemetry }),
+  })
+}
+
+const modelsOf = (pipelines: ReadonlyMap<string, Pipeline>) =>
+  [...pipelines.values()].flatMap(({ stages }) => stages.map(({ model, fallback }) => [model, ...fallback]))
+
+function nodeFlags({ backend, model, url, node }: NodeFlags): NodeFlags {
+  return {
+    ...(backend !== undefined && { backend }),
+    ...(model !== undefined && { model }),
+    ...(url !== undefined && { url }),
+    ...(node !== undefined && { node }),
+  }
+}

@@ -1,0 +1,107 @@
+import type { SignalAnswer } from '../../core/engine.ts'
+import type { RunEvent } from '../../core/event.ts'
+import type { EventLog } from '../../core/event-log.ts'
+import { lineOf } from '../../core/fleet.ts'
+import type { EngineRun, PreparedRun, RunNote } from '../../core/hosting.ts'
+import type { RunRecord } from '../../core/record.ts'
+import type { HostedRunLine } from '../../core/run-host.ts'
+
+export const endedAnswer: SignalAnswer = {
+  accepted: false,
+  code: 'CAESURA_E_RUN_ENDED',
+  reason: 'the run has ended',
+}
+
+/** A run in this process: before it begins, while it goes on, and for a while after its end. */
+export class KeptRun {
+  readonly note: RunNote
+  /** What it is asked, until it has ended. */
+  input: string
+  #prepared: PreparedRun | undefined
+  #run: EngineRun | undefined
+  #log: EventLog | undefined
+  #ended: { readonly record?: RunRecord } | undefined
+  readonly #begun = Promise.withResolvers<EngineRun>()
+
+  constructor(note: RunNote, input: string, prepared: PreparedRun) {
+    this.note = note
+    this.input = input
+    this.#prepared = prepared
+  }
+
+  get hasBegun(): boolean {
+    return this.#prepared === undefined
+  }
+
+  get hasEnded(): boolean {
+    return this.#ended !== undefined
+  }
+
+  /** The number of its last event so far. */
+  get seq(): number {
+    return this.#log?.length ?? 0
+  }
+
+  /** Once it has ended, with its texts. Absent where it could not be kept. */
+  get record(): RunRecord | undefined {
+    return this.#ended?.record
+  }
+
+  get line(): HostedRunLine {
+    const { runId, pipeline, submittedAt, tenant, submittedBy } = this.note
+    const status = this.hasEnded ? 'ended' : this.hasBegun ? 'running' : 'waiting'
+    return {
+      ...{ runId, pipeline, status, submittedAt, tenant, seq: this.seq },
+      ...(submittedBy !== undefined && { submittedBy }),
+      ...(this.record !== undefined && { ended: lineOf(this.record) }),
+    }
+  }
+
+  /** Roughly what its events take in memory, characters. */
+  get size(): number {
+    let size = 0
+    for (const event of this.#log?.since(0) ?? []) size += 200 + (event.type === 'token' ? event.text.length : 0)
+    return size
+  }
+
+  /** Begins it. `whenEnded` is called once; without a record where the run could not be kept. */
+  begin(whenEnded: (record: RunRecord | undefined, error?: unknown) => void): void {
+    const run = this.#prepared!.begin()
+    this.#prepared = undefined
+    this.#run = run
+    this.#log = run.log
+    this.#begun.resolve(run)
+    const end = (record: RunRecord | undefined, error?: unknown) => {
+      this.#ended = { ...(record !== undefined && { record }) }
+      // What stays is its events and its record.
+      this.#run = undefined
+      whenEnded(record, error)
+      this.input = ''
+    }
+    run.result.then(
+      (record) => end(record),
+      (error) => end(undefined, error),
+    )
+  }
+
+  /** The events after `seq`, as `EventLog.after`, from when the run has begun. */
+  async *events(seq: number, signal?: AbortSignal): AsyncGenerator<RunEvent, void, undefined> {
+    if (this.#log === undefined) await Promise.race([this.#begun.promise, aborted(signal)])
+    if (this.#log !== undefined) yield* this.#log.after(seq, signal)
+  }
+
+  async interrupt(signal: { readonly input?: string }): Promise<SignalAnswer> {
+    if (this.hasEnded) return endedAnswer
+    return (await this.#begun.promise).interrupt(signal)
+  }
+
+  cancel(reason: string): void {
+    this.#run?.cancel(reason)
+  }
+}
+
+const aborted = (signal: AbortSignal | undefined): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal?.aborted) resolve()
+    else signal?.addEventListener('abort', () => resolve(), { once: true })
+  })
