@@ -1,5 +1,5 @@
 /**
- * `npm run check:package`: builds the package, packs it, installs the tarball in an empty folder as a user would, and uses it
+ * `npm run check:package`: packs the package, which builds it, installs the tarball in an empty folder as a user would, and uses it
  * there: the command line, the bundled model, the types. Needs npm's registry or its cache.
  */
 import assert from 'node:assert/strict'
@@ -61,33 +61,22 @@ async function step(name: string, work: () => Promise<void>): Promise<void> {
 
 const folder = await mkdtemp(join(tmpdir(), 'caesura-package-'))
 const app = join(folder, 'app')
-const installed = join(app, 'node_modules/caesura')
+const installed = join(app, 'node_modules/caesura-engine')
 let tarball = ''
 const install = (...what: readonly string[]) =>
   mustRun(app, 'npm', 'install', '--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts', ...what)
+const caesura = join(app, 'node_modules/.bin/caesura')
 const pipelineRun = () =>
   run(
     app,
-    'npx',
-    ...['--no-install', 'caesura', 'run', join(installed, 'examples/draft-refine.yaml'), '--backend', 'embedded'],
+    caesura,
+    ...['run', join(installed, 'examples/draft-refine.yaml'), '--backend', 'embedded'],
     ...['--input', 'How do I descale my kettle?', '--interrupt', 'tokens=12:I have no vinegar.', '--json'],
   )
 
 try {
-  await step('builds', async () => {
+  await step('builds, and packs what it needs and nothing else', async () => {
     await rm(join(root, 'dist'), { recursive: true, force: true })
-    await mustRun(root, 'npm', 'run', 'build')
-  })
-
-  await step('publint finds nothing', async () => {
-    const { messages, pkg } = await publint({ pkgDir: root, pack: 'npm', strict: true })
-    assert.deepEqual(
-      messages.map((message) => formatMessage(message, pkg, { color: false })),
-      [],
-    )
-  })
-
-  await step('packs what it needs, and nothing else', async () => {
     const packed = z
       .array(z.object({ filename: z.string(), files: z.array(z.object({ path: z.string() })) }))
       .length(1)
@@ -113,6 +102,15 @@ try {
       )
   })
 
+  await step('publint finds nothing', async () => {
+    const { buffer } = new Uint8Array(await readFile(tarball))
+    const { messages, pkg } = await publint({ pkgDir: root, pack: { tarball: buffer }, strict: true })
+    assert.deepEqual(
+      messages.map((message) => formatMessage(message, pkg, { color: false })),
+      [],
+    )
+  })
+
   await step('installs in an empty folder, without the engine', async () => {
     await mkdir(app)
     const { overrides } = manifest
@@ -121,7 +119,7 @@ try {
       JSON.stringify({ name: 'app', private: true, type: 'module', overrides }),
     )
     await install(tarball)
-    assert.equal((await mustRun(app, 'npx', '--no-install', 'caesura', '--version')).trim(), manifest.version)
+    assert.equal((await mustRun(app, caesura, '--version')).trim(), manifest.version)
   })
 
   await step('says what to install where the engine is missing', async () => {
@@ -136,7 +134,7 @@ try {
 
   await step('the library loads and its types compile', async () => {
     const source = [
-      "import { createEngine, definePipeline, llamaCpp, ollama, scripted } from 'caesura'",
+      "import { createEngine, definePipeline, llamaCpp, ollama, scripted } from 'caesura-engine'",
       "const node = llamaCpp({ name: 'here', model: 'no.gguf' })",
       'const engine = createEngine({ nodes: [node] })',
       "const pipeline = definePipeline({ name: 'p', stages: [{ id: 'a', model: 'm', prompt: 'Hi' }] })",

@@ -98,7 +98,7 @@ describe('the documentation', () => {
     const index = pathToFileURL(join(root, 'src/index.ts')).href
     writeFileSync(
       file,
-      block('ts', 'README.md').replace("'caesura'", `'${index}'`).replace('http://127.0.0.1:11434', server.url),
+      block('ts', 'README.md').replace("'caesura-engine'", `'${index}'`).replace('http://127.0.0.1:11434', server.url),
     )
     try {
       expect(await startNode(folder, [file]).ended).toMatchObject({ status: 0, stdout: 'Fill it.', stderr: '' })

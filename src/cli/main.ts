@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
 import { visibleLines } from '../core/unsafe-text.ts'
+import { asTyped } from './as-typed.ts'
 import { expectClosedStdout, fatal, printJson } from './output.ts'
 import { errorText } from './show-error.ts'
 
@@ -93,7 +94,11 @@ function report(error: unknown): void {
 
 /** Each text by itself, so that the document stays JSON. */
 const shownInJson = (error: CaesuraError): unknown =>
-  JSON.parse(JSON.stringify(error, (_, value) => (typeof value === 'string' ? fatal.redact(value) : value)))
+  JSON.parse(
+    JSON.stringify(error, (key, value) =>
+      typeof value === 'string' ? fatal.redact(key === 'hint' ? asTyped(value) : value) : value,
+    ),
+  )
 
 function asCaesuraError(error: unknown): CaesuraError {
   if (error instanceof CaesuraError) return error

@@ -7,6 +7,7 @@ import { catalogue } from '../compose.ts'
 import { CaesuraError } from '../core/errors.ts'
 import { type ListedFactor, listPolicies, type PolicyListing, policyNames } from '../core/policy-listing.ts'
 import { didYouMean } from '../core/problems.ts'
+import { asTyped } from './as-typed.ts'
 
 const NAME_WIDTH = 18
 const titles: Record<keyof PolicyListing, string> = {
@@ -62,7 +63,7 @@ function listingText(listing: PolicyListing, detailed: boolean): string {
     })
   const more = detailed
     ? []
-    : [style('dim', 'One of them in detail: caesura policies NAME. Names marked * are the defaults.')]
+    : [style('dim', asTyped('One of them in detail: caesura policies NAME. Names marked * are the defaults.'))]
   return `${[...sections, ...more].join('\n\n')}\n`
 }
 

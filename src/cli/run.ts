@@ -12,6 +12,7 @@ import { withCapture } from '../logs.ts'
 import { observe, traceOfEnvironment } from '../observing.ts'
 import { sqliteStore } from '../stores.ts'
 import { chooseSurroundings } from '../surroundings.ts'
+import { asTyped } from './as-typed.ts'
 import { fleetOption, redisFileOption } from './fleet-address.ts'
 import { followRun } from './follow-run.ts'
 import { parseInterruptSpec } from './interrupt-spec.ts'
@@ -149,7 +150,7 @@ function viewOf({ json, events }: RunFlags): (event: RunEvent) => void {
 
 function showEnd(record: RunRecord, recorded: boolean): void {
   const screen = screenOn(process.stdout)
-  const again = recorded ? ['', screen.paint('quiet', `caesura explain ${shortId(record.runId)}`)] : []
+  const again = recorded ? ['', screen.paint('quiet', asTyped(`caesura explain ${shortId(record.runId)}`))] : []
   printLines([...interruptReport(record, screen), ...endReport(record, screen), ...again])
 }
 
