@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { assign } from './core/assignment.ts'
 import { checkedHandle, readStart } from './core/caller-input.ts'
+import { checkCatalogue, checkPolicies } from './core/catalogue-check.ts'
 import { type Clock, systemClock } from './core/clock.ts'
 import type { Engine, PlannedSignal, RunHandle, StartOptions } from './core/engine.ts'
 import { CaesuraError, CaesuraErrors } from './core/errors.ts'
@@ -71,8 +72,18 @@ export interface FleetEngineSettings extends Pick<EngineSettings, 'models' | 'st
   readonly nodes?: never
 }
 
-/** Checks a pipeline and fills its defaults in. Throws `CaesuraErrors` with every problem (`CAESURA_E_PIPELINE`, `CAESURA_E_TEMPLATE`, …). */
-export const definePipeline = (value: unknown): Pipeline => definePipelineWith(catalogue, value)
+/** What a pipeline is checked against. */
+export interface PipelineSettings {
+  /** The policies that it may name; those that ship by default. The engine that runs it must have the same one. */
+  readonly catalogue?: PolicyCatalogue
+}
+
+/**
+ * Checks a pipeline and fills its defaults in. Throws `CaesuraErrors` with every problem (`CAESURA_E_PIPELINE`, `CAESURA_E_TEMPLATE`, …), and
+ * `CAESURA_E_CONFIG` for a catalogue that is none.
+ */
+export const definePipeline = (value: unknown, settings: PipelineSettings = {}): Pipeline =>
+  definePipelineWith(checkCatalogue(settings.catalogue ?? catalogue), value)
 
 /**
  * An engine that runs pipelines in this process, on `nodes`; or on a fleet, whose workers host the runs: those go on when this
@@ -120,6 +131,7 @@ function inThisProcess(settings: EngineSettings): Engine {
   const { nodes, models = {}, store, keepText = false, clock = systemClock, random = Math.random, telemetry } = settings
   const { closeWithinMs = CLOSING_MS } = settings
   checkNodes(nodes)
+  const policies = checkCatalogue(settings.catalogue ?? catalogue)
   const executor = inProcessExecutor(nodes)
   const estimates = new Estimates((model, node) => priors(store, model, node))
   const write = store && recordKeeper(store)
@@ -130,6 +142,7 @@ function inThisProcess(settings: EngineSettings): Engine {
     if (closed) throw new CaesuraError('CAESURA_E_USAGE', 'this engine is closed: it starts no runs any more')
     const { pipeline: asked, options } = readStart(wanted, given)
     checkPlacement(asked, nodes)
+    checkPolicies(policies, asked)
     const runId = options.runId ?? randomUUID()
     const { pipeline, experiment } = assign(asked, { ...options, runId })
     const trace = telemetry?.begin(options.trace) ?? options.trace ?? { traceId: newTraceId() }
@@ -151,7 +164,7 @@ function inThisProcess(settings: EngineSettings): Engine {
       {
         journal,
         pipeline,
-        catalogue: settings.catalogue ?? catalogue,
+        catalogue: policies,
         executor,
         clock,
         input: options.input,

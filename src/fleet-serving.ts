@@ -1,7 +1,9 @@
-import { catalogue, definePipeline, withoutText } from './compose.ts'
+import { catalogue, withoutText } from './compose.ts'
 import type { ScrapedFigures } from './core/figures.ts'
 import type { FleetLimits } from './core/fleet.ts'
 import { jsonSchemaOf } from './core/json-schemas.ts'
+import { definePipelineWith } from './core/pipeline-schema.ts'
+import type { PolicyCatalogue } from './core/policy.ts'
 import type { FleetAddress } from './fleet.ts'
 import { figuresToScrape, joinTraces } from './observing.ts'
 import { type Api, startApi } from './server/api/api.ts'
@@ -28,13 +30,23 @@ export interface ServingSettings
   readonly keepText?: boolean
   /** Lets requests bring a pipeline along; false by default. */
   readonly allowInline?: boolean
+  /** The policies that such a pipeline may name; those that ship by default. */
+  readonly catalogue?: PolicyCatalogue
   /** Where it counts; by default figures that are only scraped. */
   readonly figures?: ScrapedFigures
 }
 
 /** Serves the fleet behind a Redis over HTTP. Throws `CAESURA_E_REDIS`, `CAESURA_E_LISTEN`, `CAESURA_E_USAGE`. */
 export async function serveFleet(serving: ServingSettings): Promise<Api> {
-  const { redis, limits, keepText = false, allowInline = false, figures, ...settings } = serving
+  const {
+    redis,
+    limits,
+    keepText = false,
+    allowInline = false,
+    figures,
+    catalogue: policies = catalogue,
+    ...settings
+  } = serving
   const fleet = await FleetClient.open(redis, limits)
   const { client, keys } = fleet.redis
   if (settings.log !== undefined) tellOutages(fleet.redis, settings.log)
@@ -43,7 +55,10 @@ export async function serveFleet(serving: ServingSettings): Promise<Api> {
       openRequest: await joinTraces(),
       ...settings,
       ...(!keepText && { withoutText }),
-      ...(allowInline && { define: definePipeline, pipelineJsonSchema: inlinePipeline() }),
+      ...(allowInline && {
+        define: (value: unknown) => definePipelineWith(policies, value),
+        pipelineJsonSchema: inlinePipeline(policies),
+      }),
       fleet,
       figures: figures ?? (await figuresToScrape('caesura-serve')),
       version,
@@ -65,7 +80,7 @@ export async function serveFleet(serving: ServingSettings): Promise<Api> {
   }
 }
 
-function inlinePipeline() {
-  const { $schema: _, ...schema } = jsonSchemaOf('pipeline', catalogue)
+function inlinePipeline(policies: PolicyCatalogue) {
+  const { $schema: _, ...schema } = jsonSchemaOf('pipeline', policies)
   return schema
 }

@@ -12,6 +12,7 @@ import { readDocument } from '../src/core/document.ts'
 import { readExperiment } from '../src/core/experiment-schema.ts'
 import { definePipelineWith } from '../src/core/pipeline-schema.ts'
 import type { ResponseDefinition } from '../src/core/policy.ts'
+import { extendCatalogue } from '../src/policies/extend.ts'
 import { caesura, startNode } from './cli/caesura.ts'
 import { scriptedRun, speak } from './fixtures/scripted-run.ts'
 import { startOllamaLike } from './servers/ollama-like.ts'
@@ -108,26 +109,30 @@ describe('the documentation', () => {
   })
 
   it('CONTRIBUTING: the policy shown there works as it says', async () => {
-    const file = join(folder, 'patience.ts')
+    const file = join(folder, 'finish-long.ts')
     const code = block('ts', 'CONTRIBUTING.md').replaceAll(
       '../../core/',
       `${pathToFileURL(join(root, 'src/core')).href}/`,
     )
     writeFileSync(file, code)
-    const { patience }: { patience: ResponseDefinition } = await import(pathToFileURL(file).href)
-    const own = { ...catalogue, responses: [...catalogue.responses, patience] }
+    const { finishLong }: { finishLong: ResponseDefinition } = await import(pathToFileURL(file).href)
+    const own = extendCatalogue({ responses: [finishLong] })
     const pipeline = definePipelineWith(own, {
       name: 'p',
       stages: [
-        { id: 'a', model: 'm', prompt: 'x', policy: { trigger: { tokens: 2 }, response: { patience: '25ms' } } },
-        { id: 'b', model: 'm', prompt: 'y' },
+        { id: 'a', model: 'm', prompt: 'x', policy: { trigger: { tokens: 2 }, response: { 'finish-long': 3 } } },
+        { id: 'b', model: 'm', prompt: 'y', policy: { trigger: { tokens: 3 }, response: { 'finish-long': 3 } } },
+        { id: 'c', model: 'm', prompt: 'z' },
       ],
     })
     const record = await scriptedRun(pipeline, {
       settings: { catalogue: own },
-      script: speak('one two three four five six seven'),
+      script: speak('one two three four five'),
     }).finish()
-    // A word each 10 ms from 50 ms on: the second at 60 ms, the patience ends at 85.
-    expect(record.stages[0]).toMatchObject({ settlement: 'aborted', settledMs: 85, text: 'one two three four' })
+    expect(record.stages.map(({ settlement, text }) => [settlement, text])).toEqual([
+      ['aborted', 'one two'],
+      ['drained', 'one two three four five'],
+      ['completed', 'one two three four five'],
+    ])
   })
 })

@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { CaesuraError } from '../core/errors.ts'
 import type { Pipeline } from '../core/pipeline.ts'
+import type { PolicyCatalogue } from '../core/policy.ts'
 import { defaultLimits, readTokens, serveFleet } from '../fleet-serving.ts'
 import { counted } from '../pages/figures.ts'
+import { type CatalogueFlag, catalogueOf, catalogueOption } from './catalogue-flag.ts'
 import { fleetAddress, type RedisFlag, redisFileOption, redisOption, tellOfPassword } from './fleet-address.ts'
 import { loadPipeline } from './load-pipeline.ts'
 import { type LogFlags, processLog, withLogFlags } from './log-flags.ts'
@@ -14,7 +16,7 @@ import { whole } from './script-flags.ts'
 import { readSettings } from './settings.ts'
 import { stopOnSignals } from './stop-on-signals.ts'
 
-interface ServeFlags extends RedisFlag, LogFlags, MetricsFlags {
+interface ServeFlags extends CatalogueFlag, RedisFlag, LogFlags, MetricsFlags {
   readonly host: string
   readonly port: number
   readonly pipelines?: string
@@ -48,6 +50,7 @@ export function serveCommand(): Command {
       '--pipelines <folder>',
       'the pipelines that requests may name: its .yaml, .yml and .json files, but *.experiment.*',
     )
+    .addOption(catalogueOption())
     .option('--allow-inline', 'requests may bring a pipeline along')
     .option('--tokens <file>', 'who may ask: one a line, TOKEN [name=…] [role=read|run|approve|admin] [tenant=…]')
     .option(
@@ -90,7 +93,9 @@ function origins(value: string, earlier: readonly string[] = []): string[] {
 async function serve(flags: ServeFlags): Promise<void> {
   const { host, port, rate, bodyLimit, allowInline = false, json } = flags
   const { config, keepText } = await readSettings(flags.config === undefined ? {} : { config: flags.config })
-  const pipelines = flags.pipelines === undefined ? new Map<string, Pipeline>() : await loadFolder(flags.pipelines)
+  const catalogue = await catalogueOf(flags)
+  const pipelines =
+    flags.pipelines === undefined ? new Map<string, Pipeline>() : await loadFolder(flags.pipelines, catalogue)
   const tokens = flags.tokens === undefined ? [] : readTokens(await readText(flags.tokens), flags.tokens)
   const redis = fleetAddress(flags, config, process.env)
   const service = process.env.OTEL_SERVICE_NAME?.trim() || 'caesura-serve'
@@ -103,7 +108,7 @@ async function serve(flags: ServeFlags): Promise<void> {
   const telemetry = await observeWith(flags, { service: 'caesura-serve', isScraped: true, log: log.warn }, config)
   try {
     const api = await serveFleet({
-      ...{ host, port, rate, bodyBytes: bodyLimit, pipelines, tokens, allowInline },
+      ...{ host, port, rate, bodyBytes: bodyLimit, pipelines, tokens, allowInline, catalogue },
       redis,
       keepText,
       limits: { maxWaiting: flags.maxWaiting, memoryShare: flags.memoryShare / PERCENT },
@@ -139,7 +144,7 @@ const FILES = /\.(ya?ml|json)$/i
 const OTHERS = /\.schema\.json$|\.experiment\.(ya?ml|json)$/i
 
 /** Every pipeline of a folder, by its name. Throws `CAESURA_E_FILE`, `CAESURA_E_USAGE`, and what is wrong in a file. */
-async function loadFolder(folder: string): Promise<Map<string, Pipeline>> {
+async function loadFolder(folder: string, catalogue: PolicyCatalogue): Promise<Map<string, Pipeline>> {
   const entries = await readdir(folder).catch((cause: Error) => {
     throw new CaesuraError('CAESURA_E_FILE', '--pipelines is no folder that can be read', {
       file: folder,
@@ -151,7 +156,7 @@ async function loadFolder(folder: string): Promise<Map<string, Pipeline>> {
   const pipelines = new Map<string, Pipeline>()
   for (const entry of entries.filter((name) => FILES.test(name) && !OTHERS.test(name)).sort()) {
     const file = join(folder, entry)
-    const pipeline = await loadPipeline(file)
+    const pipeline = await loadPipeline(file, undefined, catalogue)
     if (pipelines.has(pipeline.name)) {
       throw new CaesuraError('CAESURA_E_USAGE', 'two pipelines of the folder have the same name', {
         file,
