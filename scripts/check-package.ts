@@ -182,6 +182,8 @@ try {
       "const node = llamaCpp({ name: 'here', model: 'no.gguf' })",
       'const engine = createEngine({ nodes: [node] })',
       "const pipeline = definePipeline({ name: 'p', stages: [{ id: 'a', model: 'm', prompt: 'Hi' }] })",
+      '// @ts-expect-error a typo in a policy is red',
+      "export const typo = () => definePipeline({ name: 'p', stages: [{ id: 'a', model: 'm', prompt: 'Hi', policy: { response: 'dran' } }] })",
       'await engine.close()',
       'console.log(pipeline.name, typeof ollama, typeof scripted)',
     ]

@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import type { PlannedSignal, SignalAnswer } from '../core/engine.ts'
-import { type CallCancelled, CaesuraError } from '../core/errors.ts'
+import { CaesuraError, type CallCancelled } from '../core/errors.ts'
 import type { Estimates } from '../core/estimates.ts'
 import type { Journal } from '../core/journal.ts'
 import type { Pipeline } from '../core/pipeline.ts'
