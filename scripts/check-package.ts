@@ -192,6 +192,11 @@ try {
     assert.equal((await mustRun(app, process.execPath, 'main.ts')).trim(), 'p function function')
   })
 
+  await step('examples/library.ts runs in a checkout by the command of its header', async () => {
+    const [, command] = /In a checkout: `([^`]+)`/.exec(await readFile(join(root, 'examples/library.ts'), 'utf8')) ?? []
+    assert.match(await mustRun(root, 'sh', '-c', command!), /^completed; interrupt to first token: [\d.]+ ms$/m)
+  })
+
   await step('the policy of docs/own-policies.md works in this process', async () => {
     const page = await readFile(join(root, 'docs/own-policies.md'), 'utf8')
     const programs = [...page.matchAll(/^```ts\n\/\/ (\S+)\n(.*?)^```/gms)]

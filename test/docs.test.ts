@@ -12,6 +12,7 @@ import { readDocument } from '../src/core/document.ts'
 import { readExperiment } from '../src/core/experiment-schema.ts'
 import { definePipelineWith } from '../src/core/pipeline-schema.ts'
 import type { ResponseDefinition } from '../src/core/policy.ts'
+import { phaseNames } from '../src/core/record.ts'
 import { extendCatalogue } from '../src/policies/extend.ts'
 import { caesura, startNode } from './cli/caesura.ts'
 import { scriptedRun, speak } from './fixtures/scripted-run.ts'
@@ -68,6 +69,11 @@ describe('the documentation', () => {
   it('docs/telemetry.md: its tables are fresh (npm run telemetry-page)', () => {
     const text = readFileSync(join(root, 'docs/telemetry.md'), 'utf8')
     expect(written(text)).toBe(text)
+  })
+
+  it('docs/records.md: tells of each phase', () => {
+    const text = readFileSync(join(root, 'docs/records.md'), 'utf8')
+    expect(phaseNames.filter((name) => !text.includes(`\`${name}\``))).toEqual([])
   })
 
   it('README: its commands do what they say', async () => {
