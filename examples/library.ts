@@ -1,5 +1,5 @@
-/** The same pipeline from code: run it with `node examples/library.ts`. */
-import { createEngine, definePipeline, llamaCpp } from 'caesura'
+/** The pipeline of `draft-refine.yaml` from code. In a checkout: `npm run -s build && npx node examples/library.ts`. */
+import { createEngine, definePipeline, llamaCpp } from 'caesura-engine'
 
 const pipeline = definePipeline({
   name: 'draft-refine',
@@ -23,6 +23,7 @@ const pipeline = definePipeline({
   ],
 })
 
+/** Its end is the end of the program. A server closes its engine where it closes itself. */
 await using engine = createEngine({
   nodes: [llamaCpp({ name: 'here', model: 'models/caesura-demo-3m.q8_0.gguf' })],
 })

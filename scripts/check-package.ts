@@ -1,5 +1,5 @@
 /**
- * `npm run check:package`: builds the package, packs it, installs the tarball in an empty folder as a user would, and uses it
+ * `npm run check:package`: packs the package, which builds it, installs the tarball in an empty folder as a user would, and uses it
  * there: the command line, the bundled model, the types. Needs npm's registry or its cache.
  */
 import assert from 'node:assert/strict'
@@ -7,11 +7,15 @@ import { execFile } from 'node:child_process'
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
+import { setTimeout } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
 import { z } from 'zod'
+import { redisServer } from './redis-server.ts'
+import { jsonDocument, Services } from './services.ts'
+import { freePorts } from './where/server.ts'
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const manifest = z
@@ -61,33 +65,62 @@ async function step(name: string, work: () => Promise<void>): Promise<void> {
 
 const folder = await mkdtemp(join(tmpdir(), 'caesura-package-'))
 const app = join(folder, 'app')
-const installed = join(app, 'node_modules/caesura')
+const installed = join(app, 'node_modules/caesura-engine')
 let tarball = ''
 const install = (...what: readonly string[]) =>
   mustRun(app, 'npm', 'install', '--no-audit', '--no-fund', '--prefer-offline', '--ignore-scripts', ...what)
+const caesura = join(app, 'node_modules/.bin/caesura')
+
+/** As a strict project of somebody else compiles them. */
+async function compile(...files: readonly string[]): Promise<void> {
+  const lib = ['es2023', 'esnext.disposable', 'dom']
+  const options = { module: 'nodenext', target: 'es2023', lib, strict: true, allowImportingTsExtensions: true }
+  const compilerOptions = { ...options, types: [], noEmit: true }
+  await writeFile(join(app, 'tsconfig.json'), JSON.stringify({ compilerOptions, files }))
+  await mustRun(app, process.execPath, join(root, 'node_modules/typescript/bin/tsc'), '-p', '.')
+}
+
+const services = new Services((line) => console.error(line))
+
+/** Starts a verb that goes on, on the Node of this process; resolves to its process id when it works. */
+async function start(...args: readonly string[]): Promise<number> {
+  const main = join(installed, 'dist/cli/main.js')
+  const name = args.slice(0, 2).join(' ')
+  const { pid } = await services.start<{ pid: number }>(name, [process.execPath, main, ...args, '--json'], jsonDocument)
+  return pid
+}
+
+async function end(pid: number): Promise<void> {
+  process.kill(pid)
+  const isThere = () => {
+    try {
+      return process.kill(pid, 0)
+    } catch {
+      return false
+    }
+  }
+  while (isThere()) await setTimeout(50)
+}
+
+async function startRedis(): Promise<string> {
+  const [port] = await freePorts(1)
+  const flags = ['--port', String(port), '--bind', '127.0.0.1', '--dir', folder, '--save', '']
+  const isReady = (stdout: string) => stdout.includes('Ready to accept connections') || undefined
+  await services.start('redis', [await redisServer(), ...flags], isReady)
+  return `redis://127.0.0.1:${port}`
+}
+
 const pipelineRun = () =>
   run(
     app,
-    'npx',
-    ...['--no-install', 'caesura', 'run', join(installed, 'examples/draft-refine.yaml'), '--backend', 'embedded'],
+    caesura,
+    ...['run', join(installed, 'examples/draft-refine.yaml'), '--backend', 'embedded'],
     ...['--input', 'How do I descale my kettle?', '--interrupt', 'tokens=12:I have no vinegar.', '--json'],
   )
 
 try {
-  await step('builds', async () => {
+  await step('builds, and packs what it needs and nothing else', async () => {
     await rm(join(root, 'dist'), { recursive: true, force: true })
-    await mustRun(root, 'npm', 'run', 'build')
-  })
-
-  await step('publint finds nothing', async () => {
-    const { messages, pkg } = await publint({ pkgDir: root, pack: 'npm', strict: true })
-    assert.deepEqual(
-      messages.map((message) => formatMessage(message, pkg, { color: false })),
-      [],
-    )
-  })
-
-  await step('packs what it needs, and nothing else', async () => {
     const packed = z
       .array(z.object({ filename: z.string(), files: z.array(z.object({ path: z.string() })) }))
       .length(1)
@@ -113,6 +146,15 @@ try {
       )
   })
 
+  await step('publint finds nothing', async () => {
+    const { buffer } = new Uint8Array(await readFile(tarball))
+    const { messages, pkg } = await publint({ pack: { tarball: buffer }, strict: true })
+    assert.deepEqual(
+      messages.map((message) => formatMessage(message, pkg, { color: false })),
+      [],
+    )
+  })
+
   await step('installs in an empty folder, without the engine', async () => {
     await mkdir(app)
     const { overrides } = manifest
@@ -121,7 +163,7 @@ try {
       JSON.stringify({ name: 'app', private: true, type: 'module', overrides }),
     )
     await install(tarball)
-    assert.equal((await mustRun(app, 'npx', '--no-install', 'caesura', '--version')).trim(), manifest.version)
+    assert.equal((await mustRun(app, caesura, '--version')).trim(), manifest.version)
   })
 
   await step('says what to install where the engine is missing', async () => {
@@ -136,19 +178,75 @@ try {
 
   await step('the library loads and its types compile', async () => {
     const source = [
-      "import { createEngine, definePipeline, llamaCpp, ollama, scripted } from 'caesura'",
+      "import { createEngine, definePipeline, llamaCpp, ollama, scripted } from 'caesura-engine'",
       "const node = llamaCpp({ name: 'here', model: 'no.gguf' })",
       'const engine = createEngine({ nodes: [node] })',
       "const pipeline = definePipeline({ name: 'p', stages: [{ id: 'a', model: 'm', prompt: 'Hi' }] })",
+      '// @ts-expect-error a typo in a policy is red',
+      "export const typo = () => definePipeline({ name: 'p', stages: [{ id: 'a', model: 'm', prompt: 'Hi', policy: { response: 'dran' } }] })",
       'await engine.close()',
       'console.log(pipeline.name, typeof ollama, typeof scripted)',
     ]
     await writeFile(join(app, 'main.ts'), `${source.join('\n')}\n`)
-    const options = { module: 'nodenext', target: 'es2023', lib: ['es2023', 'esnext.disposable', 'dom'], strict: true }
-    const compilerOptions = { ...options, types: [], noEmit: true }
-    await writeFile(join(app, 'tsconfig.json'), JSON.stringify({ compilerOptions, files: ['main.ts'] }))
-    await mustRun(app, process.execPath, join(root, 'node_modules/typescript/bin/tsc'), '-p', '.')
+    await compile('main.ts')
     assert.equal((await mustRun(app, process.execPath, 'main.ts')).trim(), 'p function function')
+  })
+
+  await step('examples/library.ts runs in a checkout by the command of its header', async () => {
+    const [, command] = /In a checkout: `([^`]+)`/.exec(await readFile(join(root, 'examples/library.ts'), 'utf8')) ?? []
+    assert.match(await mustRun(root, 'sh', '-c', command!), /^completed; interrupt to first token: [\d.]+ ms$/m)
+  })
+
+  await step('the policy of docs/own-policies.md works in this process', async () => {
+    const page = await readFile(join(root, 'docs/own-policies.md'), 'utf8')
+    const programs = [...page.matchAll(/^```ts\n\/\/ (\S+)\n(.*?)^```/gms)]
+    assert.deepEqual(
+      programs.map(([, name]) => name),
+      ['policies.ts', 'main.ts'],
+    )
+    for (const [, name, code] of programs) await writeFile(join(app, name!), code!)
+    await compile('policies.ts', 'main.ts')
+    assert.deepEqual((await mustRun(app, process.execPath, 'main.ts')).trim().split('\n'), [
+      'aborted: 1 of 3 tokens had come',
+      'drained: 3 of 3 tokens had come',
+    ])
+  })
+
+  await step('… and on a fleet whose worker loads it', async () => {
+    const stages = [
+      {
+        id: 'draft',
+        model: 'm',
+        prompt: '{{ input }}',
+        policy: { trigger: { tokens: 2 }, response: { 'finish-long': 2 } },
+      },
+      { id: 'refine', model: 'm', prompt: '{{ draft.output }}' },
+    ]
+    await writeFile(join(app, 'long.yaml'), JSON.stringify({ name: 'long', stages }))
+    const own = ['--catalogue', join(app, 'policies.ts')]
+    assert.match(await mustRun(app, caesura, 'check', 'long.yaml', ...own), /^OK long.yaml/)
+    const redis = await startRedis()
+    const node = ['--backend', 'scripted', '--node', 'n', '--tokens', '9', '--first-token-ms', '20', '--token-ms', '20']
+    await start('worker', 'stages', ...node, '--redis', redis)
+    // Without the policy the run fails, and says why; with it the run is what it is in one process.
+    for (const flags of [[], own]) {
+      const worker = await start('worker', 'pipelines', ...flags, '--redis', redis)
+      const { stdout } = await run(app, caesura, 'run', 'long.yaml', ...own, '--redis', redis, '--input', 'Q', '--json')
+      const { outcome, stages, error } = z
+        .object({
+          outcome: z.string(),
+          stages: z.array(z.object({ settlement: z.string() })),
+          error: z.object({ code: z.string() }).optional(),
+        })
+        .parse(JSON.parse(stdout))
+      if (flags.length === 0) assert.deepEqual([outcome, error?.code], ['failed', 'CAESURA_E_POLICY'])
+      else
+        assert.deepEqual(
+          [outcome, ...stages.map(({ settlement }) => settlement)],
+          ['completed', 'drained', 'completed'],
+        )
+      await end(worker)
+    }
   })
 
   await step('installs the engine beside it', async () => {
@@ -172,5 +270,6 @@ try {
     assert.match(record.output, /^Without vinegar/)
   })
 } finally {
+  await services.stop()
   await rm(folder, { recursive: true, force: true, maxRetries: 5 })
 }

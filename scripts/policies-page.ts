@@ -3,11 +3,12 @@ import { parseArgs } from 'node:util'
 import { median } from 'simple-statistics'
 import { parse } from 'yaml'
 import { runWaterfall } from '../src/cli/waterfall.ts'
-import { createEngine, definePipeline } from '../src/compose.ts'
+import { createEngine } from '../src/compose.ts'
 import type { PlannedSignal } from '../src/core/engine.ts'
 import type { RunRecord } from '../src/core/record.ts'
 import { llamaCpp, scripted } from '../src/nodes.ts'
 import { VirtualClock } from '../src/simulation/virtual-clock.ts'
+import { pipelineFrom } from '../test/fixtures/pipeline.ts'
 
 /**
  * Draws the timelines of docs/policies.md: `npm run policies-page`. With `--measure`, also runs every response on the bundled model
@@ -39,7 +40,7 @@ async function timeline(name: string): Promise<string> {
           abortMs: 20,
         }
   const engine = createEngine({ nodes: [scripted({ name: 'n', slots: 2, script })], clock })
-  const pipeline = definePipeline({
+  const pipeline = pipelineFrom({
     name: 'p',
     stages: [
       { id: 'draft', model: 'm', prompt: 'x', policy: { response: responses[name], carry: 'sentences' } },
@@ -74,7 +75,7 @@ async function measured(): Promise<string> {
       // A second signal, soon after, is what `hold` waits for.
       const signals: PlannedSignal[] = [{ stage: 'draft', afterTokens: 12, input: 'I have no vinegar.' }]
       if (name === 'hold') signals.push({ stage: 'draft', afterTokens: 20, input: 'I have no vinegar.' })
-      const run = engine.start(definePipeline(value), { input: 'How do I descale my kettle?', signals })
+      const run = engine.start(pipelineFrom(value), { input: 'How do I descale my kettle?', signals })
       for await (const _ of run.events);
       if (round >= 0) runs.set(name, [...(runs.get(name) ?? []), await run.result])
     }

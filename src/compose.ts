@@ -1,8 +1,10 @@
 import { randomUUID } from 'node:crypto'
 import { assign } from './core/assignment.ts'
 import { checkedHandle, readStart } from './core/caller-input.ts'
+import { checkCatalogue, checkPolicies } from './core/catalogue-check.ts'
 import { type Clock, systemClock } from './core/clock.ts'
 import type { Engine, PlannedSignal, RunHandle, StartOptions } from './core/engine.ts'
+import { toldWholly } from './core/error-text.ts'
 import { CaesuraError, CaesuraErrors } from './core/errors.ts'
 import { defaultPriors, Estimates, type Priors } from './core/estimates.ts'
 import type { FleetAddress, FleetLimits } from './core/fleet.ts'
@@ -24,6 +26,7 @@ import { within } from './core/within.ts'
 import { inProcessExecutor } from './executors/in-process.ts'
 import { startRun } from './machines/start-run.ts'
 import { catalogue } from './policies/catalogue.ts'
+import type { OwnPipelineInput, PipelineInput } from './policies/pipeline-input.ts'
 import { fleetEngine } from './workers/fleet-engine.ts'
 
 export { catalogue }
@@ -72,8 +75,30 @@ export interface FleetEngineSettings extends Pick<EngineSettings, 'models' | 'st
   readonly nodes?: never
 }
 
-/** Checks a pipeline and fills its defaults in. Throws `CaesuraErrors` with every problem (`CAESURA_E_PIPELINE`, `CAESURA_E_TEMPLATE`, …). */
-export const definePipeline = (value: unknown): Pipeline => definePipelineWith(catalogue, value)
+/** What a pipeline is checked against. */
+export interface PipelineSettings {
+  /** The policies that it may name; those that ship by default. The engine that runs it must have the same one. */
+  readonly catalogue?: PolicyCatalogue | undefined
+}
+
+/**
+ * Checks a pipeline and fills its defaults in. Throws `CaesuraErrors` with every problem (`CAESURA_E_PIPELINE`, `CAESURA_E_TEMPLATE`, …), and
+ * `CAESURA_E_CONFIG` for a catalogue that is none. The message of what it throws has the place, what was received, what is allowed and a hint.
+ */
+export function definePipeline<Id extends string>(
+  value: PipelineInput<Id>,
+  settings?: { readonly catalogue?: undefined },
+): Pipeline
+/** With policies of a catalogue of one's own; their names are checked when it runs. */
+export function definePipeline(value: OwnPipelineInput, settings: PipelineSettings): Pipeline
+export function definePipeline(value: unknown, settings: PipelineSettings = {}): Pipeline {
+  const policies = checkCatalogue(settings.catalogue ?? catalogue)
+  try {
+    return definePipelineWith(policies, value)
+  } catch (error) {
+    throw toldWholly(error, definePipeline)
+  }
+}
 
 /**
  * An engine that runs pipelines in this process, on `nodes`; or on a fleet, whose workers host the runs: those go on when this
@@ -127,6 +152,7 @@ export function hostingEngine(settings: EngineSettings): HostingEngine {
   const { nodes, models = {}, store, keepText = false, clock = systemClock, random = Math.random, telemetry } = settings
   const { closeWithinMs = CLOSING_MS } = settings
   checkNodes(nodes)
+  const policies = checkCatalogue(settings.catalogue ?? catalogue)
   const executor = inProcessExecutor(nodes)
   const estimates = new Estimates((model, node) => priors(store, model, node))
   const write = store && recordKeeper(store)
@@ -137,6 +163,7 @@ export function hostingEngine(settings: EngineSettings): HostingEngine {
     if (closed) throw new CaesuraError('CAESURA_E_USAGE', 'this engine is closed: it starts no runs any more')
     const { pipeline: asked, options } = readStart(wanted, given)
     checkPlacement(asked, nodes)
+    checkPolicies(policies, asked)
     const runId = options.runId ?? randomUUID()
     const { pipeline, experiment } = assign(asked, { ...options, runId })
     const trace = telemetry?.begin(options.trace) ?? options.trace ?? { traceId: newTraceId() }
@@ -157,7 +184,7 @@ export function hostingEngine(settings: EngineSettings): HostingEngine {
       {
         journal,
         pipeline,
-        catalogue: settings.catalogue ?? catalogue,
+        catalogue: policies,
         executor,
         clock,
         input: options.input,

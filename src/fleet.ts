@@ -3,6 +3,7 @@ import type { Figures } from './core/figures.ts'
 import type { Fleet, FleetAddress } from './core/fleet.ts'
 import { recordKeeper } from './core/live-design.ts'
 import type { Log } from './core/log.ts'
+import type { PolicyCatalogue } from './core/policy.ts'
 import type { Node, RunStore, Telemetry } from './core/ports.ts'
 import { version } from './version.ts'
 import type { FleetWorker, PipelineWorker } from './workers/pipeline-worker.ts'
@@ -22,6 +23,8 @@ export interface HostingSettings {
   /** Runs at once; 500 by default. */
   readonly runs?: number
   readonly retention?: Partial<Retention>
+  /** The policies that the pipelines of its runs may name; those that ship by default. */
+  readonly catalogue?: PolicyCatalogue
   /** Where the records of the runs that end here go beside Redis, without texts; nowhere by default. Not closed with the worker. */
   readonly store?: RunStore
   /** Spans and figures of the runs that end here. Closed with the worker. */
@@ -39,8 +42,8 @@ export async function hostRuns({ store, ...settings }: HostingSettings): Promise
   const { startPipelineWorker } = await import('./workers/pipeline-worker.ts')
   const write = store && recordKeeper(store, { isShared: true })
   return startPipelineWorker({
-    ...settings,
     catalogue,
+    ...settings,
     ...(write !== undefined && { keep: (record, pipeline) => write(withoutText(record), pipeline) }),
   })
 }

@@ -1,5 +1,12 @@
 export type { CallScript, Script } from './backends/scripted.ts'
-export { catalogue, createEngine, definePipeline, type EngineSettings } from './compose.ts'
+export {
+  catalogue,
+  createEngine,
+  definePipeline,
+  type EngineSettings,
+  type FleetEngineSettings,
+  type PipelineSettings,
+} from './compose.ts'
 export type {
   CallEnd,
   CallRequest,
@@ -12,28 +19,39 @@ export type {
   PrefillRequest,
   Settlement,
 } from './core/call.ts'
-export { type Clock, systemClock } from './core/clock.ts'
+export { type Clock, type Nanoseconds, systemClock } from './core/clock.ts'
+export { countSchema, durationSchema } from './core/duration.ts'
 export type { Engine, PlannedSignal, RunHandle, SignalAnswer, StartOptions } from './core/engine.ts'
 export { CaesuraError, CaesuraErrors, type ErrorCode, type ErrorPlace, errorCodes } from './core/errors.ts'
+export type { Expectation } from './core/estimates.ts'
 export type { RunEvent } from './core/event.ts'
 export type { ExposingBoundary, LiveArm, LiveExperiment } from './core/live-experiment.ts'
 export type { Pipeline, Retry, Stage } from './core/pipeline.ts'
 export {
   type BoundaryEvent,
   type BoundaryView,
+  type CallEvent,
   type CarryDefinition,
+  type ChoiceDefinition,
   type Command,
   cancelCall,
   decide,
+  type Factor,
   fireNext,
   fireWhenSettled,
+  type PartialOutput,
   type Policy,
   type PolicyCatalogue,
+  type PolicyInput,
+  type Preset,
   pauseDelivery,
   type ResponseDefinition,
   releaseDelivery,
+  type SignalFilter,
   setDeadline,
   type TriggerDefinition,
+  type TriggerFactor,
+  type TriggerStep,
   withdrawNext,
 } from './core/policy.ts'
 export type {
@@ -51,4 +69,6 @@ export type { CallRecord, ExperimentArm, InterruptRecord, Phase, ProcessRecord, 
 export type { TraceContext, TraceHeaders } from './core/trace.ts'
 export { llamaCpp, type NodeSettings, ollama, openai, scripted } from './nodes.ts'
 export { type ObservedProcess, type Observing, observe as openTelemetry } from './observing.ts'
+export { type CatalogueExtension, extendCatalogue } from './policies/extend.ts'
+export type { DurationInput, OwnPipelineInput, PipelineInput, StagePolicyInput } from './policies/pipeline-input.ts'
 export { VirtualClock } from './simulation/virtual-clock.ts'

@@ -1,7 +1,8 @@
 import { createHash, randomUUID } from 'node:crypto'
-import { definePipeline } from './compose.ts'
+import { catalogue } from './compose.ts'
 import { msToNs, type Nanoseconds, systemClock } from './core/clock.ts'
 import { CaesuraError } from './core/errors.ts'
+import { definePipelineWith } from './core/pipeline-schema.ts'
 import type { ExperimentStore, RunStore } from './core/ports.ts'
 import type { Execution } from './core/trial.ts'
 import {
@@ -75,7 +76,7 @@ async function planOn(
 ): Promise<{ readonly design: OverheadDesign; readonly grounds: readonly Ground[] }> {
   const on = ({ nodes, model }: Ground) => ({
     engine: engineOn([nodes.one], { model }),
-    ...{ definePipeline, seed, signal },
+    ...{ definePipeline: definedHere, seed, signal },
   })
   const { firstStageMs: nativeMs, ...prompt } = await calibrate(on(native))
   const overHttpMs = await firstStageOn(on(overHttp), prompt)
@@ -133,7 +134,7 @@ async function carryOut(work: Carrying, { store, tell, signal: asked }: Overhead
   try {
     const { signal, deadline } = work
     const how = await conduct({
-      ...{ design, sites, definePipeline, deadline, signal, tell },
+      ...{ design, sites, definePipeline: definedHere, deadline, signal, tell },
       execution: execution.execution,
     })
     lost.throwIfAborted()
@@ -196,3 +197,5 @@ async function firstStageOfOllama(
     return { skipped: `its calls fail: ${error.message}` }
   }
 }
+
+const definedHere = (value: unknown) => definePipelineWith(catalogue, value)

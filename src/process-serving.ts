@@ -45,7 +45,7 @@ const HOSTING: ExecutionKey = { experiment: '', execution: 'serve' }
  */
 export async function serveHere(serving: ProcessServingSettings): Promise<Api> {
   const { nodes, models = {}, recordsFile, limits = {}, kept = {}, telemetry, ...settings } = serving
-  const { log = silentLog, keepText = false } = settings
+  const { log = silentLog, keepText = false, catalogue } = settings
   const closing: (() => unknown)[] = []
   /** All of it, whatever of it fails. Throws what failed first. */
   const closeAll = async () => {
@@ -65,6 +65,7 @@ export async function serveHere(serving: ProcessServingSettings): Promise<Api> {
     const writer = new RecordWriter(store, log)
     const engine = hostingEngine({
       ...{ nodes, models, keepText, telemetry },
+      ...(catalogue !== undefined && { catalogue }),
       store: { ...store, write: (record) => writer.write(record), close() {} },
     })
     const host = new ProcessHost({

@@ -1,6 +1,8 @@
-import { catalogue, definePipeline, withoutText } from './compose.ts'
+import { catalogue as shipped, withoutText } from './compose.ts'
 import type { ScrapedFigures } from './core/figures.ts'
 import { jsonSchemaOf } from './core/json-schemas.ts'
+import { definePipelineWith } from './core/pipeline-schema.ts'
+import type { PolicyCatalogue } from './core/policy.ts'
 import type { RunHost } from './core/run-host.ts'
 import { figuresToScrape, joinTraces } from './observing.ts'
 import { type Api, startApi } from './server/api/api.ts'
@@ -18,25 +20,30 @@ export interface ServingSettings
   readonly keepText?: boolean
   /** Lets requests bring a pipeline along; false by default. */
   readonly allowInline?: boolean
+  /** The policies that such a pipeline may name; those that ship by default. */
+  readonly catalogue?: PolicyCatalogue
   /** Where it counts; by default figures that are only scraped. */
   readonly figures?: ScrapedFigures
 }
 
 /** Serves the runs of a host. Throws `CAESURA_E_LISTEN`, `CAESURA_E_USAGE`. */
 export async function serveRuns(runs: RunHost, serving: ServingSettings): Promise<Api> {
-  const { keepText = false, allowInline = false, figures, ...settings } = serving
+  const { keepText = false, allowInline = false, figures, catalogue = shipped, ...settings } = serving
   return startApi({
     openRequest: await joinTraces(),
     ...settings,
     ...(!keepText && { withoutText }),
-    ...(allowInline && { define: definePipeline, pipelineJsonSchema: inlinePipeline() }),
+    ...(allowInline && {
+      define: (value: unknown) => definePipelineWith(catalogue, value),
+      pipelineJsonSchema: inlinePipeline(catalogue),
+    }),
     runs,
     figures: figures ?? (await figuresToScrape('caesura-serve')),
     version,
   })
 }
 
-function inlinePipeline() {
+function inlinePipeline(catalogue: PolicyCatalogue) {
   const { $schema: _, ...schema } = jsonSchemaOf('pipeline', catalogue)
   return schema
 }

@@ -12,6 +12,8 @@ import { readDocument } from '../src/core/document.ts'
 import { readExperiment } from '../src/core/experiment-schema.ts'
 import { definePipelineWith } from '../src/core/pipeline-schema.ts'
 import type { ResponseDefinition } from '../src/core/policy.ts'
+import { phaseNames } from '../src/core/record.ts'
+import { extendCatalogue } from '../src/policies/extend.ts'
 import { caesura, startNode } from './cli/caesura.ts'
 import { scriptedRun, speak } from './fixtures/scripted-run.ts'
 import { startOllamaLike } from './servers/ollama-like.ts'
@@ -69,6 +71,11 @@ describe('the documentation', () => {
     expect(written(text)).toBe(text)
   })
 
+  it('docs/records.md: tells of each phase', () => {
+    const text = readFileSync(join(root, 'docs/records.md'), 'utf8')
+    expect(phaseNames.filter((name) => !text.includes(`\`${name}\``))).toEqual([])
+  })
+
   it('README: its commands do what they say', async () => {
     const commands = blocks('sh')
       .filter(({ page }) => page === 'README.md')
@@ -98,7 +105,7 @@ describe('the documentation', () => {
     const index = pathToFileURL(join(root, 'src/index.ts')).href
     writeFileSync(
       file,
-      block('ts', 'README.md').replace("'caesura'", `'${index}'`).replace('http://127.0.0.1:11434', server.url),
+      block('ts', 'README.md').replace("'caesura-engine'", `'${index}'`).replace('http://127.0.0.1:11434', server.url),
     )
     try {
       expect(await startNode(folder, [file]).ended).toMatchObject({ status: 0, stdout: 'Fill it.', stderr: '' })
@@ -108,26 +115,30 @@ describe('the documentation', () => {
   })
 
   it('CONTRIBUTING: the policy shown there works as it says', async () => {
-    const file = join(folder, 'patience.ts')
+    const file = join(folder, 'finish-long.ts')
     const code = block('ts', 'CONTRIBUTING.md').replaceAll(
       '../../core/',
       `${pathToFileURL(join(root, 'src/core')).href}/`,
     )
     writeFileSync(file, code)
-    const { patience }: { patience: ResponseDefinition } = await import(pathToFileURL(file).href)
-    const own = { ...catalogue, responses: [...catalogue.responses, patience] }
+    const { finishLong }: { finishLong: ResponseDefinition } = await import(pathToFileURL(file).href)
+    const own = extendCatalogue({ responses: [finishLong] })
     const pipeline = definePipelineWith(own, {
       name: 'p',
       stages: [
-        { id: 'a', model: 'm', prompt: 'x', policy: { trigger: { tokens: 2 }, response: { patience: '25ms' } } },
-        { id: 'b', model: 'm', prompt: 'y' },
+        { id: 'a', model: 'm', prompt: 'x', policy: { trigger: { tokens: 2 }, response: { 'finish-long': 3 } } },
+        { id: 'b', model: 'm', prompt: 'y', policy: { trigger: { tokens: 3 }, response: { 'finish-long': 3 } } },
+        { id: 'c', model: 'm', prompt: 'z' },
       ],
     })
     const record = await scriptedRun(pipeline, {
       settings: { catalogue: own },
-      script: speak('one two three four five six seven'),
+      script: speak('one two three four five'),
     }).finish()
-    // A word each 10 ms from 50 ms on: the second at 60 ms, the patience ends at 85.
-    expect(record.stages[0]).toMatchObject({ settlement: 'aborted', settledMs: 85, text: 'one two three four' })
+    expect(record.stages.map(({ settlement, text }) => [settlement, text])).toEqual([
+      ['aborted', 'one two'],
+      ['drained', 'one two three four five'],
+      ['completed', 'one two three four five'],
+    ])
   })
 })

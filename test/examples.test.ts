@@ -2,16 +2,17 @@ import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { describe, expect, it } from 'vitest'
 import { filesBeside } from '../src/cli/load-experiment.ts'
-import { catalogue, definePipeline } from '../src/compose.ts'
+import { catalogue } from '../src/compose.ts'
 import { readDocument } from '../src/core/document.ts'
 import { readExperiment } from '../src/core/experiment-schema.ts'
 import { isModelStage } from '../src/core/pipeline.ts'
 import { renderTemplate } from '../src/core/template.ts'
+import { pipelineFrom } from './fixtures/pipeline.ts'
 
 const read = (file: string) => readDocument(readFileSync(new URL(`../examples/${file}`, import.meta.url)), file)
 
 describe('draft-refine.yaml', () => {
-  const [draft, refine] = definePipeline(read('draft-refine.yaml').value).stages.filter(isModelStage)
+  const [draft, refine] = pipelineFrom(read('draft-refine.yaml').value).stages.filter(isModelStage)
   const render = (output: string, input?: string) =>
     renderTemplate(refine!.prompt, { input: 'Q?', draft: { output }, interrupt: { input }, vars: {} })
 

@@ -1,5 +1,5 @@
-import { definePipeline } from '../../src/compose.ts'
 import type { Pipeline } from '../../src/core/pipeline.ts'
+import { pipelineFrom } from '../../test/fixtures/pipeline.ts'
 
 const policies = [
   { trigger: 'signal', response: 'abort', carry: 'all' },
@@ -11,7 +11,7 @@ const policies = [
 
 /** Runs whose every text is known beforehand. */
 export const ordinary: readonly Pipeline[] = policies.map((policy, index) =>
-  definePipeline({
+  pipelineFrom({
     name: `ordinary-${index}`,
     stages: [
       { id: 'draft', model: 'scripted', prompt: 'draft {{ input }}', policy: { ...policy, then: 'next' } },

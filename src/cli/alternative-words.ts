@@ -3,6 +3,7 @@ import type { Activity } from '../explaining/activity.ts'
 import type { Alternative, Unknown } from '../explaining/alternatives.ts'
 import type { ExplainedInterrupt } from '../explaining/explanation.ts'
 import { counted, milliseconds } from '../pages/figures.ts'
+import { asTyped } from './as-typed.ts'
 
 /** What would have been different, and what shows it: two sentences without their full stops. */
 export interface Claim {
@@ -95,7 +96,7 @@ export function unknownInWords({ node, model, during, n }: Unknown): Claim {
   const enough = n === 0 ? '' : `; ${FEWEST_ABORTS} are enough`
   return {
     claim: 'what an abort would have saved is not known',
-    evidence: `${seen} of ${model} on ${node} ${whileWords(during)} ${n === 1 || n === 0 ? 'is' : 'are'} recorded${enough}, and no probe of it; caesura probe measures one`,
+    evidence: `${seen} of ${model} on ${node} ${whileWords(during)} ${n === 1 || n === 0 ? 'is' : 'are'} recorded${enough}, and no probe of it; ${asTyped('caesura probe')} measures one`,
   }
 }
 

@@ -1,11 +1,12 @@
 import { Command } from 'commander'
-import { catalogue } from '../compose.ts'
 import { readConfig } from '../core/config-schema.ts'
 import type { Document } from '../core/document.ts'
 import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
 import { readExperiment } from '../core/experiment-schema.ts'
 import { readPipeline } from '../core/pipeline-schema.ts'
+import type { PolicyCatalogue } from '../core/policy.ts'
 import { didYouMean, isRecord, oneOrMany, type Reading, type Source, show, type Warning } from '../core/problems.ts'
+import { type CatalogueFlag, catalogueOf, catalogueOption } from './catalogue-flag.ts'
 import { filesBeside } from './load-experiment.ts'
 import { readDocumentFile } from './read-file.ts'
 import { warningText } from './show-error.ts'
@@ -29,10 +30,12 @@ export function checkCommand(): Command {
   return new Command('check')
     .description('validate pipelines, configurations and experiments; all errors at once, with file:line:column')
     .argument('<file...>', 'YAML or JSON files')
+    .addOption(catalogueOption())
     .option('--json', 'one JSON document on stdout')
-    .action(async (files: string[], { json = false }: { json?: boolean }) => {
+    .action(async (files: string[], { json = false, ...flags }: { json?: boolean } & CatalogueFlag) => {
+      const read = readersOf(await catalogueOf(flags))
       const checked: CheckedFile[] = []
-      for (const file of files) checked.push(await checkFile(file))
+      for (const file of files) checked.push(await checkFile(file, read))
       const errors = checked.flatMap((file) => file.errors ?? [])
       if (json) {
         process.stdout.write(`${JSON.stringify({ files: checked }, undefined, 2)}\n`)
@@ -48,7 +51,7 @@ export function checkCommand(): Command {
     })
 }
 
-async function checkFile(file: string): Promise<CheckedFile> {
+async function checkFile(file: string, readers: Readers): Promise<CheckedFile> {
   try {
     const document = await readDocumentFile(file)
     const kind = kindOf(document.value, document)
@@ -67,11 +70,13 @@ async function checkFile(file: string): Promise<CheckedFile> {
   }
 }
 
-const readers: Record<Kind, (document: Document, file: string) => Reading<unknown> | Promise<Reading<unknown>>> = {
+type Readers = Record<Kind, (document: Document, file: string) => Reading<unknown> | Promise<Reading<unknown>>>
+
+const readersOf = (catalogue: PolicyCatalogue): Readers => ({
   pipeline: (document) => readPipeline(catalogue, document.value, document),
   config: (document) => readConfig(document.value, document),
   experiment: (document, file) => readExperiment(catalogue, document.value, document, filesBeside(file)),
-}
+})
 
 const kinds = {
   arms: 'experiment',

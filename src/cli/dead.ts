@@ -63,7 +63,10 @@ async function act(fleet: Fleet, action: Action, run: string | undefined, json: 
 
 /** The id of a run of the list, by itself or by its beginning. */
 function idOf(entries: readonly DeadEntry[], run: string | undefined): string {
-  if (run === undefined || run === '') throw new CaesuraError('CAESURA_E_USAGE', 'name a run: caesura dead show RUN')
+  if (run === undefined || run === '')
+    throw new CaesuraError('CAESURA_E_USAGE', 'no run is named', {
+      hint: 'See `caesura dead`, then `caesura dead show RUN`.',
+    })
   const found = entries.filter((entry) => entry.runId?.startsWith(run))
   const exact = found.find(({ runId }) => runId === run) ?? found[0]
   const ids = new Set(found.map(({ runId }) => runId))

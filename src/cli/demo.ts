@@ -11,6 +11,7 @@ import type { RunRecord } from '../core/record.ts'
 import { milliseconds } from '../pages/figures.ts'
 import { sqliteStore } from '../stores.ts'
 import { chooseSurroundings } from '../surroundings.ts'
+import { asTyped } from './as-typed.ts'
 import { followRun } from './follow-run.ts'
 import { LiveText } from './live-text.ts'
 import { loadPipeline } from './load-pipeline.ts'
@@ -141,17 +142,16 @@ function table(played: readonly { act: Act; record: RunRecord }[], { width, pain
 }
 
 function whatNext(file: string, recorded: boolean, { width, paint }: Screen): string[] {
-  const caesura = process.env.npm_lifecycle_event === 'start' ? 'npm run -s caesura --' : 'npx caesura'
   const example = relative(process.cwd(), file)
   const path = example.startsWith('..') ? file : example
   const commands = [
-    ...(recorded ? [['where the time of the last run went', `${caesura} explain last`] as const] : []),
+    ...(recorded ? [['where the time of the last run went', asTyped('caesura explain last')] as const] : []),
     [
       'your own question and change',
-      `${caesura} run ${path} --input "How do I clean an oven?" --interrupt "tokens=12:It is a small one."`,
+      `${asTyped('caesura run')} ${path} --input "How do I clean an oven?" --interrupt "tokens=12:It is a small one."`,
     ] as const,
-    ['what an interrupt can do', `${caesura} policies`] as const,
-    ['what this machine can run (Ollama, …)', `${caesura} doctor`] as const,
+    ['what an interrupt can do', asTyped('caesura policies')] as const,
+    ['what this machine can run (Ollama, …)', asTyped('caesura doctor')] as const,
   ]
   return [
     '',

@@ -3,6 +3,7 @@ import { readDocument } from '../core/document.ts'
 import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { readPipeline } from '../core/pipeline-schema.ts'
+import type { PolicyCatalogue } from '../core/policy.ts'
 import { isRecord, oneOrMany, type Path, type Source } from '../core/problems.ts'
 import { styledRemark } from './output.ts'
 import { readDocumentFile } from './read-file.ts'
@@ -12,7 +13,11 @@ import { warningText } from './show-error.ts'
  * Reads and checks a pipeline file; `policy` (a name, or YAML such as `{response: drain}`) takes the place of its first
  * boundary's policy, and of an experiment. Warnings go to stderr. Throws every problem at once.
  */
-export async function loadPipeline(file: string, policy?: string): Promise<Pipeline> {
+export async function loadPipeline(
+  file: string,
+  policy?: string,
+  policies: PolicyCatalogue = catalogue,
+): Promise<Pipeline> {
   const document = await readDocumentFile(file)
   const replaced = policy === undefined ? undefined : readPolicy(policy)
   const value = replaced === undefined ? document.value : withPolicy(document.value, replaced.value)
@@ -20,7 +25,7 @@ export async function loadPipeline(file: string, policy?: string): Promise<Pipel
     replaced === undefined
       ? document
       : { file, place: (path, at) => (isOfPolicy(path) ? undefined : document.place(path, at)) }
-  const { value: pipeline, errors, warnings } = readPipeline(catalogue, value, source)
+  const { value: pipeline, errors, warnings } = readPipeline(policies, value, source)
   if (pipeline === undefined)
     throw oneOrMany(errors.map((error) => (policy === undefined ? error : asUsage(error, policy))))
   for (const warning of warnings) styledRemark(warningText(warning))

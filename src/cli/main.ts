@@ -3,31 +3,10 @@ import { readFileSync } from 'node:fs'
 import { Command, CommanderError } from 'commander'
 import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
 import { visibleLines } from '../core/unsafe-text.ts'
+import { asTyped } from './as-typed.ts'
 import { expectClosedStdout, fatal, printJson } from './output.ts'
 import { errorText } from './show-error.ts'
-
-// A verb's module is loaded when the verb is used: the model servers' clients take most of the start-up time.
-const verbs: Record<string, () => Promise<Command>> = {
-  run: async () => (await import('./run.ts')).runCommand(),
-  demo: async () => (await import('./demo.ts')).demoCommand(),
-  check: async () => (await import('./check.ts')).checkCommand(),
-  schema: async () => (await import('./schema.ts')).schemaCommand(),
-  policies: async () => (await import('./policies.ts')).policiesCommand(),
-  doctor: async () => (await import('./doctor.ts')).doctorCommand(),
-  probe: async () => (await import('./probe.ts')).probeCommand(),
-  overhead: async () => (await import('./overhead.ts')).overheadCommand(),
-  runs: async () => (await import('./runs.ts')).runsCommand(),
-  explain: async () => (await import('./explain.ts')).explainCommand(),
-  ab: async () => (await import('./ab/ab.ts')).abCommand(),
-  export: async () => (await import('./export.ts')).exportCommand(),
-  'model-server': async () => (await import('./model-server.ts')).modelServerCommand(),
-  worker: async () => (await import('./worker.ts')).workerCommand(),
-  nodes: async () => (await import('./nodes.ts')).nodesCommand(),
-  dead: async () => (await import('./dead.ts')).deadCommand(),
-  cancel: async () => (await import('./cancel.ts')).cancelCommand(),
-  interrupt: async () => (await import('./interrupt.ts')).interruptCommand(),
-  serve: async () => (await import('./serve.ts')).serveCommand(),
-}
+import { examples, verbs } from './verbs.ts'
 
 const packageFile = new URL('../../package.json', import.meta.url)
 const version = (): string => String(JSON.parse(readFileSync(packageFile, 'utf8')).version)
@@ -38,6 +17,7 @@ async function main(words: readonly string[]): Promise<void> {
     .option('--no-color', 'no colours and no redrawing')
     .version(version(), '--version', 'print the version')
     .helpCommand(false)
+    .addHelpText('after', () => asTyped(examples))
     .showSuggestionAfterError()
     .exitOverride()
     // What commander would write to stderr comes back as an error, and is written in the form of all others.
@@ -54,7 +34,7 @@ async function main(words: readonly string[]): Promise<void> {
   const load = verb !== undefined && Object.hasOwn(verbs, verb) ? verbs[verb] : undefined
   const onlyVersion = words[0] === '--version'
   for (const make of load !== undefined ? [load] : onlyVersion ? [] : Object.values(verbs))
-    program.addCommand(inherited(await make(), program))
+    program.addCommand(inherited((await make.load()).helpGroup(make.group), program))
   if (words.length === 0) {
     program.outputHelp()
     return
@@ -93,7 +73,11 @@ function report(error: unknown): void {
 
 /** Each text by itself, so that the document stays JSON. */
 const shownInJson = (error: CaesuraError): unknown =>
-  JSON.parse(JSON.stringify(error, (_, value) => (typeof value === 'string' ? fatal.redact(value) : value)))
+  JSON.parse(
+    JSON.stringify(error, (key, value) =>
+      typeof value === 'string' ? fatal.redact(key === 'hint' ? asTyped(value) : value) : value,
+    ),
+  )
 
 function asCaesuraError(error: unknown): CaesuraError {
   if (error instanceof CaesuraError) return error

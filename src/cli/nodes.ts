@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import stringWidth from 'string-width'
 import type { FleetNode } from '../core/fleet.ts'
 import { milliseconds } from '../pages/figures.ts'
+import { asTyped } from './as-typed.ts'
 import { redisFileOption, redisOption } from './fleet-address.ts'
 import { type FleetFlags, onFleet } from './on-fleet.ts'
 import { print, printJson, printLines } from './output.ts'
@@ -18,7 +19,8 @@ export function nodesCommand(): Command {
     .action(async (flags: FleetFlags & { json?: boolean }) => {
       const nodes = await onFleet(flags, (fleet) => fleet.nodes())
       if (flags.json) printJson({ nodes })
-      else if (nodes.length === 0) print('No node serves this fleet. Start one: caesura worker stages --url URL\n')
+      else if (nodes.length === 0)
+        print(asTyped('No node serves this fleet. Start one: caesura worker stages --url URL\n'))
       else printLines(nodeLines(nodes, Date.now(), screenOn(process.stdout)))
     })
 }

@@ -40,7 +40,7 @@ const LEAST_BUDGET_MS = 1_000
 export function overheadCommand(): Command {
   return new Command('overhead')
     .description('answer "is it HTTP?": the same engine in-process and behind HTTP, interrupted in every way')
-    .option('--quick', 'the contrasts in less than a minute; else the interactions too, in 20 minutes at most')
+    .option('--quick', 'the contrasts in less than a minute; else the interactions too, in about 15 minutes')
     .option('--report <file>', 'writes a page of HTML')
     .option('--json', 'one JSON document on stdout')
     .option('--seed <n>', 'of the order, the interrupts and the intervals', whole('--seed', 0, LARGEST_SEED), 1)

@@ -3,10 +3,12 @@ import { Command } from 'commander'
 import stringWidth from 'string-width'
 import wrapAnsi from 'wrap-ansi'
 import { stringify } from 'yaml'
-import { catalogue } from '../compose.ts'
 import { CaesuraError } from '../core/errors.ts'
+import type { PolicyCatalogue } from '../core/policy.ts'
 import { type ListedFactor, listPolicies, type PolicyListing, policyNames } from '../core/policy-listing.ts'
 import { didYouMean } from '../core/problems.ts'
+import { asTyped } from './as-typed.ts'
+import { type CatalogueFlag, catalogueOf, catalogueOption } from './catalogue-flag.ts'
 
 const NAME_WIDTH = 18
 const titles: Record<keyof PolicyListing, string> = {
@@ -24,17 +26,20 @@ export function policiesCommand(): Command {
   return new Command('policies')
     .description('list triggers, responses, the other factors, and the policies with a name')
     .argument('[name]', 'one of them, in detail')
+    .addOption(catalogueOption())
     .option('--json', 'one JSON document on stdout')
-    .action((name: string | undefined, { json = false }: { json?: boolean }) => {
+    .action(async (name: string | undefined, { json = false, ...flags }: { json?: boolean } & CatalogueFlag) => {
+      const catalogue = await catalogueOf(flags)
       const listing = listPolicies(catalogue, name)
-      if (name !== undefined && Object.values(listing).every((listed) => listed.length === 0)) throw unknown(name)
+      if (name !== undefined && Object.values(listing).every((listed) => listed.length === 0))
+        throw unknown(name, catalogue)
       process.stdout.write(
         json ? `${JSON.stringify(listing, undefined, 2)}\n` : listingText(listing, name !== undefined),
       )
     })
 }
 
-function unknown(name: string): CaesuraError {
+function unknown(name: string, catalogue: PolicyCatalogue): CaesuraError {
   const hint = didYouMean(name, policyNames(catalogue)) ?? '`caesura policies` lists all names.'
   return new CaesuraError('CAESURA_E_USAGE', `Nothing is named ${name}.`, {
     received: name,
@@ -62,7 +67,7 @@ function listingText(listing: PolicyListing, detailed: boolean): string {
     })
   const more = detailed
     ? []
-    : [style('dim', 'One of them in detail: caesura policies NAME. Names marked * are the defaults.')]
+    : [style('dim', `Names marked * are the defaults.\n${asTyped('One of them in detail: caesura policies NAME')}`)]
   return `${[...sections, ...more].join('\n\n')}\n`
 }
 

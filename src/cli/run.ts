@@ -12,6 +12,8 @@ import { withCapture } from '../logs.ts'
 import { observe, traceOfEnvironment } from '../observing.ts'
 import { sqliteStore } from '../stores.ts'
 import { chooseSurroundings } from '../surroundings.ts'
+import { asTyped } from './as-typed.ts'
+import { type CatalogueFlag, catalogueOf, catalogueOption } from './catalogue-flag.ts'
 import { fleetOption, redisFileOption } from './fleet-address.ts'
 import { followRun } from './follow-run.ts'
 import { parseInterruptSpec } from './interrupt-spec.ts'
@@ -24,7 +26,7 @@ import { screenOn } from './screen.ts'
 import { type NodeFlags, readSettings, wishesOf, withNodeFlags } from './settings.ts'
 import { callsInWords, faultInWords } from './words.ts'
 
-interface RunFlags extends NodeFlags, FleetRunFlags {
+interface RunFlags extends NodeFlags, FleetRunFlags, CatalogueFlag {
   readonly input?: string
   readonly interrupt?: readonly string[]
   readonly policy?: string
@@ -51,6 +53,7 @@ export function runCommand(): Command {
       collect,
     )
     .option('--policy <policy>', "the first boundary's policy: a name or YAML, such as '{response: drain}'")
+    .addOption(catalogueOption())
     .option('--session <id>', 'who asks: the runs of a session have the same arm of an experiment')
     .option('--var <key=value>', 'for {{ vars.key }} in prompts (repeatable)', addVariable)
     .option('--json', 'print the record of the run')
@@ -75,7 +78,8 @@ async function run(file: string, flags: RunFlags): Promise<void> {
     throw new CaesuraError('CAESURA_E_USAGE', '--json and --events exclude each other: stdout holds one or the other')
   // All of the command line and the files is looked at before a server is, and before anything is opened.
   const signals = (flags.interrupt ?? []).map(parseInterruptSpec)
-  const pipeline = await loadPipeline(file, flags.policy)
+  const catalogue = await catalogueOf(flags)
+  const pipeline = await loadPipeline(file, flags.policy, catalogue)
   checkStages(signals, pipeline)
   const settings = await readSettings(flags)
   const input = await readInput(flags.input)
@@ -91,7 +95,7 @@ async function run(file: string, flags: RunFlags): Promise<void> {
   const wishes = wishesOf(flags, settings)
   const { notices, ...where } =
     redis === undefined
-      ? await chooseSurroundings(wanted, wishes)
+      ? { catalogue, ...(await chooseSurroundings(wanted, wishes)) }
       : { redis, ...(await fleetSurroundings(redis, wanted, wishes)) }
   for (const notice of notices) remark(notice)
   if (flags.detach && redis !== undefined) return submitRun(redis, pipeline, { ...start, models: where.models }, flags)
@@ -149,7 +153,7 @@ function viewOf({ json, events }: RunFlags): (event: RunEvent) => void {
 
 function showEnd(record: RunRecord, recorded: boolean): void {
   const screen = screenOn(process.stdout)
-  const again = recorded ? ['', screen.paint('quiet', `caesura explain ${shortId(record.runId)}`)] : []
+  const again = recorded ? ['', screen.paint('quiet', asTyped(`caesura explain ${shortId(record.runId)}`))] : []
   printLines([...interruptReport(record, screen), ...endReport(record, screen), ...again])
 }
 

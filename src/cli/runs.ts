@@ -6,6 +6,7 @@ import type { RunStore, RunSummary } from '../core/ports.ts'
 import type { RunRecord } from '../core/record.ts'
 import { milliseconds } from '../pages/figures.ts'
 import { sqliteStore } from '../stores.ts'
+import { asTyped } from './as-typed.ts'
 import { fleetOption, redisFileOption } from './fleet-address.ts'
 import { fleetRecord, fleetRuns } from './fleet-runs.ts'
 import type { FleetFlags } from './on-fleet.ts'
@@ -36,23 +37,30 @@ export function runsCommand(): Command {
     .description('list the recorded runs')
     .option('--limit <count>', 'how many, the newest first', wholeNumber, 20)
     .option('--pipeline <name>', 'only of this pipeline')
+    .option('--trials', 'the trials of experiments too')
     .option('--json', 'one JSON document on stdout')
     .option('--config <file>', 'the configuration')
     .addOption(fleetOption('the runs of a fleet'))
     .addOption(redisFileOption())
-    .action(async (flags: FleetFlags & { limit: number; pipeline?: string; json?: boolean }) => {
-      const { limit, pipeline } = flags
+    .action(async (flags: FleetFlags & { limit: number; pipeline?: string; trials?: boolean; json?: boolean }) => {
+      const { limit, pipeline, trials = false } = flags
       const filter = { limit, ...(pipeline !== undefined && { pipeline }) }
       const { runs, where } =
-        flags.redis === undefined ? await recordedRuns(flags, filter) : await fleetRuns(flags, filter)
+        flags.redis === undefined ? await recordedRuns(flags, { ...filter, trials }) : await fleetRuns(flags, filter)
       if (flags.json) return printJson({ runs })
-      if (runs.length === 0) return print(`No runs are recorded in ${where}.\n`)
+      if (runs.length === 0) {
+        const more =
+          flags.redis === undefined && !trials
+            ? ` ${asTyped('`caesura runs --trials`')} lists trials of experiments too.`
+            : ''
+        return print(`No runs are recorded in ${where}.${more}\n`)
+      }
       printLines(runsTable(runs, screenOn(process.stdout)))
     })
     .addCommand(show)
 }
 
-async function recordedRuns(flags: FleetFlags, filter: { limit: number; pipeline?: string }) {
+async function recordedRuns(flags: FleetFlags, filter: { limit: number; pipeline?: string; trials: boolean }) {
   const { recordsFile: where } = await readSettings(flags)
   return { where, runs: existsSync(where) ? await withRecords(flags, (store) => store.list(filter)) : [] }
 }

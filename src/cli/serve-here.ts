@@ -1,4 +1,4 @@
-import type { Pipeline } from '../core/pipeline.ts'
+import { modelsAsked, type Pipeline } from '../core/pipeline.ts'
 import type { Observing } from '../observing.ts'
 import { serveHere } from '../process-serving.ts'
 import type { Api, ServingSettings } from '../serving.ts'
@@ -36,8 +36,7 @@ export async function hostHere({ flags, settings, serving, telemetry }: Here): P
   })
 }
 
-const modelsOf = (pipelines: ReadonlyMap<string, Pipeline>) =>
-  [...pipelines.values()].flatMap(({ stages }) => stages.map(({ model, fallback }) => [model, ...fallback]))
+const modelsOf = (pipelines: ReadonlyMap<string, Pipeline>) => [...pipelines.values()].flatMap(modelsAsked)
 
 function nodeFlags({ backend, model, url, node }: NodeFlags): NodeFlags {
   return {

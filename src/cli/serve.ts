@@ -3,8 +3,10 @@ import { join } from 'node:path'
 import { Command } from 'commander'
 import { CaesuraError } from '../core/errors.ts'
 import type { Pipeline } from '../core/pipeline.ts'
+import type { PolicyCatalogue } from '../core/policy.ts'
 import { counted } from '../pages/figures.ts'
 import { defaultLimits, readTokens, type ServingSettings } from '../serving.ts'
+import { type CatalogueFlag, catalogueOf, catalogueOption } from './catalogue-flag.ts'
 import { fleetOption, namedFleet, type RedisFlag, redisFileOption, tellOfPassword } from './fleet-address.ts'
 import { loadPipeline } from './load-pipeline.ts'
 import { type LogFlags, processLog, withLogFlags } from './log-flags.ts'
@@ -15,7 +17,7 @@ import type { ServedNodeFlags } from './serve-here.ts'
 import { readSettings, withNodeFlags } from './settings.ts'
 import { stopOnSignals } from './stop-on-signals.ts'
 
-interface ServeFlags extends RedisFlag, LogFlags, MetricsFlags, ServedNodeFlags {
+interface ServeFlags extends CatalogueFlag, RedisFlag, LogFlags, MetricsFlags, ServedNodeFlags {
   readonly host: string
   readonly port: number
   readonly pipelines?: string
@@ -48,6 +50,7 @@ export function serveCommand(): Command {
       '--pipelines <folder>',
       'the pipelines that requests may name: its .yaml, .yml and .json files, but *.experiment.* and caesura.config.yaml',
     )
+    .addOption(catalogueOption())
     .option('--allow-inline', 'requests may bring a pipeline along')
     .option('--tokens <file>', 'who may ask: one a line, TOKEN [name=…] [role=read|run|approve|admin] [tenant=…]')
     .option(
@@ -91,7 +94,9 @@ async function serve(flags: ServeFlags): Promise<void> {
   const { host, port, rate, bodyLimit, allowInline = false, json } = flags
   const settings = await readSettings(flags)
   const { config, keepText } = settings
-  const pipelines = flags.pipelines === undefined ? new Map<string, Pipeline>() : await loadFolder(flags.pipelines)
+  const catalogue = await catalogueOf(flags)
+  const pipelines =
+    flags.pipelines === undefined ? new Map<string, Pipeline>() : await loadFolder(flags.pipelines, catalogue)
   const tokens = flags.tokens === undefined ? [] : readTokens(await readText(flags.tokens), flags.tokens)
   const redis = namedFleet(flags, config, process.env)
   if (redis !== undefined) refuseNodeFlags(flags)
@@ -108,7 +113,7 @@ async function serve(flags: ServeFlags): Promise<void> {
   const telemetry = await observeWith(flags, { service: 'caesura-serve', isScraped: true, log: log.warn }, config)
   try {
     const serving: ServingSettings = {
-      ...{ host, port, rate, bodyBytes: bodyLimit, pipelines, tokens, allowInline, keepText, log },
+      ...{ host, port, rate, bodyBytes: bodyLimit, pipelines, tokens, allowInline, catalogue, keepText, log },
       ...(flags.cors !== undefined && { cors: flags.cors }),
       ...(telemetry?.figures !== undefined && { figures: telemetry.figures }),
       ...(telemetry !== undefined && { openRequest: telemetry.openRequest }),
@@ -163,7 +168,7 @@ const FILES = /\.(ya?ml|json)$/i
 const OTHERS = /\.schema\.json$|\.experiment\.(ya?ml|json)$|^caesura\.config\.ya?ml$/i
 
 /** Every pipeline of a folder, by its name. Throws `CAESURA_E_FILE`, `CAESURA_E_USAGE`, and what is wrong in a file. */
-async function loadFolder(folder: string): Promise<Map<string, Pipeline>> {
+async function loadFolder(folder: string, catalogue: PolicyCatalogue): Promise<Map<string, Pipeline>> {
   const entries = await readdir(folder).catch((cause: Error) => {
     throw new CaesuraError('CAESURA_E_FILE', '--pipelines is no folder that can be read', {
       file: folder,
@@ -175,7 +180,7 @@ async function loadFolder(folder: string): Promise<Map<string, Pipeline>> {
   const pipelines = new Map<string, Pipeline>()
   for (const entry of entries.filter((name) => FILES.test(name) && !OTHERS.test(name)).sort()) {
     const file = join(folder, entry)
-    const pipeline = await loadPipeline(file)
+    const pipeline = await loadPipeline(file, undefined, catalogue)
     if (pipelines.has(pipeline.name)) {
       throw new CaesuraError('CAESURA_E_USAGE', 'two pipelines of the folder have the same name', {
         file,

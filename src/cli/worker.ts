@@ -10,6 +10,7 @@ import { secretsOfNode } from '../logs.ts'
 import type { Observing } from '../observing.ts'
 import { counted } from '../pages/figures.ts'
 import { sqliteStore } from '../stores.ts'
+import { type CatalogueFlag, catalogueOf, catalogueOption } from './catalogue-flag.ts'
 import { fleetAddress, redisFileOption, redisOption, tellOfPassword } from './fleet-address.ts'
 import { type LogFlags, processLog, withLogFlags } from './log-flags.ts'
 import { type MetricsFlags, observeWith, withMetricsFlags } from './metrics-flags.ts'
@@ -131,7 +132,7 @@ async function load({ name, backend }: Node, model: string, stop: AbortSignal, l
   await backend.load(model, stop)
 }
 
-interface PipelinesFlags extends WorkerFlags {
+interface PipelinesFlags extends WorkerFlags, CatalogueFlag {
   readonly runs: number
   readonly keep: number
   readonly keepMost: number
@@ -159,6 +160,7 @@ function pipelinesCommand(): Command {
         .implies({ drain: true }),
     )
   withMetricsFlags(command)
+    .addOption(catalogueOption())
     .addOption(redisOption())
     .addOption(redisFileOption())
     .option('--config <file>', 'the configuration; caesura.config.yaml by default')
@@ -169,13 +171,14 @@ function pipelinesCommand(): Command {
 async function pipelines(flags: PipelinesFlags): Promise<void> {
   const { config } = await readSettings(flags)
   const redis = fleetAddress(flags, config, process.env)
+  const catalogue = await catalogueOf(flags)
   const { runs, keep: keepMs, keepMost, records, drainWithin = LONGEST_WAIT_MS } = flags
   const place = { name: 'caesura-pipelines', config, redis, ...(flags.drain && { drainMs: drainWithin }) }
   // Before anything is taken: a file that can't be used is seen now.
   const store = records === undefined ? undefined : sqliteStore(records)
   await workUntilStopped(flags, place, async ({ service, telemetry, log }) => {
     const worker = await hostRuns({
-      ...{ redis, runs, service },
+      ...{ redis, runs, service, catalogue },
       ...(store !== undefined && { store }),
       retention: { keepMs, keepMost },
       log,

@@ -158,10 +158,10 @@ export interface RunSummary {
 export interface RunStore {
   /** Writes a finished run, whole or not at all. Throws `CAESURA_E_RECORDS`. */
   write(record: RunRecord): void
-  /** By id, by a prefix that only one run has, or `last`. Throws `CAESURA_E_RUN_UNKNOWN`. */
+  /** By id, by a prefix that only one run has, or `last`: the newest that is no trial of an experiment. Throws `CAESURA_E_RUN_UNKNOWN`. */
   read(run: string): RunRecord
-  /** Newest first. */
-  list(filter?: { limit?: number; pipeline?: string }): RunSummary[]
+  /** Newest first. `trials: false` leaves out the runs that experiments made; those on live traffic stay. */
+  list(filter?: { limit?: number; pipeline?: string; trials?: boolean }): RunSummary[]
   /** Adds a probe to those of its node, address and model. Throws `CAESURA_E_RECORDS`. */
   writeProbe(result: ProbeResult): void
   /** The newest probe of a node, its address and model; undefined when there is none. Throws `CAESURA_E_RECORDS`. */

@@ -35,7 +35,7 @@ export function timesOfShares({ workload }: Experiment, lengths: readonly number
   if (length === undefined)
     throw new CaesuraError('CAESURA_E_MODEL_ERROR', 'the first stage ended in no warm-up, so its length is not known', {
       path: 'workload.interrupts.share',
-      hint: '`caesura runs` and `caesura explain last` show why; a time such as `after: 100ms` needs no length.',
+      hint: '`caesura runs --trials` lists its runs, and `caesura explain RUN` shows why; a time such as `after: 100ms` needs no length.',
     })
   return workload.interrupts.of.map((share) => share * length)
 }

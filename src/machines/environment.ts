@@ -1,6 +1,6 @@
 import type { Clock } from '../core/clock.ts'
 import type { PlannedSignal, SignalAnswer } from '../core/engine.ts'
-import type { CallCancelled } from '../core/errors.ts'
+import { CaesuraError, type CallCancelled } from '../core/errors.ts'
 import type { Estimates } from '../core/estimates.ts'
 import type { Journal } from '../core/journal.ts'
 import type { Pipeline } from '../core/pipeline.ts'
@@ -63,8 +63,15 @@ export function environmentOf(system: object): RunEnvironment {
 
 const named = <D extends { readonly name: string }>(kind: string, definitions: readonly D[], name: string): D => {
   const definition = definitions.find((candidate) => candidate.name === name)
-  // Unreachable for a pipeline that was checked against the same catalogue.
-  if (definition === undefined) throw new Error(`no ${kind} is named ${name}`)
+  if (definition === undefined)
+    throw new CaesuraError(
+      'CAESURA_E_POLICY',
+      `no ${kind} is named ${name} in the catalogue of the process that hosts the run`,
+      {
+        received: name,
+        hint: 'A worker takes policies of your own from `--catalogue FILE`.',
+      },
+    )
   return definition
 }
 

@@ -18,6 +18,9 @@ const INSERT = `
   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
 `
 
+/** Of a run that no `ab` and no `overhead` made: a trial on live traffic has no execution. */
+const NO_TRIAL = "NOT EXISTS (SELECT 1 FROM trials WHERE trials.sequence = runs.sequence AND trials.execution <> '')"
+
 /**
  * Keeps records in one SQLite file, which several processes may read and write at once. Makes the file and its folder.
  * Throws `CAESURA_E_RECORDS` when the file cannot be used: not a database, read-only, full disk, a newer version's.
@@ -35,12 +38,13 @@ export function sqliteStore(file: string): RunStore & ExperimentStore & HostedRu
     read(run) {
       return guard(file, () => parseRow<RunRecord>(file, recordSchema, find(database, run)))
     },
-    list({ limit, pipeline } = {}) {
+    list({ limit, pipeline, trials = true } = {}) {
       return guard(file, () =>
         database
           .prepare(
             `SELECT run_id, pipeline, outcome, started_at, duration_ms, interrupts, to_first_token_ms, wasted_tokens
-             FROM runs WHERE ? IS NULL OR pipeline = ? ORDER BY started_at DESC, sequence DESC LIMIT ?`,
+             FROM runs WHERE (? IS NULL OR pipeline = ?)${trials ? '' : ` AND ${NO_TRIAL}`}
+             ORDER BY started_at DESC, sequence DESC LIMIT ?`,
           )
           .all(pipeline ?? null, pipeline ?? null, limit ?? -1)
           .map(summary),
@@ -133,12 +137,7 @@ function summary(row: Row): RunSummary {
 }
 
 function find(database: DatabaseSync, run: string): string {
-  const newest = database.prepare('SELECT record FROM runs ORDER BY started_at DESC, sequence DESC LIMIT 1')
-  if (run === 'last') {
-    const row = newest.get()
-    if (row === undefined) throw unknown(run, 'no run is recorded yet', 'Record one with `caesura run PIPELINE`.')
-    return String(row.record)
-  }
+  if (run === 'last') return newest(database)
   const exact = database.prepare('SELECT record FROM runs WHERE run_id = ?').get(run)
   if (exact !== undefined) return String(exact.record)
   const rows =
@@ -155,6 +154,17 @@ function find(database: DatabaseSync, run: string): string {
       `Give more of it: ${rows.map((row) => String(row.run_id)).join(', ')}.`,
     )
   return String(rows[0]?.record)
+}
+
+/** The record of the newest run that somebody made. */
+function newest(database: DatabaseSync): string {
+  const row = database
+    .prepare(`SELECT record FROM runs WHERE ${NO_TRIAL} ORDER BY started_at DESC, sequence DESC LIMIT 1`)
+    .get()
+  if (row !== undefined) return String(row.record)
+  throw database.prepare('SELECT 1 FROM runs LIMIT 1').get() === undefined
+    ? unknown('last', 'no run is recorded yet', 'Record one with `caesura run PIPELINE`.')
+    : unknown('last', 'only trials of experiments are recorded', '`caesura runs --trials` lists them.')
 }
 
 const unknown = (received: string, message: string, hint: string) =>

@@ -21,7 +21,7 @@ describe('caesura demo', () => {
     expect(stdout).toMatch(
       /\n +interrupt → first token +tokens wasted +slot time wasted\nno interrupt .*\nabort .*\ndrain .*\n/,
     )
-    expect(stdout).toContain('npx caesura explain last')
+    expect(stdout).toContain('\n  caesura explain last')
     expect(stdout).not.toContain('\u001b')
     expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
     const { stdout: listed } = await caesura(folder, ['runs', '--json'])

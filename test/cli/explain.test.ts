@@ -2,6 +2,7 @@ import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, symlinkSync,
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { asTyped } from '../../src/cli/as-typed.ts'
 import { explainCommand } from '../../src/cli/explain.ts'
 import type { RunRecord } from '../../src/core/record.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
@@ -81,7 +82,7 @@ describe('explain', () => {
     keep([drained, cancelled[0]!])
     const { stdout } = await capture(explainCommand(), 'drained')
     expect(flat(stdout)).toContain(
-      'What an abort would have saved is not known: 1 cancel of caesura-demo-3m on embedded while decoding is recorded; 3 are enough, and no probe of it; caesura probe measures one.',
+      `What an abort would have saved is not known: 1 cancel of caesura-demo-3m on embedded while decoding is recorded; 3 are enough, and no probe of it; ${asTyped('caesura probe')} measures one.`,
     )
     expect(stdout).not.toContain('would have saved about')
   })

@@ -2,17 +2,17 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
-import { definePipeline } from '../../src/compose.ts'
 import { liveDesignOf, recordKeeper } from '../../src/core/live-design.ts'
 import type { RunRecord } from '../../src/core/record.ts'
 import { sqliteStore } from '../../src/stores.ts'
+import { pipelineFrom } from '../fixtures/pipeline.ts'
 import { interruptedRun } from '../records.ts'
 
 const folder = mkdtempSync(join(tmpdir(), 'caesura-design-'))
 afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
 const pipelineWith = (experiment: object = {}, own = 'drain') =>
-  definePipeline({
+  pipelineFrom({
     name: 'p',
     stages: [{ id: 'a', model: 'm', prompt: '{{ input }}', policy: { response: own } }],
     experiment: { name: 'x', arms: [{ name: 'own' }, { name: 'abort', policy: { response: 'abort' } }], ...experiment },

@@ -1,8 +1,9 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { catalogue, definePipeline } from '../../src/compose.ts'
+import { catalogue } from '../../src/compose.ts'
 import { readDocument } from '../../src/core/document.ts'
 import { readPipeline } from '../../src/core/pipeline-schema.ts'
+import { pipelineFrom } from '../fixtures/pipeline.ts'
 
 const stages = `name: p
 stages:
@@ -119,7 +120,7 @@ metrics:
 
 describe('where arms differ', () => {
   const boundaries = (...policies: unknown[]) =>
-    definePipeline({
+    pipelineFrom({
       name: 'p',
       stages: [
         { id: 'a', model: 'm', prompt: '{{ input }}', policy: 'cut-in' },
@@ -160,7 +161,7 @@ describe('where arms differ', () => {
 
 it('of examples/chat-experiment.yaml differs in what an interrupt of the answer does, and in nothing else', () => {
   const file = new URL('../../examples/chat-experiment.yaml', import.meta.url)
-  const { stages, experiment } = definePipeline(readDocument(readFileSync(file)).value)
+  const { stages, experiment } = pipelineFrom(readDocument(readFileSync(file)).value)
   const id = stages[0]!.id
   expect(experiment!.boundaries).toEqual([{ stage: id, from: 'interrupt' }])
   expect(experiment!.arms.map(({ name, policies }) => [name, Object.keys(policies)])).toEqual([

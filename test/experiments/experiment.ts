@@ -1,8 +1,8 @@
-import { definePipeline } from '../../src/compose.ts'
 import type { Experiment } from '../../src/core/experiment.ts'
+import { pipelineFrom } from '../fixtures/pipeline.ts'
 
 export const pipelineWith = (response: string, model = 'm') =>
-  definePipeline({
+  pipelineFrom({
     name: 'two',
     stages: [
       { id: 'first', model, prompt: '{{ input }}', policy: { trigger: 'signal', response, carry: 'all' } },

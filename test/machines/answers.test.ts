@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
 import { scriptedBackend } from '../../src/backends/scripted.ts'
-import { definePipeline } from '../../src/compose.ts'
 import { msToNs } from '../../src/core/clock.ts'
 import type { Node } from '../../src/core/ports.ts'
+import { pipelineFrom } from '../fixtures/pipeline.ts'
 import { scriptedRun, speak, twoStages } from '../fixtures/scripted-run.ts'
 
 const ended = { accepted: false, code: 'CAESURA_E_RUN_ENDED', reason: 'the run has ended' }
@@ -69,7 +69,7 @@ describe('who sent a signal is answered', () => {
 
   it('that there have been too many; what was refused does not count', async () => {
     const policy = { trigger: { signal: null, minimum: { words: 1 } }, response: 'abort', then: 'again', limit: 9 }
-    const pipeline = definePipeline({
+    const pipeline = pipelineFrom({
       name: 'p',
       maxInterrupts: 1,
       stages: [{ id: 'a', model: 'm', prompt: 'x', policy }],
@@ -96,7 +96,7 @@ describe('who sent a signal is answered', () => {
 describe('the input of a signal', () => {
   const policy = { response: { grace: 30 }, then: 'again', limit: 9 }
   const inputs = async (...signals: { afterMs: number; input?: string }[]) => {
-    const pipeline = definePipeline({
+    const pipeline = pipelineFrom({
       name: 'p',
       stages: [{ id: 'a', model: 'm', prompt: 'x {{ interrupt.input }}', policy }],
     })
@@ -144,7 +144,7 @@ describe('the filters of a policy', () => {
 describe('a limit', () => {
   it('counts the interrupts of its own boundary', async () => {
     const policy = { trigger: { tokens: 1 }, response: 'abort' }
-    const pipeline = definePipeline({
+    const pipeline = pipelineFrom({
       name: 'p',
       stages: [
         { id: 'a', model: 'm', prompt: 'x', policy: { ...policy, then: 'again', limit: 1 } },

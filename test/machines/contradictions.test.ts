@@ -1,7 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { catalogue, definePipeline } from '../../src/compose.ts'
+import { catalogue } from '../../src/compose.ts'
 import { loopProblems } from '../../src/core/pipeline-checks.ts'
 import { readPolicy } from '../../src/core/policy-schema.ts'
+import { pipelineFrom } from '../fixtures/pipeline.ts'
 import { combinations, isEndless, mayIgnore, nameOf, writePolicy } from './combinations.ts'
 
 const parameters: Readonly<Record<string, unknown>> = {
@@ -55,7 +56,7 @@ describe('of all combinations, with signals heeded and ignored, with a limit and
       if (isLoop) refused.loops += 1
       // To read a whole pipeline takes longer: a stride through all of them.
       if (index % 101 > 0) continue
-      const define = () => definePipeline({ name: 'p', stages: [{ id: 'a', model: 'm', prompt: 'x', policy }] })
+      const define = () => pipelineFrom({ name: 'p', stages: [{ id: 'a', model: 'm', prompt: 'x', policy }] })
       if (isContradiction || isLoop) {
         expect(define, name).toThrow(expect.objectContaining({ code: 'CAESURA_E_PIPELINE' }))
       } else expect(define, name).not.toThrow()

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import type { CallScript } from '../../src/backends/scripted.ts'
-import { definePipeline } from '../../src/compose.ts'
 import type { PlannedSignal } from '../../src/core/engine.ts'
+import { pipelineFrom } from '../fixtures/pipeline.ts'
 import { scriptedRun, speak } from '../fixtures/scripted-run.ts'
 
 /** The first stage speaks at 50, 60, 70 and 80 ms and ends; the second from 90 ms on. */
@@ -11,7 +11,7 @@ const interruptsOf = async (
   more: { calls?: (index: number) => CallScript; policy?: object; stage?: object } = {},
 ) => {
   const policy = { response: 'drain', then: 'next', ...more.policy }
-  const pipeline = definePipeline({
+  const pipeline = pipelineFrom({
     name: 'p',
     stages: [
       { id: 'a', model: 'm', prompt: 'x', policy, ...more.stage },

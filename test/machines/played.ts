@@ -1,9 +1,9 @@
-import { definePipeline } from '../../src/compose.ts'
 import { msToNs } from '../../src/core/clock.ts'
 import type { Engine, SignalAnswer } from '../../src/core/engine.ts'
 import type { RunEvent } from '../../src/core/event.ts'
 import type { RunRecord } from '../../src/core/record.ts'
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
+import { pipelineFrom } from '../fixtures/pipeline.ts'
 import { type Fleet, type Reader, scriptedRun, watchedFleet } from '../fixtures/scripted-run.ts'
 import type { Scenario } from './scenario.ts'
 
@@ -29,7 +29,7 @@ export const eventsOf = (events: readonly RunEvent[], callId: string) =>
 
 /** The outputs of all stages and the newest input are in every prompt, so that what a call sees can be told from outside. */
 const pipelineOf = (stages: Scenario['stages']) =>
-  definePipeline({
+  pipelineFrom({
     name: 'p',
     maxInterrupts: 6,
     stages: stages.map((stage) => ({
@@ -91,7 +91,7 @@ export async function play(scenario: Scenario, reader: Reader = scenario.reader)
 export async function checkSlots({ engine, clock, fleet, scenario: { slots } }: Played): Promise<void> {
   const total = slots.reduce((sum, count) => sum + count, 0)
   const runs = Array.from({ length: total }, (_, index) =>
-    engine.start(definePipeline({ name: 'p', stages: [{ id: `slot${index}`, model: 'm', prompt: 'x' }] }), {
+    engine.start(pipelineFrom({ name: 'p', stages: [{ id: `slot${index}`, model: 'm', prompt: 'x' }] }), {
       input: '',
     }),
   )

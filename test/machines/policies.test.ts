@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { catalogue, definePipeline } from '../../src/compose.ts'
+import { catalogue } from '../../src/compose.ts'
 import { msToNs } from '../../src/core/clock.ts'
 import { durationSchema } from '../../src/core/duration.ts'
 import { definePipelineWith } from '../../src/core/pipeline-schema.ts'
@@ -13,6 +13,7 @@ import {
   releaseDelivery,
   setDeadline,
 } from '../../src/core/policy.ts'
+import { pipelineFrom } from '../fixtures/pipeline.ts'
 import { scriptedRun, speak, twoStages } from '../fixtures/scripted-run.ts'
 
 const long = (stage: string) =>
@@ -58,7 +59,7 @@ describe('triggers', () => {
 
 describe('then', () => {
   const chat = (then: string | undefined, extra: object = {}) =>
-    definePipeline({
+    pipelineFrom({
       name: 'p',
       ...extra,
       stages: [
@@ -89,7 +90,7 @@ describe('then', () => {
     expect(await path('end')).toEqual({ calls: ['a.1'], to: undefined, output: 'one two' })
   })
   it('again leads back as often as limit says, then on', async () => {
-    const pipeline = definePipeline({
+    const pipeline = pipelineFrom({
       name: 'p',
       stages: [
         {
@@ -106,7 +107,7 @@ describe('then', () => {
     expect(record.interrupts.map(({ to }) => to)).toEqual(['a', 'a', 'b'])
   })
   it('again is bounded by maxInterrupts in any case', async () => {
-    const pipeline = definePipeline({
+    const pipeline = pipelineFrom({
       name: 'p',
       maxInterrupts: 3,
       stages: [
@@ -127,7 +128,7 @@ describe('then', () => {
 
 describe('warm: load', () => {
   const warmed = async (models: string[], slots: number) => {
-    const pipeline = definePipeline({
+    const pipeline = pipelineFrom({
       name: 'p',
       stages: models.map((model, index) => ({ id: `s${index}`, model, prompt: 'x', policy: { warm: 'load' } })),
     })

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
 import { scriptedBackend } from '../../src/backends/scripted.ts'
-import { definePipeline } from '../../src/compose.ts'
 import type { ChatMessage } from '../../src/core/call.ts'
 import { environmentOf, keptOf, type RunEnvironment, responseOf, triggerOf } from '../../src/machines/environment.ts'
 import { catalogue } from '../../src/policies/catalogue.ts'
+import { pipelineFrom } from '../fixtures/pipeline.ts'
 import { scriptedRun, speak } from '../fixtures/scripted-run.ts'
 
 async function run(...stages: object[]) {
@@ -16,7 +16,7 @@ async function run(...stages: object[]) {
       return scripted.generate(request, context)
     },
   }
-  const pipeline = definePipeline({ name: 'p', stages: stages.map((stage) => ({ model: 'm', ...stage })) })
+  const pipeline = pipelineFrom({ name: 'p', stages: stages.map((stage) => ({ model: 'm', ...stage })) })
   const record = await scriptedRun(pipeline, {
     settings: { nodes: [{ name: 'n', backend, slots: 1, pool: 'default' }] },
     vars: { tone: 'warm' },

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import type { CallScript } from '../../src/backends/scripted.ts'
-import { catalogue, definePipeline } from '../../src/compose.ts'
+import { catalogue } from '../../src/compose.ts'
 import type { CallEnd } from '../../src/core/call.ts'
 import { msToNs } from '../../src/core/clock.ts'
 import { type ErrorCode, errorCodes } from '../../src/core/errors.ts'
@@ -10,6 +10,7 @@ import { definePipelineWith } from '../../src/core/pipeline-schema.ts'
 import { cancelCall, fireNext, fireWhenSettled, type ResponseDefinition, setDeadline } from '../../src/core/policy.ts'
 import { recordSchema } from '../../src/core/record.ts'
 import { mayFallBack, mayTryAgain, pauseMs } from '../../src/machines/next-attempt.ts'
+import { pipelineFrom } from '../fixtures/pipeline.ts'
 import { scriptedRun, speak } from '../fixtures/scripted-run.ts'
 
 const busy = (more: Partial<NonNullable<CallScript['fail']>> = {}): CallScript => ({
@@ -20,7 +21,7 @@ const busy = (more: Partial<NonNullable<CallScript['fail']>> = {}): CallScript =
 })
 
 const stages = (retry: unknown, policy: unknown = {}, more: object = {}) =>
-  definePipeline({
+  pipelineFrom({
     name: 'p',
     stages: [
       { id: 'a', model: 'm', prompt: '{{ input }}', retry, policy, ...more },
@@ -209,7 +210,7 @@ describe('an interrupt and a retry', () => {
   })
 
   it('the time that attempts of the next stage took is a phase of its own', async () => {
-    const pipeline = definePipeline({
+    const pipeline = pipelineFrom({
       name: 'p',
       stages: [
         { id: 'a', model: 'm', prompt: 'x', policy: { response: 'abort' } },
@@ -269,7 +270,7 @@ describe('an interrupt and a retry', () => {
   })
 
   it('a next stage that starts again after its first token leaves the interrupt’s first token where it was', async () => {
-    const pipeline = definePipeline({
+    const pipeline = pipelineFrom({
       name: 'p',
       stages: [
         { id: 'a', model: 'm', prompt: 'x', policy: { response: 'abort' } },
@@ -405,7 +406,7 @@ describe('whatever fails when', () => {
     await fc.assert(
       fc.asyncProperty(scenario, async ({ scripts, retry, fallback, response, timeout, signals, cancelAt, slots }) => {
         const plain = JSON.parse(JSON.stringify({ retry, fallback, timeout, policy: { response } }))
-        const pipeline = definePipeline({
+        const pipeline = pipelineFrom({
           name: 'p',
           stages: ['a', 'b'].map((id) => ({ id, model: 'm', prompt: `${id} {{ interrupt.input }}`, ...plain })),
         })

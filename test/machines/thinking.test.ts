@@ -1,13 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import type { CallScript } from '../../src/backends/scripted.ts'
-import { definePipeline } from '../../src/compose.ts'
 import { Journal } from '../../src/core/journal.ts'
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
+import { pipelineFrom } from '../fixtures/pipeline.ts'
 import { scriptedRun } from '../fixtures/scripted-run.ts'
 
 const stageOf = (more: object = {}) => ({ id: 'a', model: 'm', prompt: 'x', ...more })
 const pipelineOf = (...stages: object[]) =>
-  definePipeline({ name: 'p', stages: stages.length > 0 ? stages : [stageOf()] })
+  pipelineFrom({ name: 'p', stages: stages.length > 0 ? stages : [stageOf()] })
 
 /** Thinks for so many pieces, one each 10 ms, and then says two. */
 const thinker = (thoughts: number, more: Partial<CallScript> = {}): CallScript => ({

@@ -1,12 +1,13 @@
 import { describe, expect, it } from 'vitest'
 import { type CallScript, scriptedBackend } from '../../src/backends/scripted.ts'
-import { createEngine, definePipeline } from '../../src/compose.ts'
+import { createEngine } from '../../src/compose.ts'
 import type { Node } from '../../src/core/ports.ts'
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
+import { pipelineFrom } from '../fixtures/pipeline.ts'
 import { scriptedRun } from '../fixtures/scripted-run.ts'
 
 const pipelineOf = (timeout: unknown, policy: unknown = {}, more: object = {}) =>
-  definePipeline({ name: 'p', stages: [{ id: 'a', model: 'm', prompt: 'x', timeout, policy, ...more }] })
+  pipelineFrom({ name: 'p', stages: [{ id: 'a', model: 'm', prompt: 'x', timeout, policy, ...more }] })
 
 const words = (count: number, more: Partial<CallScript> = {}): CallScript => ({
   tokens: Array(count).fill('w '),

@@ -53,6 +53,29 @@ describe('the trials of a records file', () => {
     }
   })
 
+  it('are left out of the list where asked, and are never the last run', () => {
+    const store = sqliteStore(file)
+    store.write(ofArm('offline', { execution: 'first', session: 'a' }))
+    store.write(ofArm('warm-up', { execution: 'first', session: 'a', warmUp: true }))
+    expect(() => store.read('last')).toThrow(
+      expect.objectContaining({
+        code: 'CAESURA_E_RUN_UNKNOWN',
+        place: expect.objectContaining({ hint: '`caesura runs --trials` lists them.' }),
+      }),
+    )
+    const early = { ...plainRun, startedAt: '2020-01-01T00:00:00.000Z' }
+    store.write(early)
+    expect(store.read('last').runId).toBe(early.runId)
+    // Somebody's run on live traffic is no trial that an experiment made.
+    store.write(ofArm('live', { session: 'b' }, { ...plainRun, startedAt: '2021-01-01T00:00:00.000Z' }))
+    expect(store.read('last').runId).toBe('live')
+    const listed = (filter?: Parameters<typeof store.list>[0]) => store.list(filter).map(({ runId }) => runId)
+    expect(listed({ trials: false })).toEqual(['live', early.runId])
+    expect(listed({ trials: false, pipeline: 'nothing' })).toEqual([])
+    expect(listed().sort()).toEqual([early.runId, 'live', 'offline', 'warm-up'].sort())
+    store.close()
+  })
+
   it('are written with their run or not at all', () => {
     const store = sqliteStore(file)
     const other = new DatabaseSync(file)

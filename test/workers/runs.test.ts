@@ -1,14 +1,14 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { definePipeline } from '../../src/compose.ts'
 import type { RunEvent } from '../../src/core/event.ts'
 import { recordSchema } from '../../src/core/record.ts'
 import type { FleetClient } from '../../src/workers/fleet-client.ts'
 import { RunReader, told, WINDOW_EVENTS } from '../../src/workers/run-reader.ts'
+import { pipelineFrom } from '../fixtures/pipeline.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
 import { pause, TestFleet } from './fleet.ts'
 
 const twoStages = (policy: unknown) =>
-  definePipeline({
+  pipelineFrom({
     name: 'two',
     stages: [
       { id: 'draft', model: 'scripted', prompt: 'draft {{ input }}', policy },

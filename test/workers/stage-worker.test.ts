@@ -1,11 +1,11 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { scriptedBackend } from '../../src/backends/scripted.ts'
-import { definePipeline } from '../../src/compose.ts'
+import { pipelineFrom } from '../fixtures/pipeline.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
 import { TestFleet, until } from './fleet.ts'
 
 const oneStage = (stage: Record<string, unknown> = {}) =>
-  definePipeline({
+  pipelineFrom({
     name: 'one',
     stages: [{ id: 'only', model: 'scripted', prompt: '{{ input }}', policy: { trigger: 'never' }, ...stage }],
   })
@@ -73,7 +73,7 @@ describe('the slots of a node', () => {
     await fleet.node({ name: 'n1', slots: 2, backend })
     const client = await fleet.client()
     // The second stage wants the node of the first: its tickets lie in the node's own queue.
-    const pipeline = definePipeline({
+    const pipeline = pipelineFrom({
       name: 'two',
       stages: [
         { id: 'a', model: 'scripted', prompt: 'a', policy: { trigger: 'never', placement: 'same' } },
@@ -101,7 +101,7 @@ describe('the slots of a node', () => {
 
 describe('where a call goes', () => {
   const placed = (placement: unknown) =>
-    definePipeline({
+    pipelineFrom({
       name: 'two',
       stages: [
         { id: 'a', model: 'scripted', prompt: 'a', policy: { trigger: 'never', placement } },

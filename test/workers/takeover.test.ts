@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { definePipeline } from '../../src/compose.ts'
 import type { RunEvent } from '../../src/core/event.ts'
+import { pipelineFrom } from '../fixtures/pipeline.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
 import { each, pause, TestFleet, until } from './fleet.ts'
 
@@ -11,7 +11,7 @@ const script = ({ stage }: { stage: string }) =>
     : { tokens: ['r0 ', 'r1'], firstTokenMs: 20, tokenMs: 10 }
 
 const pipelineOf = (policy: unknown) =>
-  definePipeline({
+  pipelineFrom({
     name: 'two',
     stages: [
       { id: 'draft', model: 'scripted', prompt: 'draft {{ input }}', policy },

@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { asTyped } from '../as-typed.ts'
 import { abAnalyseCommand } from './analyse.ts'
 import { abDataCommand } from './data.ts'
 import { abListCommand } from './list.ts'
@@ -15,7 +16,7 @@ export function abCommand(): Command {
     .helpCommand(false)
     .addHelpText(
       'after',
-      '\n`caesura ab run --help` tells the options of EXPERIMENT: --report, --json, --resume and others.',
+      asTyped('\n`caesura ab run --help` tells the options of EXPERIMENT: --report, --json, --resume and others.'),
     )
     .addCommand(abRunCommand(), { isDefault: true })
     .addCommand(abAnalyseCommand())

@@ -7,6 +7,7 @@ import { withCapture } from '../../logs.ts'
 import { observe } from '../../observing.ts'
 import { sqliteStore } from '../../stores.ts'
 import { chooseSurroundings } from '../../surroundings.ts'
+import { asTyped } from '../as-typed.ts'
 import { loadExperiment } from '../load-experiment.ts'
 import { remark } from '../output.ts'
 import { type Progress, progressOn } from '../progress.ts'
@@ -67,7 +68,8 @@ async function ab(file: string, flags: AbFlags): Promise<void> {
     const { arms } = await show(shownOf(kept, store), flags)
     tellEnd(execution, file)
     const failed = arms.some(({ trials }) => trials > 0) && arms.every(({ outcomes }) => outcomes.completed === 0)
-    if (failed) remark('No run completed: `caesura runs` and `caesura explain last` show why.')
+    if (failed)
+      remark(asTyped('No run completed: `caesura runs --trials` shows the runs, and `caesura explain RUN` why.'))
     if (stop.exitCode !== undefined) process.exitCode = stop.exitCode
     else if (failed) process.exitCode = 1
   } finally {
@@ -98,5 +100,6 @@ function tellEnd({ ended }: Execution, file: string): void {
     tokens: 'The tokens of the budget are used up',
     failed: undefined,
   }[ended?.how ?? 'complete']
-  if (why !== undefined) remark(`${why}. What was measured is kept; go on with: caesura ab ${file} --resume`)
+  if (why !== undefined)
+    remark(`${why}. What was measured is kept; go on with: ${asTyped('caesura ab')} ${file} --resume`)
 }

@@ -2,6 +2,7 @@ import { type MetricName, metrics } from '../../core/metric.ts'
 import type { Analysis, Comparison, Distribution, Sequence } from '../../experiments/analysis.ts'
 import type { Participation } from '../../experiments/participation.ts'
 import { counted, milliseconds, share } from '../../pages/figures.ts'
+import { asTyped } from '../as-typed.ts'
 
 /** What `ab status --json` prints. */
 export interface LiveStatus {
@@ -124,7 +125,7 @@ function hints({ coverage, changedAt, mixedSessions, experiment }: LiveStatus): 
     coverage < 1
       ? `${share(coverage, 1)} of the sessions take part: raise \`coverage\` to let more in; nobody who is in changes arms.`
       : 'All sessions take part.',
-    `To stop: \`enabled: false\` in the pipeline, CAESURA_EXPERIMENTS=off, or on a fleet \`caesura ab stop ${experiment} --redis\`.`,
+    `To stop: \`enabled: false\` in the pipeline, CAESURA_EXPERIMENTS=off, or on a fleet \`${asTyped('caesura ab stop')} ${experiment} --redis\`.`,
   ]
 }
 

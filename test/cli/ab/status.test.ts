@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } 
 import { abStatusCommand } from '../../../src/cli/ab/status.ts'
 import type { LiveStatus } from '../../../src/cli/ab/status-words.ts'
 import { abStopCommand } from '../../../src/cli/ab/stop.ts'
-import { createEngine, definePipeline } from '../../../src/compose.ts'
+import { createEngine } from '../../../src/compose.ts'
 import { assign } from '../../../src/core/assignment.ts'
 import { COUNTING } from '../../../src/core/counting.ts'
 import { CaesuraError } from '../../../src/core/errors.ts'
@@ -14,6 +14,7 @@ import type { RunRecord } from '../../../src/core/record.ts'
 import { connectFleet } from '../../../src/fleet.ts'
 import { scripted } from '../../../src/nodes.ts'
 import { sqliteStore } from '../../../src/stores.ts'
+import { pipelineFrom } from '../../fixtures/pipeline.ts'
 import { capture } from '../capture.ts'
 import { FleetProcesses, until } from '../fleet-processes.ts'
 
@@ -32,7 +33,7 @@ const written = {
     metrics: ['wastedTokens'],
   },
 }
-const pipeline = definePipeline(written)
+const pipeline = pipelineFrom(written)
 const armOf = (session: string) => assign(pipeline, { runId: 'r', session }).experiment!.arm
 const sessions = Array.from({ length: 8 }, (_, index) => `s${index}`)
 const inArm = (arm: string) => sessions.filter((session) => armOf(session) === arm)
@@ -116,7 +117,7 @@ describe('ab status', () => {
 
   it('tells a ramp from a change of the arms, and sessions that changed arms', async () => {
     const changed = (experiment: object) =>
-      definePipeline({ ...written, experiment: { ...written.experiment, ...experiment } })
+      pipelineFrom({ ...written, experiment: { ...written.experiment, ...experiment } })
     await record(sessions.map((session) => [session, false]))
     await record(
       sessions.map((session) => [session, false]),
@@ -142,7 +143,7 @@ describe('ab status', () => {
   it('says in words who takes part and how it is stopped', async () => {
     await record(
       sessions.map((session) => [session, true]),
-      definePipeline({ ...written, experiment: { ...written.experiment, coverage: 0.9 } }),
+      pipelineFrom({ ...written, experiment: { ...written.experiment, coverage: 0.9 } }),
     )
     const { stdout, error } = await capture(abStatusCommand(), 'x')
     expect(error).toBeUndefined()

@@ -1,0 +1,49 @@
+import { stat } from 'node:fs/promises'
+import { resolve } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { Option } from 'commander'
+import { catalogue } from '../compose.ts'
+import { checkCatalogue } from '../core/catalogue-check.ts'
+import { CaesuraError } from '../core/errors.ts'
+import type { PolicyCatalogue } from '../core/policy.ts'
+
+export interface CatalogueFlag {
+  readonly catalogue?: string
+}
+
+export const catalogueOption = (): Option =>
+  new Option('--catalogue <file>', 'a module that exports `catalogue`: policies of your own beside those that ship')
+
+const EXPECTED = 'a module that exports `catalogue`'
+
+/**
+ * What pipelines may name: the catalogue of a module, or the one that ships. Throws `CAESURA_E_FILE` where no module is there, and
+ * `CAESURA_E_CONFIG` where it cannot be loaded or exports something else.
+ */
+export async function catalogueOf({ catalogue: file }: CatalogueFlag): Promise<PolicyCatalogue> {
+  if (file === undefined) return catalogue
+  const path = resolve(file)
+  const status = await stat(path).catch(() => undefined)
+  if (!status?.isFile())
+    throw new CaesuraError('CAESURA_E_FILE', '--catalogue is no file', { file, received: file, expected: EXPECTED })
+  const loaded: Record<string, unknown> = await import(pathToFileURL(path).href).catch((cause: unknown) => {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new CaesuraError('CAESURA_E_CONFIG', `--catalogue cannot be loaded: ${reason}`, {
+      file,
+      expected: EXPECTED,
+      cause,
+    })
+  })
+  if (loaded.catalogue === undefined)
+    throw new CaesuraError('CAESURA_E_CONFIG', '--catalogue exports no catalogue', {
+      file,
+      received: Object.keys(loaded).join(', ') || 'no export',
+      expected: EXPECTED,
+    })
+  try {
+    return checkCatalogue(loaded.catalogue)
+  } catch (error) {
+    if (!(error instanceof CaesuraError)) throw error
+    throw new CaesuraError(error.code, error.message, { ...error.place, file })
+  }
+}

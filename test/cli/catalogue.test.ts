@@ -1,0 +1,58 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+import { afterAll, describe, expect, it } from 'vitest'
+import { caesura } from './caesura.ts'
+
+const folder = mkdtempSync(join(tmpdir(), 'caesura-catalogue-'))
+afterAll(() => rmSync(folder, { recursive: true }))
+const write = (name: string, text: string) => writeFileSync(join(folder, name), text)
+
+const index = pathToFileURL(join(import.meta.dirname, '../../src/index.ts')).href
+write(
+  'policies.ts',
+  `import { cancelCall, extendCatalogue, fireWhenSettled } from '${index}'
+const stop = { name: 'stop', summary: 'stops', start: () => [cancelCall, fireWhenSettled] }
+export const catalogue = extendCatalogue({ responses: [stop] })\n`,
+)
+write('empty.ts', 'export const other = 1\n')
+write('broken.ts', 'throw new Error("no luck")\n')
+write('wrong.ts', 'export const catalogue = { triggers: [] }\n')
+write(
+  'own.yaml',
+  'name: own\nstages:\n  - { id: a, model: caesura-demo-3m, prompt: "{{ input }}", policy: { trigger: { tokens: 2 }, response: stop } }\n  - { id: b, model: caesura-demo-3m, prompt: "Question: {{ input }}" }\n',
+)
+
+describe('--catalogue', () => {
+  it('makes a response of one’s own known to check, policies, schema and run', async () => {
+    expect(await caesura(folder, ['check', 'own.yaml'])).toMatchObject({ status: 2 })
+    const own = ['--catalogue', 'policies.ts']
+    expect(await caesura(folder, ['check', 'own.yaml', ...own])).toMatchObject({ status: 0, stderr: '' })
+    expect((await caesura(folder, ['policies', 'stop', ...own])).stdout).toContain('stops')
+    expect((await caesura(folder, ['schema', 'pipeline', ...own])).stdout).toContain('"stop"')
+    const { status, stdout } = await caesura(folder, [
+      'run',
+      'own.yaml',
+      '--backend',
+      'embedded',
+      '--input',
+      'Q',
+      '--json',
+      ...own,
+    ])
+    expect(status).toBe(0)
+    expect(JSON.parse(stdout).stages[0]).toMatchObject({ settlement: 'aborted' })
+  })
+
+  it.each([
+    ['is not there', 'none.ts', 'CAESURA_E_FILE', '--catalogue is no file'],
+    ['exports something else', 'empty.ts', 'CAESURA_E_CONFIG', '--catalogue exports no catalogue'],
+    ['throws', 'broken.ts', 'CAESURA_E_CONFIG', '--catalogue cannot be loaded: no luck'],
+    ['exports no whole catalogue', 'wrong.ts', 'CAESURA_E_CONFIG', 'catalogue.responses is no list'],
+  ])('refuses a file that %s', async (_, file, code, message) => {
+    const { status, stdout } = await caesura(folder, ['check', 'own.yaml', '--json', '--catalogue', file])
+    expect(status).toBe(2)
+    expect(JSON.parse(stdout).error).toMatchObject({ code, message, file })
+  })
+})
