@@ -27,7 +27,7 @@ describe.each(sites)('of runs that %s hosts,', (_, open) => {
             : { tokens: ['a ', 'b'], firstTokenMs: 5, tokenMs: 1 }
       },
     })
-    api = await site.api({ times: { heartbeatMs: 100, stallMs: 500 } })
+    api = await site.api({ times: { heartbeatMs: 100, stallMs: 3000 } })
   })
   afterAll(() => site.close())
 
@@ -148,7 +148,7 @@ describe.each(sites)('of runs that %s hosts,', (_, open) => {
       const rest = await eventsOf(await follow(runId, `?after=${last}`))
       expect(rest[0]!.seq).toBe(last + 1)
       expect(rest.at(-1)!.type).toBe('run-end')
-    })
+    }, 180_000)
   })
 
   describe('a request that comes behind a stream on its connection', () => {
