@@ -25,7 +25,7 @@ function commandsOf(page: string): string[][] {
 
 /** The flags that a command takes, or why it takes none of this name. */
 async function faultOf([verb = '', ...words]: readonly string[]): Promise<string | undefined> {
-  if (verb.startsWith('-') || verb === 'VERB') return undefined
+  if (verb.startsWith('-') || verb === 'VERB' || verb === '…') return undefined
   const load = Object.hasOwn(verbs, verb) ? verbs[verb]!.load : undefined
   if (load === undefined) return `no verb ${verb}`
   let command: Command = await load()
