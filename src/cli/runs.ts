@@ -49,11 +49,10 @@ export function runsCommand(): Command {
         flags.redis === undefined ? await recordedRuns(flags, { ...filter, trials }) : await fleetRuns(flags, filter)
       if (flags.json) return printJson({ runs })
       if (runs.length === 0) {
-        const more =
-          flags.redis === undefined && !trials
-            ? ` ${asTyped('`caesura runs --trials`')} lists trials of experiments too.`
-            : ''
-        return print(`No runs are recorded in ${where}.${more}\n`)
+        if (flags.redis !== undefined || trials) return print(`No runs are recorded in ${where}.\n`)
+        const { runs: all } = await recordedRuns(flags, { ...filter, limit: 1, trials: true })
+        const more = ` but trials of experiments: ${asTyped('`caesura runs --trials`')} lists them`
+        return print(`No runs are recorded in ${where}${all.length > 0 ? more : ''}.\n`)
       }
       printLines(runsTable(runs, screenOn(process.stdout)))
     })

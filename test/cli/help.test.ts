@@ -33,7 +33,7 @@ describe('caesura runs', () => {
     const store = sqliteStore(join(folder, 'runs.sqlite'))
     const experiment = { name: 'e', arm: 'a', execution: 'first', session: 's' }
     store.write({ ...interruptedRun, runId: 'trial', experiment })
-    expect((await caesura(folder, ['runs'])).stdout).toContain('`caesura runs --trials` lists trials')
+    expect((await caesura(folder, ['runs'])).stdout).toContain('`caesura runs --trials` lists them')
     expect((await caesura(folder, ['explain'])).stderr).toContain('only trials of experiments are recorded')
     store.write({ ...plainRun, runId: 'mine', startedAt: '2020-01-01T00:00:00.000Z' })
     store.close()
