@@ -18,9 +18,6 @@ const ELSEWHERE_MS = 1000
 /** A call that was told to stop and has not ended after so long is ended without its worker, ms. */
 const STOP_MS = 10_000
 
-/** The same for one that was offered to a worker which has said nothing of it: it may never have heard of it, ms. */
-const OFFER_STOP_MS = 1000
-
 /** After so long a call that was offered to a worker, and that nobody took up, has a ticket, ms. */
 const OFFER_MS = 300
 
@@ -116,8 +113,7 @@ export class CallPlacing {
   /** The nodes have changed, or time has passed. */
   review(call: RemoteCall): void {
     const { directory, tickets } = this.#parts
-    const patienceMs = call.isOffered && !call.placed ? OFFER_STOP_MS : STOP_MS
-    if (call.stoppedAt !== undefined && directory.isSteady && performance.now() - call.stoppedAt > patienceMs) {
+    if (call.stoppedAt !== undefined && directory.isSteady && performance.now() - call.stoppedAt > STOP_MS) {
       // Who has it does not answer, or does not know it. What it still tells is refused.
       call.stoppedAt = performance.now()
       this.#end(call, 'anyway')

@@ -38,23 +38,6 @@ export interface StageWorkerSettings {
   readonly log?: Log
 }
 
-/** A call to be made without a ticket. `offer`: it may begin at once; absent where it is to be claimed first. */
-interface DirectOrder {
-  readonly ticket: CallTicket
-  readonly queue: string
-  readonly offer?: { readonly number: string; readonly request: string }
-}
-
-/** `cancel RUN CALL`, `take RUN CALL QUEUE` or `take RUN CALL QUEUE NUMBER REQUEST`; undefined for anything else. */
-function readOrder(message: string): DirectOrder | { readonly cancel: CallTicket } | undefined {
-  const found = /^(cancel|take) (\S+) (\S+)(?: (\S+)(?: (\S+) (.+))?)?$/s.exec(message)
-  if (found === null) return undefined
-  const [, order, runId = '', callId = '', queue = '', number, request] = found
-  const ticket = { runId, callId }
-  if (order === 'cancel') return { cancel: ticket }
-  return { ticket, queue, ...(number !== undefined && request !== undefined && { offer: { number, request } }) }
-}
-
 /** A call whose worker died is taken from it after 1.5 to 2.5 s. */
 const LOCK_MS = 1500
 const STALLED_MS = 500
@@ -181,18 +164,13 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
   }
 
   /** Makes a call that the run's owner has asked this worker to take, without a ticket; declines where it can't. */
-  async function takeDirectly({ ticket, queue, offer }: DirectOrder): Promise<void> {
-    const decline = () => redis.call('declineCall', ticket.runId, ticket.callId)
+  async function takeDirectly(ticket: CallTicket, queue: string): Promise<void> {
     if (state !== 'up' || !slots.tryTake()) {
-      await decline()
+      await redis.call('declineCall', ticket.runId, ticket.callId)
       return
     }
     try {
-      if (offer === undefined) await make(ticket, queue, `direct ${id} ${randomUUID()}`)
-      else {
-        health.noteStart(performance.now())
-        if (!(await calls.runOffered(ticket, offer.number, offer.request))) await decline()
-      }
+      await make(ticket, queue, `direct ${id} ${randomUUID()}`)
     } finally {
       slots.release()
       review()
@@ -212,11 +190,10 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
   await orders.connect()
   await orders.subscribe(keys.orders(id))
   orders.on('message', (_channel: string, message: string) => {
-    const order = readOrder(message)
-    if (order === undefined) return
-    if ('cancel' in order) calls.cancel(order.cancel.runId, order.cancel.callId, 'interrupted')
+    const [order, runId = '', callId = '', queue = ''] = message.split(' ')
+    if (order === 'cancel') calls.cancel(runId, callId, 'interrupted')
     else {
-      const made = takeDirectly(order)
+      const made = takeDirectly({ runId, callId }, queue)
         .catch(() => undefined)
         .finally(() => direct.delete(made))
       direct.add(made)

@@ -1,7 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { scriptedBackend } from '../../src/backends/scripted.ts'
 import { definePipeline } from '../../src/compose.ts'
-import type { FleetClient } from '../../src/workers/fleet-client.ts'
 import { lostNews } from '../../src/workers/news.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
 import { each, pause, TestFleet, until } from './fleet.ts'
@@ -90,62 +89,6 @@ describe('the next call of a run', () => {
     await client.ended(runId)
     expect((await client.read(runId)).record).toMatchObject({ outcome: 'completed' })
     deaf.disconnect()
-  })
-})
-
-describe('a call that a worker was asked to take', () => {
-  const offered = async (client: FleetClient): Promise<{ messages: string[]; close(): void }> => {
-    const { call, client: raw, keys } = client.redis
-    const ears = raw.duplicate()
-    await ears.subscribe(keys.orders('w'))
-    const messages: string[] = []
-    ears.on('message', (_channel: string, message: string) => messages.push(message))
-    await call('submit', 'r', '{}', 1, '')
-    await call('claimRun', 'r', 1, 'inbox', 3, 6, '0')
-    await call('registerNode', 'n', 'w', 5000, '', 'state', 'up', 'pool', 'p')
-    expect(
-      await each(client, 'appendAll', ['r', 1, 0, 'state', 0, 'open', 'c.1', '{"model":"m m"}', 'q', 'n', 'm m']),
-    ).toEqual(['ok', 'c.1'])
-    await until(() => messages.length === 1)
-    return { messages, close: () => ears.disconnect() }
-  }
-  const status = (client: FleetClient) => client.redis.client.hget(client.redis.keys.call('r', 'c.1'), 'status')
-
-  it('is claimed for it already, with the request at hand', async () => {
-    const client = await fleet.client()
-    const { messages, close } = await offered(client)
-    expect(messages).toEqual(['take r c.1 q 1.0 {"model":"m m"}'])
-    expect(await status(client)).toBe('offered')
-    expect(await each(client, 'tellAll', ['r', 'c.1', 'direct w 1.0', '[]', '0', 0])).toEqual(['ok'])
-    expect(await status(client)).toBe('active')
-    const { call } = client.redis
-    expect(await call('claimCall', 'r', 'c.1', 'ticket v 1', 'q', 'm', lostNews, 'v', '')).toEqual(['taken'])
-    close()
-  })
-
-  it('goes to who has its ticket where that worker has said nothing of it', async () => {
-    const client = await fleet.client()
-    const { close } = await offered(client)
-    const { call } = client.redis
-    expect((await call('claimCall', 'r', 'c.1', 'ticket v 1', 'q', 'm', lostNews, 'v', ''))[0]).toBe('ok')
-    expect(await each(client, 'tellAll', ['r', 'c.1', 'direct w 1.0', '[]', '0', 0])).toEqual(['refused'])
-    close()
-  })
-
-  it('waits again where that worker declines, and ends where it was to stop meanwhile', async () => {
-    const client = await fleet.client()
-    const { messages, close } = await offered(client)
-    const { call } = client.redis
-    await call('declineCall', 'r', 'c.1')
-    expect(await status(client)).toBe('waiting')
-    await client.redis.client.hset(client.redis.keys.call('r', 'c.1'), 'status', 'offered')
-    await each(client, 'appendAll', ['r', 1, 0, 'state', 0, 'cancel', 'c.1', 'why', '', '', ''])
-    await until(() => messages.length === 2)
-    expect(messages[1]).toBe('cancel r c.1')
-    expect(await status(client)).toBe('offered')
-    await call('declineCall', 'r', 'c.1')
-    expect(await status(client)).toBe('ended')
-    close()
   })
 })
 

@@ -5,26 +5,15 @@
 -- the calls that a worker was asked to take. Where nothing was written: `older` and the epoch, `gap` and the seq, `broken` and what lies
 -- under another key's name.
 
--- A larger request is read by the worker itself: what is published must not fill the buffer of its connection.
-local mostPublished = 65536
-
--- Asks the worker of a node to take a call that is opened, with the number of this offer. Answers with what is to stand in the call's hash
--- where it was asked: `offered` is a call that its worker may begin with at once, and that a ticket may still take away from it before
--- the first news.
-local function handOver(runId, callId, queue, node, request, number)
+local function handOver(runId, callId, queue, node)
   local of = redis.call('HMGET', prefix .. ':node:' .. node, 'worker', 'state', 'rate', 'pool')
-  if not of[1] or of[2] ~= 'up' or (of[3] and of[3] ~= '') then return nil end
+  if not of[1] or of[2] ~= 'up' or (of[3] and of[3] ~= '') then return false end
   -- Who waits for a slot of the node goes first, in either of its queues.
   for _, name in ipairs({'pool-' .. (of[4] or ''), 'node-' .. node}) do
     local jobs = prefix .. ':' .. name
-    if redis.call('LLEN', jobs .. ':wait') > 0 or redis.call('ZCARD', jobs .. ':prioritized') > 0 then return nil end
+    if redis.call('LLEN', jobs .. ':wait') > 0 or redis.call('ZCARD', jobs .. ':prioritized') > 0 then return false end
   end
-  local whole = #request <= mostPublished
-  local order = 'take ' .. runId .. ' ' .. callId .. ' ' .. queue
-  if whole then order = order .. ' ' .. number .. ' ' .. request end
-  if redis.call('PUBLISH', prefix .. ':orders:' .. of[1], order) == 0 then return nil end
-  if not whole then return {} end
-  return {'status', 'offered', 'claim', 'direct ' .. of[1] .. ' ' .. number, 'worker', of[1], 'node', node}
+  return redis.call('PUBLISH', prefix .. ':orders:' .. of[1], 'take ' .. runId .. ' ' .. callId .. ' ' .. queue) > 0
 end
 
 -- Which calls stand in Redis already, of those that are to be opened; nil where something else lies under the key of one.
@@ -85,10 +74,9 @@ local function one(first, last)
     local call = prefix .. ':call:' .. runId .. ':' .. a
     if what == 'open' then
       if not stand[a] then
-        local offer = d ~= '' and handOver(runId, a, c, d, b, epoch .. '.' .. seqText)
-        redis.call('HSET', call, 'request', b, 'status', 'waiting', 'queue', c, 'model', e, unpack(offer or {}))
+        redis.call('HSET', call, 'request', b, 'status', 'waiting', 'queue', c, 'model', e)
         put('active:' .. a, 1)
-        if offer then answer[#answer + 1] = a end
+        if d ~= '' and handOver(runId, a, c, d) then answer[#answer + 1] = a end
       end
     elseif what == 'cancel' then
       write()

@@ -1,7 +1,6 @@
 -- prefix, runId, callId, queue → `ok` where the call still waits: its ticket counts in that queue only from now on. Else `late`.
 
 local call = ARGV[1] .. ':call:' .. ARGV[2] .. ':' .. ARGV[3]
-local status = redis.call('HGET', call, 'status')
-if status ~= 'waiting' and status ~= 'offered' then return {'late'} end
+if redis.call('HGET', call, 'status') ~= 'waiting' then return {'late'} end
 redis.call('HSET', call, 'queue', ARGV[4])
 return {'ok'}

@@ -103,7 +103,7 @@ local function cancelCall(runId, callId, reason)
   heal(call, 'hash')
   local of = redis.call('HMGET', call, 'status', 'worker', 'node')
   if not of[1] or of[1] == 'ended' or redis.call('HSETNX', call, 'cancel', reason) == 0 then return end
-  if (of[1] == 'active' or of[1] == 'offered') and isThere(of[3], of[2]) then
+  if of[1] == 'active' and isThere(of[3], of[2]) then
     redis.call('PUBLISH', prefix .. ':orders:' .. of[2], 'cancel ' .. runId .. ' ' .. callId)
   else endCall(runId, callId, cancelledEnd) end
 end

@@ -5,8 +5,7 @@ local brokenEnd = '[["end",{"end":"failed","retryable":true,"error":{"code":"CAE
 
 local function one(first)
   local runId, callId, claim, batch, ends, number = unpack(ARGV, first, first + 5)
-  local call = prefix .. ':call:' .. runId .. ':' .. callId
-  local of = redis.pcall('HMGET', call, 'status', 'claim')
+  local of = redis.pcall('HMGET', prefix .. ':call:' .. runId .. ':' .. callId, 'status', 'claim')
   if of.err or not of[1] then
     local owner = ownerOf(runId)
     if owner then post(owner, '["gone","' .. runId .. '","' .. callId .. '"]') end
@@ -18,8 +17,7 @@ local function one(first)
   if type(index) == 'table' then index = -1 end
   -- Sent again because its answer was lost.
   if index > tonumber(number) then return {'ok'} end
-  if of[1] == 'offered' then redis.call('HSET', call, 'status', 'active')
-  elseif of[1] ~= 'active' then return {'refused'} end
+  if of[1] ~= 'active' then return {'refused'} end
   if index < tonumber(number) then
     endCall(runId, callId, brokenEnd)
     return {'refused'}
