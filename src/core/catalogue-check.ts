@@ -33,13 +33,10 @@ export function checkCatalogue(value: unknown): PolicyCatalogue {
 /** Throws `CAESURA_E_CONFIG` where it is no list of definitions with names of their own. */
 function checkList(path: string, list: unknown, functions: readonly string[]): void {
   if (!Array.isArray(list))
-    throw refusal(
-      path,
-      'is no list',
-      list,
-      'a list of definitions',
-      'extendCatalogue({ responses: [mine] }) adds to the catalogue that ships.',
-    )
+    throw refusal(path, 'is no list', list, {
+      expected: 'a list of definitions',
+      hint: 'extendCatalogue({ responses: [mine] }) adds to the catalogue that ships.',
+    })
   const names = new Set<string>()
   for (const [index, definition] of (list as unknown[]).entries()) {
     const at = `${path}[${index}]`
@@ -60,12 +57,16 @@ function checkList(path: string, list: unknown, functions: readonly string[]): v
   }
 }
 
-const refusal = (path: string, what: string, received: unknown, expected: string, hint?: string): CaesuraError =>
+const refusal = (
+  path: string,
+  what: string,
+  received: unknown,
+  wanted: string | { readonly expected: string; readonly hint: string },
+): CaesuraError =>
   new CaesuraError('CAESURA_E_CONFIG', `${path} ${what}`, {
     path,
     ...(received !== undefined && { received: typeof received === 'function' ? 'a function' : show(received) }),
-    expected,
-    ...(hint !== undefined && { hint }),
+    ...(typeof wanted === 'string' ? { expected: wanted } : wanted),
   })
 
 /** A pipeline names policies of the catalogue that it was checked against. Throws `CAESURA_E_PIPELINE` for one that is not in this one. */

@@ -63,3 +63,10 @@ export interface Engine extends AsyncDisposable {
    */
   close(): Promise<void>
 }
+
+/** The answer to a signal that comes after the run's end. */
+export const endedAnswer: SignalAnswer = {
+  accepted: false,
+  code: 'CAESURA_E_RUN_ENDED',
+  reason: 'the run has ended',
+}

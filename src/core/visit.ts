@@ -4,8 +4,8 @@ import type { CallRequest } from './call.ts'
 export const visitOrigins = ['order', 'then', 'next', 'again', 'start', 'group', 'each'] as const
 /**
  * `order`: the first stage, or the stage before ended by itself. `then`: an interrupt's policy led there. `again`: an interrupt's policy led back
- * to the same stage. The others are
- * for what leads to a stage beside an interrupt and the order of the file.
+ * to the same stage. The others
+ * are kept for further ways to a stage.
  */
 export type VisitOrigin = (typeof visitOrigins)[number]
 

@@ -13,7 +13,7 @@ interface Placed {
   readonly warmNode: string | undefined
 }
 
-/** Of the call, or of the last one that asked a model before it: a fixed text is nowhere. */
+/** Where the run was last. A fixed text is nowhere: there it is the place of the last call that asked a model. */
 export function placedOf(journal: Journal, call: Transcript): Placed {
   if (call.request.say === undefined) return { node: call.node, warmNode: call.warmed?.node }
   const asked = [...journal.calls.values()].findLast(

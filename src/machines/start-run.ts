@@ -1,7 +1,7 @@
 import { createActor, type Snapshot, type Subscription } from 'xstate'
 import { assembleRecord } from '../core/assemble.ts'
 import type { Nanoseconds } from '../core/clock.ts'
-import type { RunHandle, SignalAnswer } from '../core/engine.ts'
+import { endedAnswer, type RunHandle } from '../core/engine.ts'
 import { CallCancelled, summarize } from '../core/errors.ts'
 import type { Journal } from '../core/journal.ts'
 import type { RunRecord } from '../core/record.ts'
@@ -9,8 +9,6 @@ import { wellFormed } from '../core/well-formed.ts'
 import { bindEnvironment, type RunEnvironment } from './environment.ts'
 import { planRunSignals } from './planned-signals.ts'
 import { runMachine } from './run.ts'
-
-const refused: SignalAnswer = { accepted: false, code: 'CAESURA_E_RUN_ENDED', reason: 'the run has ended' }
 
 /** The state of a run's machines, to be kept with its journal. Plain JSON. */
 export interface PersistedRun {
@@ -67,8 +65,8 @@ export function startRun(given: RunEnvironment, cancelSignal?: AbortSignal, pers
       withdrawPlanned()
       cancelSignal?.removeEventListener('abort', cancelBySignal)
       // Who still waits to hear of a signal hears that the run ended before it was decided.
-      for (const { answer } of journal.interrupts) answer?.(refused)
-      for (const answer of environment.tickets.values()) answer(refused)
+      for (const { answer } of journal.interrupts) answer?.(endedAnswer)
+      for (const answer of environment.tickets.values()) answer(endedAnswer)
       environment.tickets.clear()
       resolve(assembleRecord(journal))
     }
@@ -101,7 +99,7 @@ export function startRun(given: RunEnvironment, cancelSignal?: AbortSignal, pers
     events: { [Symbol.asyncIterator]: () => journal.log.after(0) },
     eventsAfter: (seq) => journal.log.after(seq),
     interrupt: (signal = {}) => {
-      if (journal.end !== undefined) return Promise.resolve(refused)
+      if (journal.end !== undefined) return Promise.resolve(endedAnswer)
       return new Promise((resolve) => {
         const ticket = ++tickets
         environment.tickets.set(ticket, resolve)

@@ -1,7 +1,7 @@
 import { type Attributes, type Link, TraceFlags } from '@opentelemetry/api'
 import type { ReadableSpan, TimedEvent } from '@opentelemetry/sdk-trace'
 import { callsOf } from '../core/call-names.ts'
-import type { CallRecord, ExperimentArm, InterruptRecord, ProcessRecord, RunRecord } from '../core/record.ts'
+import type { ExperimentArm, InterruptRecord, ProcessRecord, RunRecord } from '../core/record.ts'
 import { beginningOf } from '../core/well-formed.ts'
 import { callSpan } from './call-spans.ts'
 import { interruptSpans, isHandled, slowestOf } from './interrupt-spans.ts'
@@ -137,13 +137,7 @@ const clockOf = ({ clock }: ProcessRecord): Attributes =>
 /** A stage that was entered, with all calls that it took: retries and fallbacks follow the first one. */
 function stageSpans(trace: TraceOfRun): ReadableSpan[] {
   const { record, timeline, root, context, resources } = trace
-  const visits = new Map<string, CallRecord[]>()
-  const visitOf = new Map<string, string>()
-  for (const call of callsOf(record)) {
-    const first = (call.retryOf !== undefined && visitOf.get(call.retryOf)) || call.callId
-    visitOf.set(call.callId, first)
-    visits.set(first, [...(visits.get(first) ?? []), call])
-  }
+  const visits = Map.groupBy(callsOf(record), ({ id, visit }) => `${id} ${visit}`)
   return [...visits.values()].flatMap((calls) => {
     const [first, last] = [calls[0]!, calls.at(-1)!]
     const stage = context(`stage ${first.callId}`)

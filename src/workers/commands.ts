@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import type { SignalAnswer } from '../core/engine.ts'
+import { endedAnswer } from '../core/engine.ts'
 
 /** A parameter of a command. */
 export type Parameter = string | number
@@ -117,13 +117,6 @@ export const commands = {
 export type CommandName = keyof typeof commands
 export type ParametersOf<N extends CommandName> = NonNullable<(typeof commands)[N]['parameters']>
 export type AnswerOf<N extends CommandName> = NonNullable<(typeof commands)[N]['answer']>
-
-/** The answer to a signal that comes after the run's end: some commands give it themselves. */
-export const endedAnswer: SignalAnswer = {
-  accepted: false,
-  code: 'CAESURA_E_RUN_ENDED',
-  reason: 'the run has ended',
-}
 
 const fileOf = (name: string): string => readFileSync(new URL(`./commands/${name}.lua`, import.meta.url), 'utf8')
 

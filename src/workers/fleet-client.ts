@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { SignalAnswer } from '../core/engine.ts'
+import { endedAnswer, type SignalAnswer } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { RunEvent } from '../core/event.ts'
 import {
@@ -17,7 +17,6 @@ import {
   unknownRun,
 } from '../core/fleet.ts'
 import type { Pipeline } from '../core/pipeline.ts'
-import { endedAnswer } from './commands.ts'
 import { DeadRuns } from './dead-runs.ts'
 import { DeliveredNotes } from './delivered-notes.ts'
 import { type FleetClock, fleetClock } from './fleet-clock.ts'

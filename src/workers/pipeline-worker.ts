@@ -24,7 +24,6 @@ import { OldRuns } from './old-runs.ts'
 import { Ownership } from './ownership.ts'
 import { openFleetRedis, tellOutages } from './redis.ts'
 import { tellFaults } from './run-lines.ts'
-
 import { defaultRetention, type Retention } from './run-session.ts'
 import { OtherVersion } from './run-spec.ts'
 import { RunSweeper } from './run-sweeper.ts'

@@ -1,16 +1,10 @@
-import type { SignalAnswer } from '../../core/engine.ts'
+import { endedAnswer, type SignalAnswer } from '../../core/engine.ts'
 import type { RunEvent } from '../../core/event.ts'
 import type { EventLog } from '../../core/event-log.ts'
 import { lineOf } from '../../core/fleet.ts'
 import type { EngineRun, PreparedRun, RunNote } from '../../core/hosting.ts'
 import type { RunRecord } from '../../core/record.ts'
 import type { HostedRunLine } from '../../core/run-host.ts'
-
-export const endedAnswer: SignalAnswer = {
-  accepted: false,
-  code: 'CAESURA_E_RUN_ENDED',
-  reason: 'the run has ended',
-}
 
 /** A run in this process: before it begins, while it goes on, and for a while after its end. */
 export class KeptRun {
