@@ -202,10 +202,10 @@ try {
     const programs = [...page.matchAll(/^```ts\n\/\/ (\S+)\n(.*?)^```/gms)]
     assert.deepEqual(
       programs.map(([, name]) => name),
-      ['policies.ts', 'main.ts'],
+      ['policies.ts', 'main.ts', 'steps.ts'],
     )
     for (const [, name, code] of programs) await writeFile(join(app, name!), code!)
-    await compile('policies.ts', 'main.ts')
+    await compile('policies.ts', 'main.ts', 'steps.ts')
     assert.deepEqual((await mustRun(app, process.execPath, 'main.ts')).trim().split('\n'), [
       'aborted: 1 of 3 tokens had come',
       'drained: 3 of 3 tokens had come',
@@ -247,6 +247,15 @@ try {
         )
       await end(worker)
     }
+    // The step of the same page, in this process and on the same fleet.
+    const facts = { id: 'facts', lookup: '{{ input }}' }
+    await writeFile(join(app, 'facts.yaml'), JSON.stringify({ name: 'facts', stages: [facts] }))
+    const steps = ['--catalogue', join(app, 'steps.ts')]
+    const found = /Vinegar dissolves limescale\.\s+Never mix vinegar and bleach\.\s+completed/
+    assert.match(await mustRun(app, caesura, 'run', 'facts.yaml', ...steps, '--input', 'vinegar'), found)
+    await start('worker', 'pipelines', ...steps, '--redis', redis)
+    const onFleet = ['--redis', redis, '--input', 'vinegar']
+    assert.match(await mustRun(app, caesura, 'run', 'facts.yaml', ...steps, ...onFleet), found)
   })
 
   await step('installs the engine beside it', async () => {

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { assign } from './core/assignment.ts'
 import { checkedHandle, readStart } from './core/caller-input.ts'
+import type { Catalogue } from './core/catalogue.ts'
 import { checkCatalogue, checkPolicies } from './core/catalogue-check.ts'
 import { type Clock, systemClock } from './core/clock.ts'
 import type { Engine, PlannedSignal, RunHandle, StartOptions } from './core/engine.ts'
@@ -14,7 +15,7 @@ import { recordKeeper } from './core/live-design.ts'
 import type { OutputLimits } from './core/output-limit.ts'
 import type { Pipeline } from './core/pipeline.ts'
 import { definePipelineWith } from './core/pipeline-schema.ts'
-import type { Policy, PolicyCatalogue } from './core/policy.ts'
+import type { Policy } from './core/policy.ts'
 import type { Node, RunStore, Telemetry } from './core/ports.ts'
 import { priorsOf } from './core/probe.ts'
 import { show } from './core/problems.ts'
@@ -42,7 +43,7 @@ export interface EngineSettings {
   /** Keeps the text of inputs and outputs in the stored records; false by default. The record that `result` gives always has it. */
   readonly keepText?: boolean
   /** The policies that pipelines may name; the one that pipelines were checked against. All that ship by default. */
-  readonly catalogue?: PolicyCatalogue
+  readonly catalogue?: Catalogue
   /** How much one run may generate; a call that goes beyond it fails with `CAESURA_E_OUTPUT_LIMIT`. 1,000,000 tokens or 64 Mi characters by default. */
   readonly outputLimits?: Partial<OutputLimits>
   /** Real time by default. */
@@ -78,7 +79,7 @@ export interface FleetEngineSettings extends Pick<EngineSettings, 'models' | 'st
 /** What a pipeline is checked against. */
 export interface PipelineSettings {
   /** The policies that it may name; those that ship by default. The engine that runs it must have the same one. */
-  readonly catalogue?: PolicyCatalogue | undefined
+  readonly catalogue?: Catalogue | undefined
 }
 
 /**

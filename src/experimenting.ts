@@ -7,7 +7,7 @@ import { CaesuraError } from './core/errors.ts'
 import type { Experiment } from './core/experiment.ts'
 import { aaName } from './core/experiment-checks.ts'
 import { digestOf, unitOf } from './core/experiment-design.ts'
-import { isModelStage, type ModelStage, type Pipeline, type Stage } from './core/pipeline.ts'
+import type { Pipeline, Stage } from './core/pipeline.ts'
 import type { ExperimentStore, Node, RunStore, Telemetry } from './core/ports.ts'
 import type { RunRecord } from './core/record.ts'
 import type { Execution } from './core/trial.ts'
@@ -183,12 +183,12 @@ function pipelinesOf({ arms, aa, baseline }: Experiment): (planned: PlannedTrial
   return ({ arm, seed }) => {
     const pipeline = byArm.get(arm)
     if (pipeline === undefined) throw new CaesuraError('CAESURA_E_INTERNAL', `no arm is named ${arm}`)
-    const samples = (stage: Stage): stage is ModelStage => isModelStage(stage) && stage.options.temperature !== 0
-    if (!pipeline.stages.some(samples)) return pipeline
-    const stages = pipeline.stages.map((stage) =>
-      samples(stage) ? { ...stage, options: { ...stage.options, seed } } : stage,
-    )
-    return { ...pipeline, stages }
+    const seeded = (stage: Stage): Stage => {
+      const { asks } = stage
+      if (asks === undefined || asks.options.temperature === 0) return stage
+      return { ...stage, asks: { ...asks, options: { ...asks.options, seed } } }
+    }
+    return { ...pipeline, stages: pipeline.stages.map(seeded) }
   }
 }
 

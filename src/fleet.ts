@@ -1,9 +1,9 @@
 import { catalogue, withoutText } from './compose.ts'
+import type { Catalogue } from './core/catalogue.ts'
 import type { Figures } from './core/figures.ts'
 import type { Fleet, FleetAddress } from './core/fleet.ts'
 import { recordKeeper } from './core/live-design.ts'
 import type { Log } from './core/log.ts'
-import type { PolicyCatalogue } from './core/policy.ts'
 import type { Node, RunStore, Telemetry } from './core/ports.ts'
 import { version } from './version.ts'
 import type { FleetWorker, PipelineWorker } from './workers/pipeline-worker.ts'
@@ -24,7 +24,7 @@ export interface HostingSettings {
   readonly runs?: number
   readonly retention?: Partial<Retention>
   /** The policies that the pipelines of its runs may name; those that ship by default. */
-  readonly catalogue?: PolicyCatalogue
+  readonly catalogue?: Catalogue
   /** Where the records of the runs that end here go beside Redis, without texts; nowhere by default. Not closed with the worker. */
   readonly store?: RunStore
   /** Spans and figures of the runs that end here. Closed with the worker. */

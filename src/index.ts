@@ -19,6 +19,7 @@ export type {
   PrefillRequest,
   Settlement,
 } from './core/call.ts'
+export type { Catalogue, Catalogue as PolicyCatalogue } from './core/catalogue.ts'
 export { type Clock, type Nanoseconds, systemClock } from './core/clock.ts'
 export { countSchema, durationSchema } from './core/duration.ts'
 export type { Engine, PlannedSignal, RunHandle, SignalAnswer, StartOptions } from './core/engine.ts'
@@ -41,7 +42,6 @@ export {
   fireWhenSettled,
   type PartialOutput,
   type Policy,
-  type PolicyCatalogue,
   type PolicyInput,
   type Preset,
   pauseDelivery,
@@ -66,6 +66,17 @@ export type {
 } from './core/ports.ts'
 export type { ProbeKey, ProbePriors, ProbeResult } from './core/probe.ts'
 export type { CallRecord, ExperimentArm, InterruptRecord, Phase, ProcessRecord, RunRecord } from './core/record.ts'
+export {
+  type KnownText,
+  type ModelWish,
+  type Opening,
+  type OwnWork,
+  type Step,
+  type StepKind,
+  type StepWarning,
+  stepKind,
+  type TemplatePlace,
+} from './core/step.ts'
 export type { TraceContext, TraceHeaders } from './core/trace.ts'
 export { llamaCpp, type NodeSettings, ollama, openai, scripted } from './nodes.ts'
 export { type ObservedProcess, type Observing, observe as openTelemetry } from './observing.ts'

@@ -1,8 +1,8 @@
 import { catalogue as shipped, withoutText } from './compose.ts'
+import type { Catalogue } from './core/catalogue.ts'
 import type { ScrapedFigures } from './core/figures.ts'
 import { jsonSchemaOf } from './core/json-schemas.ts'
 import { definePipelineWith } from './core/pipeline-schema.ts'
-import type { PolicyCatalogue } from './core/policy.ts'
 import type { RunHost } from './core/run-host.ts'
 import { figuresToScrape, joinTraces } from './observing.ts'
 import { type Api, startApi } from './server/api/api.ts'
@@ -21,7 +21,7 @@ export interface ServingSettings
   /** Lets requests bring a pipeline along; false by default. */
   readonly allowInline?: boolean
   /** The policies that such a pipeline may name; those that ship by default. */
-  readonly catalogue?: PolicyCatalogue
+  readonly catalogue?: Catalogue
   /** Where it counts; by default figures that are only scraped. */
   readonly figures?: ScrapedFigures
 }
@@ -43,7 +43,7 @@ export async function serveRuns(runs: RunHost, serving: ServingSettings): Promis
   })
 }
 
-function inlinePipeline(catalogue: PolicyCatalogue) {
+function inlinePipeline(catalogue: Catalogue) {
   const { $schema: _, ...schema } = jsonSchemaOf('pipeline', catalogue)
   return schema
 }

@@ -12,7 +12,7 @@ import {
   resolveStages,
   type Wanted,
 } from './model-names.ts'
-import { llamaCpp, ollama } from './nodes.ts'
+import { llamaCpp, ollama, scripted } from './nodes.ts'
 import { namesHost, ollamaAddress } from './ollama-address.ts'
 import { ANSWER_MS, asWished, listedBy, noModel, type Surroundings, underWish, type Wishes } from './wishes.ts'
 
@@ -47,6 +47,13 @@ export async function chooseSurroundings(wanted: readonly Wanted[], wishes: Wish
   if (backend === undefined && namesHost(wishes) && !isFile(model)) return onNamedHost(wanted, wishes)
   return automatic(wanted, wishes)
 }
+
+/** For a pipeline that asks no model. An engine has a node all the same; this one never has a call. */
+export const withoutModels = (): Surroundings => ({
+  nodes: [scripted({ name: 'none', script: { tokens: [] } })],
+  models: {},
+  notices: [],
+})
 
 const isFile = (model: string | undefined): boolean => model !== undefined && /\.gguf$/i.test(model)
 

@@ -4,15 +4,17 @@ import { describe, expect, it } from 'vitest'
 import { filesBeside } from '../src/cli/load-experiment.ts'
 import { catalogue } from '../src/compose.ts'
 import { readDocument } from '../src/core/document.ts'
+import { digestOf } from '../src/core/experiment-design.ts'
 import { readExperiment } from '../src/core/experiment-schema.ts'
-import { isModelStage } from '../src/core/pipeline.ts'
 import { renderTemplate } from '../src/core/template.ts'
+import type { ModelStep } from '../src/steps/model.ts'
 import { pipelineFrom } from './fixtures/pipeline.ts'
 
 const read = (file: string) => readDocument(readFileSync(new URL(`../examples/${file}`, import.meta.url)), file)
 
 describe('draft-refine.yaml', () => {
-  const [draft, refine] = pipelineFrom(read('draft-refine.yaml').value).stages.filter(isModelStage)
+  const { stages } = pipelineFrom(read('draft-refine.yaml').value)
+  const [draft, refine] = stages.map(({ step }) => step as ModelStep)
   const render = (output: string, input?: string) =>
     renderTemplate(refine!.prompt, { input: 'Q?', draft: { output }, interrupt: { input }, vars: {} })
 
@@ -29,16 +31,20 @@ describe('draft-refine.yaml', () => {
   })
 
   it('answers the same every time', () => {
-    for (const stage of [draft!, refine!]) expect(stage.options).toMatchObject({ temperature: 0, seed: 1 })
+    expect(stages).toHaveLength(2)
+    for (const { asks } of stages) expect(asks?.options).toMatchObject({ temperature: 0, seed: 1 })
   })
 })
 
-describe.each(['cut-in.experiment.yaml', 'open-load.experiment.yaml'])('%s', (file) => {
+describe.each(['cut-in.experiment.yaml', 'open-load.experiment.yaml'] as const)('%s', (file) => {
   it('holds, without a warning', async () => {
     const path = fileURLToPath(new URL(`../examples/${file}`, import.meta.url))
     const document = read(file)
     const { value, errors, warnings } = await readExperiment(catalogue, document.value, document, filesBeside(path))
     expect({ errors, warnings }).toEqual({ errors: [], warnings: [] })
     expect(value?.arms.length).toBeGreaterThan(1)
+    // What version 0.1 began can be resumed.
+    const digests = { 'cut-in.experiment.yaml': '237021e780aecf2c', 'open-load.experiment.yaml': '3fe577c668e5b2c3' }
+    expect(digestOf(value!, [])).toBe(digests[file])
   })
 })

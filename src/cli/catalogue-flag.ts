@@ -3,9 +3,9 @@ import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Option } from 'commander'
 import { catalogue } from '../compose.ts'
+import type { Catalogue } from '../core/catalogue.ts'
 import { checkCatalogue } from '../core/catalogue-check.ts'
 import { CaesuraError } from '../core/errors.ts'
-import type { PolicyCatalogue } from '../core/policy.ts'
 
 export interface CatalogueFlag {
   readonly catalogue?: string
@@ -20,7 +20,7 @@ const EXPECTED = 'a module that exports `catalogue`'
  * What pipelines may name: the catalogue of a module, or the one that ships. Throws `CAESURA_E_FILE` where no module is there, and
  * `CAESURA_E_CONFIG` where it cannot be loaded or exports something else.
  */
-export async function catalogueOf({ catalogue: file }: CatalogueFlag): Promise<PolicyCatalogue> {
+export async function catalogueOf({ catalogue: file }: CatalogueFlag): Promise<Catalogue> {
   if (file === undefined) return catalogue
   const path = resolve(file)
   const status = await stat(path).catch(() => undefined)

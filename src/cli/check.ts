@@ -1,10 +1,10 @@
 import { Command } from 'commander'
+import type { Catalogue } from '../core/catalogue.ts'
 import { readConfig } from '../core/config-schema.ts'
 import type { Document } from '../core/document.ts'
 import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
 import { readExperiment } from '../core/experiment-schema.ts'
 import { readPipeline } from '../core/pipeline-schema.ts'
-import type { PolicyCatalogue } from '../core/policy.ts'
 import { didYouMean, isRecord, oneOrMany, type Reading, type Source, show, type Warning } from '../core/problems.ts'
 import { type CatalogueFlag, catalogueOf, catalogueOption } from './catalogue-flag.ts'
 import { filesBeside } from './load-experiment.ts'
@@ -72,7 +72,7 @@ async function checkFile(file: string, readers: Readers): Promise<CheckedFile> {
 
 type Readers = Record<Kind, (document: Document, file: string) => Reading<unknown> | Promise<Reading<unknown>>>
 
-const readersOf = (catalogue: PolicyCatalogue): Readers => ({
+const readersOf = (catalogue: Catalogue): Readers => ({
   pipeline: (document) => readPipeline(catalogue, document.value, document),
   config: (document) => readConfig(document.value, document),
   experiment: (document, file) => readExperiment(catalogue, document.value, document, filesBeside(file)),

@@ -5,7 +5,7 @@ import stringWidth from 'string-width'
 import { createEngine } from '../compose.ts'
 import type { Engine } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
-import { isModelStage } from '../core/pipeline.ts'
+import { modelsAsked } from '../core/pipeline.ts'
 import type { RunStore } from '../core/ports.ts'
 import type { RunRecord } from '../core/record.ts'
 import { milliseconds } from '../pages/figures.ts'
@@ -58,10 +58,7 @@ export function demoCommand(): Command {
 async function demo(flags: { json?: boolean; record: boolean }): Promise<void> {
   const file = fileURLToPath(new URL('../../examples/draft-refine.yaml', import.meta.url))
   const pipeline = await loadPipeline(file)
-  const { nodes, models } = await chooseSurroundings(
-    pipeline.stages.filter(isModelStage).map((stage) => stage.model),
-    { backend: 'embedded' },
-  )
+  const { nodes, models } = await chooseSurroundings(modelsAsked(pipeline), { backend: 'embedded' })
   const store = flags.record ? await openRecords() : undefined
   await using engine = createEngine({ nodes, models, ...(store !== undefined && { store }) })
   const screen = { ...screenOn(process.stdout), write: print }

@@ -1,9 +1,9 @@
 import { catalogue } from '../compose.ts'
+import type { Catalogue } from '../core/catalogue.ts'
 import { readDocument } from '../core/document.ts'
 import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { readPipeline } from '../core/pipeline-schema.ts'
-import type { PolicyCatalogue } from '../core/policy.ts'
 import { isRecord, oneOrMany, type Path, type Source } from '../core/problems.ts'
 import { styledRemark } from './output.ts'
 import { readDocumentFile } from './read-file.ts'
@@ -13,11 +13,7 @@ import { warningText } from './show-error.ts'
  * Reads and checks a pipeline file; `policy` (a name, or YAML such as `{response: drain}`) takes the place of its first
  * boundary's policy, and of an experiment. Warnings go to stderr. Throws every problem at once.
  */
-export async function loadPipeline(
-  file: string,
-  policy?: string,
-  policies: PolicyCatalogue = catalogue,
-): Promise<Pipeline> {
+export async function loadPipeline(file: string, policy?: string, policies: Catalogue = catalogue): Promise<Pipeline> {
   const document = await readDocumentFile(file)
   const replaced = policy === undefined ? undefined : readPolicy(policy)
   const value = replaced === undefined ? document.value : withPolicy(document.value, replaced.value)

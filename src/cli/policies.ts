@@ -3,8 +3,8 @@ import { Command } from 'commander'
 import stringWidth from 'string-width'
 import wrapAnsi from 'wrap-ansi'
 import { stringify } from 'yaml'
+import type { Catalogue } from '../core/catalogue.ts'
 import { CaesuraError } from '../core/errors.ts'
-import type { PolicyCatalogue } from '../core/policy.ts'
 import { type ListedFactor, listPolicies, type PolicyListing, policyNames } from '../core/policy-listing.ts'
 import { didYouMean } from '../core/problems.ts'
 import { asTyped } from './as-typed.ts'
@@ -39,7 +39,7 @@ export function policiesCommand(): Command {
     })
 }
 
-function unknown(name: string, catalogue: PolicyCatalogue): CaesuraError {
+function unknown(name: string, catalogue: Catalogue): CaesuraError {
   const hint = didYouMean(name, policyNames(catalogue)) ?? '`caesura policies` lists all names.'
   return new CaesuraError('CAESURA_E_USAGE', `Nothing is named ${name}.`, {
     received: name,

@@ -39,7 +39,7 @@ export function endReport(record: RunRecord, canvas: Canvas): string[] {
   const tone = outcome === 'completed' ? 'good' : 'bad'
   const reason = outcome === 'cancelled' && cancelReason !== undefined ? ` (${cancelReason})` : ''
   const head = `${outcome}${reason} in ${milliseconds(durationMs)}`
-  const lines = paragraph(`${head}; ${costInWords(record)}`, canvas.width)
+  const lines = paragraph(`${head}; ${lowered(costInWords(record))}`, canvas.width)
   const first = lines[0] ?? ''
   const painted = first.startsWith(outcome) ? canvas.paint(tone, outcome) + first.slice(outcome.length) : first
   return [
@@ -51,3 +51,6 @@ export function endReport(record: RunRecord, canvas: Canvas): string[] {
     ...(error === undefined ? [] : paragraph(faultInWords(error), canvas.width)),
   ]
 }
+
+/** A sentence that goes on in another one. */
+const lowered = (sentence: string): string => sentence.replace(/^No /, 'no ')

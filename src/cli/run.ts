@@ -11,7 +11,7 @@ import { fleetSurroundings } from '../fleet-running.ts'
 import { withCapture } from '../logs.ts'
 import { observe, traceOfEnvironment } from '../observing.ts'
 import { sqliteStore } from '../stores.ts'
-import { chooseSurroundings } from '../surroundings.ts'
+import { chooseSurroundings, withoutModels } from '../surroundings.ts'
 import { asTyped } from './as-typed.ts'
 import { type CatalogueFlag, catalogueOf, catalogueOption } from './catalogue-flag.ts'
 import { fleetOption, redisFileOption } from './fleet-address.ts'
@@ -95,7 +95,7 @@ async function run(file: string, flags: RunFlags): Promise<void> {
   const wishes = wishesOf(flags, settings)
   const { notices, ...where } =
     redis === undefined
-      ? { catalogue, ...(await chooseSurroundings(wanted, wishes)) }
+      ? { catalogue, ...(wanted.length === 0 ? withoutModels() : await chooseSurroundings(wanted, wishes)) }
       : { redis, ...(await fleetSurroundings(redis, wanted, wishes)) }
   for (const notice of notices) remark(notice)
   if (flags.detach && redis !== undefined) return submitRun(redis, pipeline, { ...start, models: where.models }, flags)

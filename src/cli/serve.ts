@@ -1,9 +1,9 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command } from 'commander'
+import type { Catalogue } from '../core/catalogue.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Pipeline } from '../core/pipeline.ts'
-import type { PolicyCatalogue } from '../core/policy.ts'
 import { counted } from '../pages/figures.ts'
 import { defaultLimits, readTokens, type ServingSettings } from '../serving.ts'
 import { type CatalogueFlag, catalogueOf, catalogueOption } from './catalogue-flag.ts'
@@ -168,7 +168,7 @@ const FILES = /\.(ya?ml|json)$/i
 const OTHERS = /\.schema\.json$|\.experiment\.(ya?ml|json)$|^caesura\.config\.ya?ml$/i
 
 /** Every pipeline of a folder, by its name. Throws `CAESURA_E_FILE`, `CAESURA_E_USAGE`, and what is wrong in a file. */
-async function loadFolder(folder: string, catalogue: PolicyCatalogue): Promise<Map<string, Pipeline>> {
+async function loadFolder(folder: string, catalogue: Catalogue): Promise<Map<string, Pipeline>> {
   const entries = await readdir(folder).catch((cause: Error) => {
     throw new CaesuraError('CAESURA_E_FILE', '--pipelines is no folder that can be read', {
       file: folder,

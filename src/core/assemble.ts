@@ -101,8 +101,8 @@ function callRecord(call: Transcript, journal: Journal): CallRecord {
     ...(name !== undefined && { node: name }),
     ...(backend !== undefined && { backend }),
     ...(address !== undefined && { address }),
-    kind: request.say === undefined ? ('model' as const) : ('say' as const),
-    ...(request.say === undefined && { model: request.model }),
+    kind: request.work?.kind ?? 'model',
+    ...(request.work === undefined && { model: request.model }),
     ...(Object.keys(options).length > 0 && { options }),
     ...(policy !== undefined && { policy: policyName(policy) }),
     ...(call.retryOf !== undefined && { retryOf: call.retryOf }),
@@ -180,7 +180,7 @@ function interruptRecord(entry: InterruptEntry, journal: Journal): InterruptReco
       requestBytes: to.request.messages.reduce((sum, { content }) => sum + content.length, 0),
       ...(server !== undefined && { server }),
       ...(arrival !== undefined && { arrival }),
-      isSaid: to.request.say !== undefined,
+      isOwn: to.request.work !== undefined,
     })
   const { firstSignalAt } = entry
   const waitedNs = firstSignalAt === undefined ? 0 : entry.at - firstSignalAt

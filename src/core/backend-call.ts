@@ -4,15 +4,21 @@ import { markNames } from './ledger.ts'
 import type { Backend } from './ports.ts'
 import { isRecord, orList, show } from './problems.ts'
 
-const fault = ({ kind }: Backend, what: string): CaesuraError =>
-  new CaesuraError('CAESURA_E_BACKEND', `the backend ${show(kind)} ${what}`)
+/** What makes a call, as far as this needs it: a backend, or a kind of step. */
+interface Maker extends Pick<Backend, 'kind' | 'generate'> {
+  /** What messages call it; `backend` by default. */
+  readonly role?: string
+}
+
+const fault = ({ kind, role = 'backend' }: Maker, what: string): CaesuraError =>
+  new CaesuraError('CAESURA_E_BACKEND', `the ${role} ${show(kind)} ${what}`)
 
 /**
  * Has a backend make a call, whoever wrote it. Never rejects: a backend that throws, ends as none may, or hands over a piece or a mark
  * that is none, fails the call with `CAESURA_E_BACKEND`. What it says of the answer (counts, durations, why the model stopped) is left
  * out where it cannot be. What comes after its end is not heard.
  */
-export async function generateOn(backend: Backend, request: CallRequest, context: GenerateContext): Promise<CallEnd> {
+export async function generateOn(backend: Maker, request: CallRequest, context: GenerateContext): Promise<CallEnd> {
   let broken: CaesuraError | undefined
   let isOver = false
   const { signal } = context
@@ -56,7 +62,7 @@ export async function generateOn(backend: Backend, request: CallRequest, context
 }
 
 /** Throws `CAESURA_E_BACKEND`. */
-function readEnd(backend: Backend, given: unknown, signal: AbortSignal): CallEnd {
+function readEnd(backend: Maker, given: unknown, signal: AbortSignal): CallEnd {
   const end = isRecord(given) ? given.end : undefined
   if (!isRecord(given) || (end !== 'completed' && end !== 'cancelled' && end !== 'failed')) {
     throw fault(
@@ -68,7 +74,7 @@ function readEnd(backend: Backend, given: unknown, signal: AbortSignal): CallEnd
   return { end, ...(end === 'failed' && failureOf(backend, given)), ...saidOf(given) }
 }
 
-function failureOf(backend: Backend, { error, retryable, retryAfterMs }: Record<string, unknown>): Partial<CallEnd> {
+function failureOf(backend: Maker, { error, retryable, retryAfterMs }: Record<string, unknown>): Partial<CallEnd> {
   const { code, message, received } =
     isRecord(error) || error instanceof Error ? (error as Record<string, unknown>) : {}
   if (typeof message !== 'string') throw fault(backend, 'fails a call without saying why: its end has no error')

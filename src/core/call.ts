@@ -41,12 +41,12 @@ export interface CallRequest {
   readonly visit?: number
   /** 1 for the first of its visit; more after a fault only. */
   readonly attempt: number
-  /** As the server knows it; empty where `say` is there. */
+  /** As the server knows it; empty where `work` is there. */
   readonly model: string
   readonly messages: readonly ChatMessage[]
   readonly options: GenerationOptions
-  /** The text that the call says by itself: no model is asked, on no node. */
-  readonly say?: string
+  /** What the call does where it asks no model: the kind of its step does it, on no node. Plain JSON. */
+  readonly work?: { readonly kind: string }
   readonly placement: Placement
   /** Any node will do when none satisfies `placement`. */
   readonly otherwise?: 'any'

@@ -1,10 +1,13 @@
+import type { Catalogue } from './catalogue.ts'
 import { CaesuraError } from './errors.ts'
 import type { Pipeline } from './pipeline.ts'
-import type { Factor, PolicyCatalogue } from './policy.ts'
+import type { Factor } from './policy.ts'
 import { isRecord, orList, show } from './problems.ts'
+import type { StepKind } from './step.ts'
 
 /** The lists of a catalogue, with the functions that each definition of them needs. */
-const lists: Readonly<Record<keyof PolicyCatalogue, readonly string[]>> = {
+const lists: Readonly<Record<keyof Catalogue, readonly string[]>> = {
+  steps: ['read', 'templates', 'open'],
   triggers: ['initial', 'step'],
   responses: ['start'],
   carries: ['keep'],
@@ -21,13 +24,32 @@ const checked = new WeakSet<object>()
  * Whether it is a catalogue, which may come from a program in plain JavaScript or from a file. Throws `CAESURA_E_CONFIG` with the place.
  * A catalogue is looked at once.
  */
-export function checkCatalogue(value: unknown): PolicyCatalogue {
+export function checkCatalogue(value: unknown): Catalogue {
   if (!isRecord(value))
     throw refusal('catalogue', 'is no catalogue', value, `a mapping of ${orList(Object.keys(lists))}`)
-  if (checked.has(value)) return value as unknown as PolicyCatalogue
+  if (checked.has(value)) return value as unknown as Catalogue
   for (const [list, functions] of Object.entries(lists)) checkList(`catalogue.${list}`, value[list], functions)
+  for (const [index, kind] of (value as unknown as Catalogue).steps.entries())
+    checkStep(`catalogue.steps[${index}]`, kind)
   checked.add(value)
-  return value as unknown as PolicyCatalogue
+  return value as unknown as Catalogue
+}
+
+/** Keys that every stage has. */
+const ofStages = ['id', 'policy', 'timeout', 'retry', 'fallback']
+
+/** Throws `CAESURA_E_CONFIG` for a kind of step that no stage could have. */
+function checkStep(at: string, { name, shape, perform }: StepKind): void {
+  if (!isRecord(shape)) throw refusal(`${at}.shape`, 'is no mapping', shape, 'a mapping of keys to schemas of zod')
+  if (!Object.hasOwn(shape, name))
+    throw refusal(`${at}.shape`, 'lacks the key that tells the kind', Object.keys(shape), name)
+  for (const [key, schema] of Object.entries(shape)) {
+    if (ofStages.includes(key)) throw refusal(`${at}.shape.${key}`, 'is a key of every stage', key, 'another key')
+    if (typeof Object(schema).safeParse !== 'function')
+      throw refusal(`${at}.shape.${key}`, 'is no schema', schema, 'a schema of zod, such as z.string()')
+  }
+  if (perform !== undefined && typeof perform !== 'function')
+    throw refusal(`${at}.perform`, 'is no function', perform, 'a function')
 }
 
 /** Throws `CAESURA_E_CONFIG` where it is no list of definitions with names of their own. */
@@ -70,33 +92,33 @@ const refusal = (
   })
 
 /** A pipeline names policies of the catalogue that it was checked against. Throws `CAESURA_E_PIPELINE` for one that is not in this one. */
-export function checkPolicies(catalogue: PolicyCatalogue, { stages, experiment }: Pipeline): void {
-  for (const [index, { policy }] of stages.entries()) checkPolicy(catalogue, policy, `stages[${index}].policy`)
+export function checkPolicies(catalogue: Catalogue, { stages, experiment }: Pipeline): void {
+  for (const [index, { step, policy }] of stages.entries()) {
+    checkName(catalogue.steps, step.kind, `stages[${index}]`)
+    checkPolicy(catalogue, policy, `stages[${index}].policy`)
+  }
   for (const [index, { policies }] of experiment?.arms.entries() ?? [])
     for (const policy of Object.values(policies)) checkPolicy(catalogue, policy, `experiment.arms[${index}].policy`)
 }
 
 function checkPolicy(
-  catalogue: PolicyCatalogue,
+  catalogue: Catalogue,
   { trigger, response, carry }: Pipeline['stages'][number]['policy'],
   path: string,
 ): void {
-  const check = (
-    key: 'trigger' | 'response' | 'carry',
-    definitions: readonly { readonly name: string }[],
-    name: string,
-  ) => {
-    if (definitions.some((definition) => definition.name === name)) return
-    throw new CaesuraError('CAESURA_E_PIPELINE', `${path}.${key} is not in the catalogue of this engine`, {
-      path: `${path}.${key}`,
-      received: name,
-      expected: orList(definitions.map((definition) => definition.name)),
-      hint: 'Hand the engine the catalogue that the pipeline was checked against: createEngine({ catalogue }).',
-    })
-  }
-  for (const { name } of withMembers(trigger)) check('trigger', catalogue.triggers, name)
-  check('response', catalogue.responses, response.name)
-  check('carry', catalogue.carries, carry)
+  for (const { name } of withMembers(trigger)) checkName(catalogue.triggers, name, `${path}.trigger`)
+  checkName(catalogue.responses, response.name, `${path}.response`)
+  checkName(catalogue.carries, carry, `${path}.carry`)
+}
+
+function checkName(definitions: readonly { readonly name: string }[], name: string, path: string): void {
+  if (definitions.some((definition) => definition.name === name)) return
+  throw new CaesuraError('CAESURA_E_PIPELINE', `${path} is not in the catalogue of this engine`, {
+    path,
+    received: name,
+    expected: orList(definitions.map((definition) => definition.name)),
+    hint: 'Hand the engine the catalogue that the pipeline was checked against: createEngine({ catalogue }).',
+  })
 }
 
 /** A trigger, and those of its list. */

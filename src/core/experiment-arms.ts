@@ -1,10 +1,11 @@
+import type { Catalogue } from './catalogue.ts'
 import { CaesuraError } from './errors.ts'
 import type { Arm } from './experiment.ts'
 import { type ExperimentFiles, fileFault } from './experiment-files.ts'
 import type { Pipeline } from './pipeline.ts'
 import { loopProblems, thenProblems } from './pipeline-checks.ts'
 import { readPipeline } from './pipeline-schema.ts'
-import type { Factor, Policy, PolicyCatalogue } from './policy.ts'
+import type { Factor, Policy } from './policy.ts'
 import { readPolicy } from './policy-schema.ts'
 import { isRecord, type Path, type Problem, pathText, type Source, type Warning } from './problems.ts'
 
@@ -19,7 +20,7 @@ export interface Arms {
 
 /** The arms of an experiment as it is written; those that hold, and what is wrong with the others. */
 export async function readArms(
-  catalogue: PolicyCatalogue,
+  catalogue: Catalogue,
   value: unknown,
   source: Source,
   files: ExperimentFiles,
@@ -62,7 +63,7 @@ export async function readArms(
 }
 
 /** Undefined where it does not hold: the schema tells why. */
-function policyIn(catalogue: PolicyCatalogue, written: unknown): Policy | undefined {
+function policyIn(catalogue: Catalogue, written: unknown): Policy | undefined {
   const read = readPolicy(catalogue, written)
   return 'value' in read ? read.value : undefined
 }
@@ -91,7 +92,7 @@ type ReadPipeline =
 
 /** A pipeline that an experiment names, or one that it holds. */
 async function readAt(
-  catalogue: PolicyCatalogue,
+  catalogue: Catalogue,
   written: unknown,
   path: Path,
   source: Source,

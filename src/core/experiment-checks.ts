@@ -1,5 +1,4 @@
 import type { Experiment, InterruptTimes } from './experiment.ts'
-import { isModelStage } from './pipeline.ts'
 import { isRecord, type Path, type Problem, placeOf, type Source, type Warning } from './problems.ts'
 
 /** A verdict needs so many blocks, as `experiments/refusal.ts` has it. */
@@ -98,9 +97,7 @@ function timeProblems(experiment: Experiment): Problem[] {
 function tokenProblems({ arms, budget: { tokens } }: Experiment): Problem[] {
   if (tokens === undefined) return []
   const most = Math.max(
-    ...arms.map(({ pipeline }) =>
-      pipeline.stages.filter(isModelStage).reduce((sum, { options }) => sum + (options.maxTokens ?? 0), 0),
-    ),
+    ...arms.map(({ pipeline }) => pipeline.stages.reduce((sum, { asks }) => sum + (asks?.options.maxTokens ?? 0), 0)),
   )
   if (tokens >= most) return []
   const params = { expected: `at least ${most}, which one trial may generate (maxTokens of its stages)` }

@@ -6,6 +6,7 @@ import type { AnalysisPlan, Experiment } from './experiment.ts'
 import { aaName } from './experiment-checks.ts'
 import { keptMetricPlan } from './metric-schema.ts'
 import { type Compare, pairsFrom } from './pairs.ts'
+import type { Pipeline } from './pipeline.ts'
 
 /** What analysis needs of a kept design. The rest is for people. */
 const keptSchema = z.object({
@@ -82,11 +83,21 @@ export function planOf(design: Outline): AnalysisPlan {
 
 /**
  * Tells designs apart, with where they run. The budget is no part of it: who has used it up may go on with more.
- * 16 hexadecimal digits.
+ * 16 hexadecimal digits. They are those of version 0.1, so that what it began can be resumed.
  */
 export function digestOf({ budget: _, ...design }: Experiment, place: unknown): string {
+  const arms = design.arms.map((arm) => ({ ...arm, pipeline: flat(arm.pipeline) }))
   return createHash('sha256')
-    .update(JSON.stringify([design, place]))
+    .update(JSON.stringify([{ ...design, arms }, place]))
     .digest('hex')
     .slice(0, 16)
 }
+
+/** A pipeline with what its stages ask and do beside the rest, as version 0.1 had it. */
+const flat = (pipeline: Pipeline) => ({
+  ...pipeline,
+  stages: pipeline.stages.map(({ id, step: { kind: _, ...step }, asks, ...rest }) => ({
+    ...{ id, ...(asks && { model: asks.model }), ...step, ...(asks && { options: asks.options }) },
+    ...rest,
+  })),
+})

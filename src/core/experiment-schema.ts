@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import type { Catalogue } from './catalogue.ts'
 import { durationSchema } from './duration.ts'
 import type { CaesuraError } from './errors.ts'
 import type { Experiment } from './experiment.ts'
@@ -16,7 +17,6 @@ import {
 import { readPrompts } from './experiment-prompts.ts'
 import { marginSchema, metricPlan, metricsSchema, minimumEffectSchema } from './metric-schema.ts'
 import { textWithin, wholeWithin } from './number-schema.ts'
-import type { PolicyCatalogue } from './policy.ts'
 import { policySchema } from './policy-schema.ts'
 import { parseWith, type Reading, type Source, toErrors } from './problems.ts'
 
@@ -31,7 +31,7 @@ const anyPipeline = z.any().meta({
   anyOf: [{ type: 'string' }, { $ref: '#/$defs/pipeline' }],
 })
 
-const makeSchema = (catalogue: PolicyCatalogue) =>
+const makeSchema = (catalogue: Catalogue) =>
   z.strictObject({
     name: textWithin(200).describe('What records call it.'),
     pipeline: anyPipeline.optional(),
@@ -88,10 +88,10 @@ const makeSchema = (catalogue: PolicyCatalogue) =>
   })
 
 /** To build one takes longer than to check an experiment by it. */
-const schemas = new WeakMap<PolicyCatalogue, ReturnType<typeof makeSchema>>()
+const schemas = new WeakMap<Catalogue, ReturnType<typeof makeSchema>>()
 
 /** What an experiment file holds, before the checks that look at more than one value. One for each catalogue. */
-export function experimentFileSchema(catalogue: PolicyCatalogue): ReturnType<typeof makeSchema> {
+export function experimentFileSchema(catalogue: Catalogue): ReturnType<typeof makeSchema> {
   const schema = schemas.get(catalogue) ?? makeSchema(catalogue)
   schemas.set(catalogue, schema)
   return schema
@@ -106,7 +106,7 @@ export type WrittenExperiment = z.output<ReturnType<typeof experimentFileSchema>
  * pipeline has the codes of `readPipeline`.
  */
 export async function readExperiment(
-  catalogue: PolicyCatalogue,
+  catalogue: Catalogue,
   value: unknown,
   source: Source,
   files: ExperimentFiles,

@@ -1,5 +1,6 @@
+import type { Catalogue } from './catalogue.ts'
 import { type FactorDefinition, filterSchemas, isAny, signalChoices, standsAlone } from './factor.ts'
-import type { Factor, PolicyCatalogue, SignalFilter, TriggerFactor } from './policy.ts'
+import type { Factor, SignalFilter, TriggerFactor } from './policy.ts'
 import { isRecord, orList, type Path, type Problem, parseWith } from './problems.ts'
 
 const DEEPEST_ANY = 8
@@ -9,10 +10,10 @@ const FILTER_KEYS = ['signals', ...Object.keys(filterSchemas)]
 
 /** Reads the factors of one policy; what it cannot read becomes a problem, and the answer is absent. */
 export class FactorReader {
-  readonly #catalogue: PolicyCatalogue
+  readonly #catalogue: Catalogue
   readonly #problems: Problem[]
 
-  constructor(catalogue: PolicyCatalogue, problems: Problem[]) {
+  constructor(catalogue: Catalogue, problems: Problem[]) {
     this.#catalogue = catalogue
     this.#problems = problems
   }

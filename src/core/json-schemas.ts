@@ -1,10 +1,10 @@
 import { z } from 'zod'
+import type { Catalogue } from './catalogue.ts'
 import { configSchema } from './config-schema.ts'
 import { CaesuraError } from './errors.ts'
 import { runEventSchema } from './event.ts'
 import { experimentFileSchema } from './experiment-schema.ts'
 import { pipelineSchema } from './pipeline-schema.ts'
-import type { PolicyCatalogue } from './policy.ts'
 import { type JsonSchema, jsonSchemaOf as jsonSchemaOfFile } from './policy-json-schema.ts'
 import { probeResultSchema } from './probe.ts'
 import { didYouMean, orList } from './problems.ts'
@@ -48,7 +48,7 @@ export function schemaName(name: string): SchemaName {
 }
 
 /** The JSON Schema (draft 2020-12) of what a file or an output holds: for files as they are written, before defaults. */
-export function jsonSchemaOf(name: SchemaName, catalogue: PolicyCatalogue): JsonSchema {
+export function jsonSchemaOf(name: SchemaName, catalogue: Catalogue): JsonSchema {
   const schemas = {
     pipeline: pipelineSchema(catalogue),
     config: configSchema,

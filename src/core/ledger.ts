@@ -3,6 +3,7 @@ import type { Nanoseconds } from './clock.ts'
 /** The instants that a run keeps. All timing of spans, metrics, records and reports is derived from them. */
 export const markNames = [
   'call-start', // handed to the executor; waits for a slot from here
+  'work-start', // the kind of its step does it in this process, and begins
   'queued', // its ticket lies in a queue for workers; absent where calls are made in this process
   'slot-acquired',
   'connect-start',

@@ -1,10 +1,11 @@
 import { z } from 'zod'
+import type { Catalogue } from './catalogue.ts'
 import { exposingBoundaries, type LiveArm, type LiveExperiment } from './live-experiment.ts'
 import { metricPlan, metricsSchema, PERCENT_PATTERN, percentOf } from './metric-schema.ts'
 import { numberWithin, textWithin } from './number-schema.ts'
 import type { Stage } from './pipeline.ts'
 import { loopProblems, thenProblems } from './pipeline-checks.ts'
-import { type PolicyCatalogue, policyName } from './policy.ts'
+import { policyName } from './policy.ts'
 import { policySchema } from './policy-schema.ts'
 import { isRecord, orList, type Problem } from './problems.ts'
 
@@ -29,7 +30,7 @@ const shareSchema: z.ZodType<number, number | string> = z
     return z.NEVER
   })
 
-const armSchema = (catalogue: PolicyCatalogue) =>
+const armSchema = (catalogue: Catalogue) =>
   z.strictObject({
     name: textWithin(LONGEST_NAME),
     weight: z
@@ -43,7 +44,7 @@ const armSchema = (catalogue: PolicyCatalogue) =>
   })
 
 /** What `experiment:` of a pipeline file holds, before the checks that look at more than one value. */
-export const liveExperimentSchema = (catalogue: PolicyCatalogue) =>
+export const liveExperimentSchema = (catalogue: Catalogue) =>
   z.strictObject({
     name: textWithin(LONGEST_NAME).describe('What records and traces call it; a new one for each experiment.'),
     arms: z

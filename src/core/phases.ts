@@ -25,8 +25,8 @@ export interface InterruptInstants {
   readonly requestBytes?: number
   /** How its pieces came. */
   readonly arrival?: Arrival
-  /** The following call says a fixed text: no server is asked, and all its time is the engine's own. */
-  readonly isSaid?: boolean
+  /** The following call asks no model: a kind of step does its work in this process. */
+  readonly isOwn?: boolean
 }
 
 interface PhaseNs {
@@ -78,7 +78,9 @@ export function interruptPhasesNs(instants: InterruptInstants): { total: Nanosec
   until('decide', startedAt)
   until('retry', next('call-start'))
   const queuedAt = next('queued')
-  until('decide', instants.isSaid ? pieceAt : queuedAt)
+  // A kind that works begins at its mark; one that does not, such as a fixed text, takes the engine's own time.
+  until('decide', instants.isOwn ? (next('work-start') ?? pieceAt) : queuedAt)
+  if (instants.isOwn) until('tool', pieceAt)
   until(queuedAt === undefined ? 'slot' : 'queue', next('slot-acquired'))
   until('connect', next('connected'))
   if (next('prefill-end') !== undefined) {

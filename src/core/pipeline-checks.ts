@@ -1,6 +1,8 @@
-import { isModelStage, type Stage } from './pipeline.ts'
+import type { Catalogue } from './catalogue.ts'
+import type { Stage } from './pipeline.ts'
 import { isRecord, orList, type Path, type Problem, placeOf, type Source, type Warning } from './problems.ts'
-import { codeIn, MOST_CODE, mentionsInterruptInput, templateProblems } from './template.ts'
+import type { TemplatePlace } from './step.ts'
+import { codeIn, MOST_CODE, templateProblems } from './template.ts'
 
 const ID = /^[A-Za-z][A-Za-z0-9_-]*$/
 /** Names that templates and `then` use for something else. */
@@ -35,17 +37,16 @@ const thenOf = (stage: Record<string, unknown>): unknown => (isRecord(stage.poli
  * What one value's type cannot tell: ids that stand twice or are no ids, `then` to nowhere, prompts without text,
  * templates that do not hold. Works on what was written, so that these are found beside wrong types elsewhere.
  */
-export function pipelineProblems(value: unknown): Problem[] {
+export function pipelineProblems({ steps }: Catalogue, value: unknown): Problem[] {
   const stages = writtenStages(value)
   const ids = writtenIds(value)
   const seen = new Map<string, number>()
   const allowance = { code: MOST_CODE_OF_ALL }
   return stages.flatMap(({ index, stage }) => [
     ...idProblems(stage.id, index, seen),
-    ...emptyProblems(stage, index),
-    ...(['system', 'prompt', 'say'] as const).flatMap((key) =>
-      templateProblemsAt(stage[key], [index, key], ids, allowance),
-    ),
+    ...steps
+      .flatMap((kind) => kind.templates(stage))
+      .flatMap((place) => templateProblemsAt(place, ['stages', index, ...place.path], ids, allowance)),
     ...thenProblems(thenOf(stage), ['stages', index, 'policy', 'then'], ids),
   ])
 }
@@ -63,36 +64,24 @@ function idProblems(id: unknown, index: number, seen: Map<string, number>): Prob
   return []
 }
 
-function emptyProblems(stage: Record<string, unknown>, index: number): Problem[] {
-  return (['prompt', 'say'] as const).flatMap((key) => {
-    const text = stage[key]
-    if (typeof text !== 'string' || text.trim() !== '') return []
-    const hint = key === 'prompt' ? 'Write `prompt: "{{ input }}"`.' : 'Write what is to be said.'
-    const params = { code: 'CAESURA_E_PROMPT_EMPTY', expected: 'a text that is not empty', hint } as const
-    return [{ path: ['stages', index, key], input: text, message: 'is empty', params }]
-  })
-}
-
 function templateProblemsAt(
-  source: unknown,
-  [index, key]: [number, string],
+  { source, emptyHint }: TemplatePlace,
+  path: Path,
   ids: readonly string[],
   allowance: { code: number },
 ): Problem[] {
   if (typeof source !== 'string') return []
+  if (emptyHint !== undefined && source.trim() === '') {
+    const params = { code: 'CAESURA_E_PROMPT_EMPTY', expected: 'a text that is not empty', hint: emptyHint } as const
+    return [{ path, input: source, message: 'is empty', params }]
+  }
   allowance.code -= codeIn(source)
   if (allowance.code < 0) {
     const expected = `at most ${MOST_CODE_OF_ALL.toLocaleString('en-US')} characters between {{ }} and {% %} in all templates together`
-    return [
-      {
-        path: ['stages', index, key],
-        message: 'is one template too many',
-        params: { code: 'CAESURA_E_TEMPLATE', expected },
-      },
-    ]
+    return [{ path, message: 'is one template too many', params: { code: 'CAESURA_E_TEMPLATE', expected } }]
   }
   return templateProblems(source, { stages: ids }).map(({ message, received, expected, offset, allowed }) => ({
-    path: ['stages', index, key],
+    path,
     input: received,
     message,
     params: { code: 'CAESURA_E_TEMPLATE', expected, offset, ...(allowed && { allowed }) },
@@ -120,14 +109,14 @@ export function loopProblems(stages: readonly Pick<Stage, 'id' | 'policy'>[]): P
 }
 
 /** What is allowed but hardly meant. */
-export function pipelineWarnings(stages: readonly Stage[], source: Source): Warning[] {
-  return stages.flatMap((stage, index) => {
-    if (!isModelStage(stage) || stage.policy.then !== 'again' || mentionsInterruptInput(stage.prompt)) return []
-    return {
-      message: `stages[${index}] starts again after an interrupt, but its prompt never asks for interrupt.input.`,
-      ...placeOf(source, ['stages', index, 'prompt'], { key: true }),
-      path: `stages[${index}].prompt`,
-      hint: 'Add `{% if interrupt.input %}{{ interrupt.input }}{% endif %}` to the prompt.',
-    }
+export function pipelineWarnings({ steps }: Catalogue, stages: readonly Stage[], source: Source): Warning[] {
+  return stages.flatMap(({ step, policy }, index) => {
+    const warnings = steps.find(({ name }) => name === step.kind)?.warnings?.(step, policy) ?? []
+    return warnings.map(({ key, message, hint }) => ({
+      message: `stages[${index}] ${message}.`,
+      ...placeOf(source, ['stages', index, key], { key: true }),
+      path: `stages[${index}].${key}`,
+      hint,
+    }))
   })
 }

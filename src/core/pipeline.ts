@@ -1,6 +1,7 @@
-import type { CallTimeouts, GenerationOptions } from './call.ts'
+import type { CallTimeouts } from './call.ts'
 import type { LiveExperiment } from './live-experiment.ts'
 import type { Policy } from './policy.ts'
+import type { ModelWish, Step } from './step.ts'
 
 /** What is tried again when a call fails. */
 export interface Retry {
@@ -12,9 +13,13 @@ export interface Retry {
   readonly afterFirstToken: 'fail' | 'restart'
 }
 
-/** What every stage of a checked pipeline has: plain JSON, every default filled in. */
-interface AnyStage {
+/** A stage of a checked pipeline: plain JSON, every default filled in. */
+export interface Stage {
   readonly id: string
+  /** What it does. */
+  readonly step: Step
+  /** What its step asks a model with; absent where it asks none. */
+  readonly asks?: ModelWish
   readonly timeouts: CallTimeouts
   readonly retry: Retry
   /** Models or names of nodes that are tried in this order when all attempts have failed. */
@@ -22,26 +27,6 @@ interface AnyStage {
   /** Of the boundary after this stage. */
   readonly policy: Policy
 }
-
-/** A stage that asks a model. */
-export interface ModelStage extends AnyStage {
-  /** An alias of the configuration, or a model's name as the server knows it. */
-  readonly model: string
-  /** Liquid templates. */
-  readonly system?: string
-  readonly prompt: string
-  readonly options: GenerationOptions
-}
-
-/** A stage that says a fixed text. It asks no model, needs no node and no slot, and costs no token. */
-export interface SayStage extends AnyStage {
-  /** A Liquid template. */
-  readonly say: string
-}
-
-export type Stage = ModelStage | SayStage
-
-export const isModelStage = (stage: Stage): stage is ModelStage => 'model' in stage
 
 /** A pipeline that holds: made by `definePipeline` or from a file, never by hand. */
 export interface Pipeline {
@@ -55,4 +40,4 @@ export interface Pipeline {
 
 /** The models that a pipeline asks for: for each of its stages that asks one, the model and what it falls back to. */
 export const modelsAsked = ({ stages }: Pipeline): string[][] =>
-  stages.filter(isModelStage).map(({ model, fallback }) => [model, ...fallback])
+  stages.flatMap(({ asks, fallback }) => (asks === undefined ? [] : [[asks.model, ...fallback]]))

@@ -1,13 +1,13 @@
 import { z } from 'zod'
+import type { Catalogue } from './catalogue.ts'
 import { countSchema } from './duration.ts'
 import { type FactorDefinition, filterSchemas, isAny, policyDefaults, signalChoices, standsAlone } from './factor.ts'
-import type { PolicyCatalogue } from './policy.ts'
 
 /** A piece of a JSON Schema. */
 export type JsonSchema = { readonly [key: string]: unknown }
 
 /** The JSON Schema of a policy as a file writes it, for editors: every name with its summary. */
-export function policyJsonSchema(catalogue: PolicyCatalogue): JsonSchema {
+export function policyJsonSchema(catalogue: Catalogue): JsonSchema {
   const trigger = { ...factorSchema(catalogue.triggers, true), default: policyDefaults.trigger }
   const response = { ...factorSchema(catalogue.responses, false), default: policyDefaults.response }
   const own = catalogue.thens.filter((then) => then.parameterHint === undefined)

@@ -1,5 +1,6 @@
+import type { Catalogue } from './catalogue.ts'
 import { type FactorDefinition, filterSchemas, policyDefaults, signalChoices } from './factor.ts'
-import type { PolicyCatalogue, PolicyInput } from './policy.ts'
+import type { PolicyInput } from './policy.ts'
 import { type JsonSchema, jsonSchemaOf, parameterSchema } from './policy-json-schema.ts'
 
 /** One name of a factor, as `policies --json` tells it. */
@@ -35,7 +36,7 @@ export interface PolicyListing {
 }
 
 /** All that a policy can be made of; with `name`, only what has it. */
-export function listPolicies(catalogue: PolicyCatalogue, name?: string): PolicyListing {
+export function listPolicies(catalogue: Catalogue, name?: string): PolicyListing {
   const wanted = <D extends { readonly name: string }>(definitions: readonly D[]): readonly D[] =>
     definitions.filter((definition) => name === undefined || definition.name === name)
   const list = (definitions: readonly FactorDefinition[], fallback: string, more: ListedFactor['parameters'] = {}) =>
@@ -64,7 +65,7 @@ export function listPolicies(catalogue: PolicyCatalogue, name?: string): PolicyL
 }
 
 /** Every name there is. */
-export function policyNames(catalogue: PolicyCatalogue): string[] {
+export function policyNames(catalogue: Catalogue): string[] {
   const names = Object.values(catalogue).flatMap((definitions: readonly { readonly name: string }[]) =>
     definitions.map((definition) => definition.name),
   )

@@ -1,9 +1,10 @@
 import { z } from 'zod'
 import type { Placement } from './call.ts'
+import type { Catalogue } from './catalogue.ts'
 import { countSchema } from './duration.ts'
 import { policyDefaults } from './factor.ts'
 import { FactorReader } from './factor-reader.ts'
-import type { Factor, Policy, PolicyCatalogue, PolicyInput, TriggerFactor } from './policy.ts'
+import type { Factor, Policy, PolicyInput, TriggerFactor } from './policy.ts'
 import { policyJsonSchema } from './policy-json-schema.ts'
 import { isRecord, orList, type Path, type Problem, parseWith } from './problems.ts'
 
@@ -13,7 +14,7 @@ export type PolicySource = string | (PolicyInput & { readonly preset?: string })
 const KEYS = ['preset', 'trigger', 'response', 'carry', 'warm', 'placement', 'then', 'limit']
 
 /** Parses what a file writes into a `Policy` with every default filled in. Its issues are `custom`, with `params`. */
-export function policySchema(catalogue: PolicyCatalogue): z.ZodType<Policy, PolicySource> {
+export function policySchema(catalogue: Catalogue): z.ZodType<Policy, PolicySource> {
   return z
     .any()
     .meta(policyJsonSchema(catalogue))
@@ -34,7 +35,7 @@ export function policySchema(catalogue: PolicyCatalogue): z.ZodType<Policy, Poli
 }
 
 /** As `policySchema`, without zod around it. Paths are within the policy. */
-export function readPolicy(catalogue: PolicyCatalogue, value: unknown): { value: Policy } | { problems: Problem[] } {
+export function readPolicy(catalogue: Catalogue, value: unknown): { value: Policy } | { problems: Problem[] } {
   const problems: Problem[] = []
   const written = fields(catalogue, value, problems)
   if (written === undefined) return { problems }
@@ -76,7 +77,7 @@ function readLimit(value: unknown, problems: Problem[]): number | undefined {
 
 /** Factors that hold each for itself, but not together. */
 function contradictionsIn(
-  catalogue: PolicyCatalogue,
+  catalogue: Catalogue,
   { trigger, response }: { trigger: TriggerFactor; response: Factor },
 ): Problem[] {
   if (trigger.signals === 'heed') return []
@@ -109,7 +110,7 @@ type Fields = Partial<Record<'trigger' | 'response' | 'carry' | 'warm' | 'placem
 }
 
 /** What was written, the preset's factors filled in. */
-function fields(catalogue: PolicyCatalogue, value: unknown, problems: Problem[]): Fields | undefined {
+function fields(catalogue: Catalogue, value: unknown, problems: Problem[]): Fields | undefined {
   if (typeof value === 'string') return preset(catalogue, value, [], problems)
   if (!isRecord(value)) {
     problems.push({
@@ -130,7 +131,7 @@ function fields(catalogue: PolicyCatalogue, value: unknown, problems: Problem[])
   return own.preset === undefined ? own : { ...preset(catalogue, own.preset, ['preset'], problems), ...own }
 }
 
-function preset(catalogue: PolicyCatalogue, name: unknown, path: Path, problems: Problem[]): Fields | undefined {
+function preset(catalogue: Catalogue, name: unknown, path: Path, problems: Problem[]): Fields | undefined {
   const found = catalogue.presets.find((candidate) => candidate.name === name)
   if (found) return { ...found.policy, preset: found.name }
   const allowed = catalogue.presets.map((candidate) => candidate.name)

@@ -191,14 +191,3 @@ export interface PolicyInput {
   readonly then?: string
   readonly limit?: number
 }
-
-/** All that a policy can be made of. `policies/catalogue.ts` holds the one that ships. */
-export interface PolicyCatalogue {
-  readonly triggers: readonly TriggerDefinition[]
-  readonly responses: readonly ResponseDefinition[]
-  readonly carries: readonly CarryDefinition[]
-  readonly warms: readonly ChoiceDefinition[]
-  readonly placements: readonly ChoiceDefinition[]
-  readonly thens: readonly ChoiceDefinition[]
-  readonly presets: readonly Preset[]
-}

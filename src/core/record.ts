@@ -93,7 +93,7 @@ export const callRecordSchema = z.strictObject({
   /** Host and port of the model server, or a file. */
   address: z.string().optional(),
   /** `say`: a fixed text, without a model. Absent in version 1, where all are calls of models. */
-  kind: z.enum(['model', 'say']).optional(),
+  kind: z.string().optional(),
   /** Absent of a call that asks no model. */
   model: z.string().optional(),
   /** What steered sampling; absent where all of it was left to the server. */

@@ -13,7 +13,7 @@ export const hasStood = ({ settlement, used, pieces }: Transcript): boolean =>
 export function tokensOf(call: Transcript, delivered: number): CallRecord['tokens'] {
   const { end, pieces, thoughts, perPiece } = call
   // No model made them.
-  if (call.request.say !== undefined) return { generated: 0, delivered: 0, wasted: 0 }
+  if (call.request.work !== undefined) return { generated: 0, delivered: 0, wasted: 0 }
   const all = pieces + thoughts
   const told = end?.generatedTokens
   // A server may count less than came (Ollama 0.24 with a format counts its second pass alone): the larger is what it cost.

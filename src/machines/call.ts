@@ -5,8 +5,8 @@ import { WellFormedPieces, wellFormed } from '../core/well-formed.ts'
 import { CallWatch } from './call-watch.ts'
 import { deliver } from './delivery.ts'
 import { environmentOf } from './environment.ts'
-import { speakerOf } from './say.ts'
 import { warmingOf } from './warm.ts'
+import { executorOf } from './work.ts'
 
 /** From the stage to its call. */
 export type CallOrder = { readonly type: 'cancel'; readonly reason: string }
@@ -31,7 +31,7 @@ export type CallNews =
 export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
   ({ input, system, sendBack, receive }) => {
     const environment = environmentOf(system)
-    const { journal, executor, clock, pipeline, inFlight } = environment
+    const { journal, clock, pipeline, inFlight } = environment
     const transcript = journal.call(input.callId)
     const { request, ledger } = transcript
     const news = (event: CallNews) => sendBack(event)
@@ -76,8 +76,7 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
     ledger.set('call-start', startedAt)
     watch.started(startedAt)
     if (ledger.at('abort-requested') !== undefined) controller.abort(new CallCancelled('told to stop before'))
-    const { say: fixed } = request
-    const settled = (fixed === undefined ? executor : speakerOf(fixed))
+    const settled = executorOf(environment, request)
       .execute(request, {
         clock,
         signal: controller.signal,

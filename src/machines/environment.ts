@@ -1,10 +1,11 @@
+import type { Catalogue } from '../core/catalogue.ts'
 import type { Clock } from '../core/clock.ts'
 import type { PlannedSignal, SignalAnswer } from '../core/engine.ts'
 import { CaesuraError, type CallCancelled } from '../core/errors.ts'
 import type { Estimates } from '../core/estimates.ts'
 import type { Journal } from '../core/journal.ts'
 import type { Pipeline } from '../core/pipeline.ts'
-import type { PolicyCatalogue, ResponseDefinition, TriggerDefinition } from '../core/policy.ts'
+import type { ResponseDefinition, TriggerDefinition } from '../core/policy.ts'
 import { keptBy } from '../core/policy-calls.ts'
 import type { Executor } from '../core/ports.ts'
 import type { Transcript } from '../core/transcript.ts'
@@ -16,7 +17,7 @@ import type { Transcript } from '../core/transcript.ts'
 export interface RunEnvironment {
   readonly journal: Journal
   readonly pipeline: Pipeline
-  readonly catalogue: PolicyCatalogue
+  readonly catalogue: Catalogue
   readonly executor: Executor
   readonly clock: Clock
   readonly input: string
@@ -61,7 +62,12 @@ export function environmentOf(system: object): RunEnvironment {
   return environment
 }
 
-const named = <D extends { readonly name: string }>(kind: string, definitions: readonly D[], name: string): D => {
+/** The definition of that name. Throws `CAESURA_E_POLICY`. */
+export const definitionOf = <D extends { readonly name: string }>(
+  kind: string,
+  definitions: readonly D[],
+  name: string,
+): D => {
   const definition = definitions.find((candidate) => candidate.name === name)
   if (definition === undefined)
     throw new CaesuraError(
@@ -69,22 +75,22 @@ const named = <D extends { readonly name: string }>(kind: string, definitions: r
       `no ${kind} is named ${name} in the catalogue of the process that hosts the run`,
       {
         received: name,
-        hint: 'A worker takes policies of your own from `--catalogue FILE`.',
+        hint: 'A worker takes what you add to the catalogue from `--catalogue FILE`.',
       },
     )
   return definition
 }
 
 export const triggerOf = ({ catalogue }: RunEnvironment, name: string): TriggerDefinition =>
-  named('trigger', catalogue.triggers, name)
+  definitionOf('trigger', catalogue.triggers, name)
 
 export const responseOf = ({ catalogue }: RunEnvironment, name: string): ResponseDefinition =>
-  named('response', catalogue.responses, name)
+  definitionOf('response', catalogue.responses, name)
 
 /** What a carry keeps of a call's output as it is now. Throws `CAESURA_E_POLICY`. */
 export function keptOf({ catalogue, journal }: RunEnvironment, call: Transcript, carry: string): string {
   const { callId } = call.request
-  return keptBy(named('carry', catalogue.carries, carry), {
+  return keptBy(definitionOf('carry', catalogue.carries, carry), {
     text: call.text,
     // A carry that does not look at it does not pay for it.
     get delivered() {

@@ -1,6 +1,5 @@
 import type { CallRequest } from '../core/call.ts'
 import { tellExposure } from '../core/exposure.ts'
-import { isModelStage } from '../core/pipeline.ts'
 import { headersOf } from '../core/trace.ts'
 import type { Transcript } from '../core/transcript.ts'
 import type { RunEnvironment } from './environment.ts'
@@ -12,14 +11,14 @@ export function openCall({ journal }: RunEnvironment, request: Omit<CallRequest,
   const callId = `${request.stage}.${number}`
   const trace = headersOf(journal.trace, journal.runId, callId)
   const transcript = journal.openCall({ ...request, callId, ...(trace !== undefined && { trace }) })
-  const { stage, visit, attempt, model, say } = request
+  const { stage, visit, attempt, model, work } = request
   journal.tell({
     type: 'stage-start',
     stage,
     callId,
     ...(visit !== undefined && { visit }),
     attempt,
-    ...(say === undefined && { model }),
+    ...(work === undefined && { model }),
   })
   tellExposure(journal, { callId })
   return transcript
@@ -59,7 +58,7 @@ function aimedAt(
 ): CallRequest {
   const { node: _, ...rest } = request
   const stage = pipeline.stages.find(({ id }) => id === request.stage)
-  const own = stage !== undefined && isModelStage(stage) ? stage.model : request.model
+  const own = stage?.asks?.model ?? request.model
   if (nodes.has(name)) return { ...rest, model: resolveModel(own), node: name }
   // Where the call before ran says nothing of where this model is.
   return { ...rest, model: resolveModel(name), otherwise: 'any' }

@@ -3,9 +3,9 @@ import type { Stage } from '../core/pipeline.ts'
 import type { Transcript } from '../core/transcript.ts'
 import type { VisitOrigin } from '../core/visit.ts'
 import { openCall } from './open-call.ts'
-import { scopeOf, workOf } from './prompt.ts'
 import type { Entry, RunDraft } from './run-draft.ts'
 import type { StageNews } from './stage.ts'
+import { scopeOf, workOf } from './work.ts'
 
 /** Where the call before ran, and where it had something done ahead for the stage after it. */
 interface Placed {
@@ -13,11 +13,11 @@ interface Placed {
   readonly warmNode: string | undefined
 }
 
-/** Where the run was last. A fixed text is nowhere: there it is the place of the last call that asked a model. */
+/** Where the run was last. Work that asks no model is nowhere: there it is the place of the last call that asked a model. */
 export function placedOf(journal: Journal, call: Transcript): Placed {
-  if (call.request.say === undefined) return { node: call.node, warmNode: call.warmed?.node }
+  if (call.request.work === undefined) return { node: call.node, warmNode: call.warmed?.node }
   const asked = [...journal.calls.values()].findLast(
-    ({ request, node }) => request.say === undefined && node !== undefined,
+    ({ request, node }) => request.work === undefined && node !== undefined,
   )
   return { node: asked?.node, warmNode: undefined }
 }

@@ -65,8 +65,8 @@ function settle(
     const perPiece = environment.estimates.tokensPerPiece(transcript)
     if (perPiece !== undefined) transcript.perPiece = perPiece
   }
-  // How long a model takes is not learnt from a fixed text.
-  if (transcript.request.say === undefined) environment.estimates.observe(transcript)
+  // How long a model takes is learnt from its calls alone.
+  if (transcript.request.work === undefined) environment.estimates.observe(transcript)
   journal.tell({
     type: 'stage-settle',
     stage: transcript.request.stage,

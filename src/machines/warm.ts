@@ -1,9 +1,9 @@
 import type { NodeWish } from '../core/call.ts'
-import { isModelStage, type Stage } from '../core/pipeline.ts'
+import type { Stage } from '../core/pipeline.ts'
 import type { WarmOutcome } from '../core/ports.ts'
 import type { Transcript } from '../core/transcript.ts'
 import type { RunEnvironment } from './environment.ts'
-import { knownMessages } from './prompt.ts'
+import { knownMessages } from './work.ts'
 
 /** What one call has done ahead for the stage after it. */
 export interface Warming {
@@ -28,9 +28,10 @@ export function warmingOf(environment: RunEnvironment, stage: Stage, transcript:
   const { warm } = stage.policy
   const controller = new AbortController()
   const quiet: Warming = { placed: () => {}, firstToken: () => {}, stop: () => {} }
-  if (next === undefined || !isModelStage(next) || (warm !== 'load' && warm !== 'prefix')) return quiet
+  const asks = next?.asks
+  if (next === undefined || asks === undefined || (warm !== 'load' && warm !== 'prefix')) return quiet
 
-  const model = resolveModel(next.model)
+  const model = resolveModel(asks.model)
   let isOpen = true
   const note = (outcome: WarmOutcome) => {
     if (isOpen) transcript.warmed = { model, ...outcome }
@@ -52,7 +53,7 @@ export function warmingOf(environment: RunEnvironment, stage: Stage, transcript:
     const { messages, isCut } = known ?? { messages: [], isCut: true }
     if (messages.length === 0) note({ outcome: 'skipped', reason: 'nothing of its prompt is known yet' })
     else {
-      const request = { model, messages, isCut, options: next.options }
+      const request = { model, messages, isCut, options: asks.options }
       void executor.prefill(wish(), request, controller.signal).then(note)
     }
   }

@@ -1,4 +1,8 @@
-import type { PipelineInput as WrittenPipeline } from '../core/pipeline-schema.ts'
+import type { z } from 'zod'
+import type { pipelineSchema } from '../core/pipeline-schema.ts'
+import type { limitsShape } from '../core/stage-limits.ts'
+import type { modelShape } from '../steps/model.ts'
+import type { sayShape } from '../steps/say.ts'
 
 /** A number of ms, or a text such as `250ms`, `1.5s` or `2m`; at most 24 h. */
 export type DurationInput = number | `${number}ms` | `${number}s` | `${number}m`
@@ -89,15 +93,14 @@ type DeepReadonly<T> = T extends readonly (infer E)[]
   : T extends object
     ? { readonly [K in keyof T]: DeepReadonly<T[K]> }
     : T
-type Written = DeepReadonly<WrittenPipeline>
-type WrittenModelStage = Extract<Written['stages'][number], { readonly model: unknown }>
-type WrittenSayStage = Extract<Written['stages'][number], { readonly say: unknown }>
-/** What a stage does: it asks a model, or says a fixed text. */
+type WrittenBy<S extends z.ZodRawShape> = DeepReadonly<z.input<z.ZodObject<S>>>
+type Written = DeepReadonly<z.input<ReturnType<typeof pipelineSchema>>>
+type ModelInput = WrittenBy<typeof modelShape & typeof limitsShape>
+type SayInput = WrittenBy<typeof sayShape>
+/** What a stage does: it has the keys of one kind, and none of another's. */
 type StepInput =
-  | (Omit<WrittenModelStage, 'id' | 'policy'> & { readonly say?: never })
-  | (Omit<WrittenSayStage, 'id' | 'policy'> & {
-      readonly [K in Exclude<keyof WrittenModelStage, 'id' | 'policy'>]?: never
-    })
+  | (ModelInput & { readonly [K in keyof SayInput]?: never })
+  | (SayInput & { readonly [K in keyof ModelInput]?: never })
 type WrittenExperiment = NonNullable<Written['experiment']>
 
 /**
@@ -117,5 +120,7 @@ export interface PipelineInput<Id extends string = string> extends Omit<Written,
   }
 }
 
-/** A pipeline that names policies of a catalogue of one's own. */
-export type OwnPipelineInput = Written
+/** A pipeline that names policies, or kinds of steps, of a catalogue of one's own. */
+export interface OwnPipelineInput extends Omit<Written, 'stages'> {
+  readonly stages: readonly { readonly id: string; readonly policy?: unknown; readonly [key: string]: unknown }[]
+}

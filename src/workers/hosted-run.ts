@@ -1,10 +1,10 @@
+import type { Catalogue } from '../core/catalogue.ts'
 import { endedAnswer, type SignalAnswer } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Estimates } from '../core/estimates.ts'
 import { Journal } from '../core/journal.ts'
 import { correlation, type LogFields } from '../core/log.ts'
 import type { Pipeline } from '../core/pipeline.ts'
-import type { PolicyCatalogue } from '../core/policy.ts'
 import type { Telemetry } from '../core/ports.ts'
 import type { ProcessRecord } from '../core/record.ts'
 import { renderKnownStart, renderTemplate } from '../core/template.ts'
@@ -31,7 +31,7 @@ export interface Host {
   readonly directory: NodeDirectory
   readonly tickets: TicketQueues
   readonly estimates: Estimates
-  readonly catalogue: PolicyCatalogue
+  readonly catalogue: Catalogue
   readonly retention: Retention
   readonly inbox: string
   /** This process, as the records of its runs name it. */

@@ -1,5 +1,8 @@
 import type { CallRequest } from '../core/call.ts'
 import type { JournalState } from '../core/journal.ts'
+import type { Stage } from '../core/pipeline.ts'
+import { present } from '../core/present.ts'
+import type { ModelWish, Step } from '../core/step.ts'
 import { placesInRun, type Visit } from '../core/visit.ts'
 
 /** What version 2 kept of a run's journal: the calls of a stage are numbered, whether visits or attempts. */
@@ -8,9 +11,31 @@ type Journal2 = Pick<JournalState, 'calls' | 'interrupts'>
 /** Brings what an older version of the fleet kept to the present one, version by version. What is of no known version stays as it is. */
 export function fromOlder(value: unknown): unknown {
   if (Object(value).version !== 2) return value
-  const { journal, ...rest } = value as { readonly journal?: unknown }
-  return { ...rest, ...(isJournal2(journal) && { journal: journalOf(journal) }), version: 3 }
+  const { journal, pipeline, ...rest } = value as { readonly journal?: unknown; readonly pipeline?: unknown }
+  return {
+    ...rest,
+    ...(isJournal2(journal) && { journal: journalOf(journal) }),
+    ...(isPipeline2(pipeline) && { pipeline: { ...pipeline, stages: pipeline.stages.map(stageOf) } }),
+    version: 3,
+  }
 }
+
+/** What version 2 kept of a stage: every stage asked a model, and had what it asked with beside the rest. */
+interface Stage2 extends Omit<Stage, 'step' | 'asks'>, ModelWish {
+  readonly system?: string
+  readonly prompt: string
+}
+
+const isPipeline2 = (value: unknown): value is { readonly stages: readonly Stage2[] } => {
+  const { stages } = Object(value) as { readonly stages?: unknown }
+  return Array.isArray(stages) && stages.every((stage) => typeof Object(stage).prompt === 'string')
+}
+
+const stageOf = ({ model, options, system, prompt, ...rest }: Stage2): Stage => ({
+  ...rest,
+  step: { kind: 'model', ...present({ system }), prompt } as Step,
+  asks: { model, options },
+})
 
 const isJournal2 = (value: unknown): value is Journal2 => {
   const { calls, interrupts } = Object(value) as Partial<Journal2>

@@ -1,11 +1,11 @@
 import { DelayedError, type Job, WaitingError, Worker } from 'bullmq'
+import type { Catalogue } from '../core/catalogue.ts'
 import { CaesuraError } from '../core/errors.ts'
 import { Estimates } from '../core/estimates.ts'
 import { type CounterName, type Figures, noFigures } from '../core/figures.ts'
 import type { FleetAddress } from '../core/fleet.ts'
 import { type Log, silentLog } from '../core/log.ts'
 import type { Pipeline } from '../core/pipeline.ts'
-import type { PolicyCatalogue } from '../core/policy.ts'
 import type { Telemetry } from '../core/ports.ts'
 import type { RunRecord } from '../core/record.ts'
 import { tellEnd } from '../core/run-line.ts'
@@ -35,7 +35,7 @@ import { within } from './within.ts'
 
 export interface PipelineWorkerSettings {
   readonly redis: FleetAddress
-  readonly catalogue: PolicyCatalogue
+  readonly catalogue: Catalogue
   /** Runs at once; 500 by default. */
   readonly runs?: number
   readonly retention?: Partial<Retention>

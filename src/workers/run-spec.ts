@@ -29,6 +29,8 @@ const stageParts = {
   retry: z.looseObject({ attempts: z.int() }),
   fallback: z.array(text),
   policy: z.looseObject({ trigger: factor, response: factor, carry: text }),
+  step: z.looseObject({ kind: text }),
+  asks: z.looseObject({ model: text, options: z.looseObject({}) }).optional(),
 }
 
 const specSchema = z.strictObject({
@@ -36,14 +38,7 @@ const specSchema = z.strictObject({
   pipeline: z.looseObject({
     name: text,
     maxInterrupts: z.int().min(1),
-    stages: z
-      .array(
-        z.union([
-          z.looseObject({ ...stageParts, model: text, prompt: text, options: z.looseObject({}) }),
-          z.looseObject({ ...stageParts, say: text }),
-        ]),
-      )
-      .min(1),
+    stages: z.array(z.looseObject(stageParts)).min(1),
     experiment: z
       .looseObject({
         name: text,

@@ -23,6 +23,23 @@ function onePipeline(model = 'some-model'): string {
   return file
 }
 
+describe('caesura run of a pipeline that asks no model', () => {
+  it('needs no server and no model in this process', async () => {
+    writeFileSync(join(folder, 'hello.yaml'), 'name: hello\nstages: [{ id: a, say: "Hello {{ input }}." }]\n')
+    const { status, stdout, stderr } = await caesura(folder, [
+      'run',
+      'hello.yaml',
+      '--backend',
+      'auto',
+      '--input',
+      'you',
+    ])
+    expect([status, stderr]).toEqual([0, ''])
+    expect(stdout).toContain('Hello you.')
+    expect(stdout).toContain('no slot was used and no token generated')
+  })
+})
+
 describe('caesura run on the bundled model', () => {
   it('cuts the draft, refines it, and says where the time went; plain in a pipe, at most 80 columns', async () => {
     const { status, stdout, stderr } = await caesura(folder, [

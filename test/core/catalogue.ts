@@ -1,6 +1,8 @@
 import { z } from 'zod'
+import type { Catalogue } from '../../src/core/catalogue.ts'
 import { countSchema, durationSchema } from '../../src/core/duration.ts'
-import type { PolicyCatalogue, TriggerDefinition } from '../../src/core/policy.ts'
+import type { TriggerDefinition } from '../../src/core/policy.ts'
+import { steps } from '../../src/steps/catalogue.ts'
 
 const trigger = (name: string, parameter?: z.ZodType, parameterHint?: string): TriggerDefinition => ({
   name,
@@ -13,7 +15,8 @@ const trigger = (name: string, parameter?: z.ZodType, parameterHint?: string): T
 const named = (...names: string[]) => names.map((name) => ({ name, summary: `Is ${name}.` }))
 
 /** A catalogue with one of each form that a factor can have; the parsers must work with any. */
-export const catalogue: PolicyCatalogue = {
+export const catalogue: Catalogue = {
+  steps,
   triggers: [
     trigger('signal'),
     trigger('after', durationSchema, 'D: a duration'),

@@ -53,10 +53,8 @@ describe('a pipeline', () => {
       stages: [
         {
           id: 'draft',
-          model: 'fast',
-          system: 'Be short.',
-          prompt: '{{ input }}',
-          options: good.stages[0]!.options,
+          step: { kind: 'model', system: 'Be short.', prompt: '{{ input }}' },
+          asks: { model: 'fast', options: good.stages[0]!.options },
           timeouts: { firstTokenMs: 10_000, stallMs: 500, totalMs: 60_000 },
           retry: { attempts: 2, pauseMs: 200, afterFirstToken: 'fail' },
           fallback: [],
@@ -78,9 +76,8 @@ describe('a pipeline', () => {
         },
         {
           id: 'refine',
-          model: 'fast',
-          prompt: good.stages[1]!.prompt,
-          options: {},
+          step: { kind: 'model', prompt: good.stages[1]!.prompt },
+          asks: { model: 'fast', options: {} },
           timeouts: {},
           retry: { attempts: 1, pauseMs: 200, afterFirstToken: 'fail' },
           fallback: [],
@@ -110,8 +107,8 @@ describe('a pipeline', () => {
       catalogue,
       withStage({ system: undefined, options: { seed: undefined }, timeout: undefined, policy: undefined }),
     )
-    expect(pipeline.stages[0]).not.toHaveProperty('system')
-    expect(pipeline.stages[0]).toMatchObject({ options: {} })
+    expect(pipeline.stages[0]!.step).not.toHaveProperty('system')
+    expect(pipeline.stages[0]).toMatchObject({ asks: { options: {} } })
   })
 
   it.each<[string, object, [string, string][]]>([

@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { catalogue } from '../../src/compose.ts'
+import type { Catalogue } from '../../src/core/catalogue.ts'
 import { definePipelineWith } from '../../src/core/pipeline-schema.ts'
 import {
   type CarryDefinition,
   cancelCall,
-  type PolicyCatalogue,
   type ResponseDefinition,
   setDeadline,
   type TriggerDefinition,
@@ -22,7 +22,7 @@ function running(own: Own, signalled = true) {
     ...(own.response && { responses: [...catalogue.responses, { name: 'own', summary: 's', ...own.response }] }),
     ...(own.trigger && { triggers: [...catalogue.triggers, { name: 'own', summary: 's', ...own.trigger }] }),
     ...(own.carry && { carries: [...catalogue.carries, { name: 'own', summary: 's', ...own.carry }] }),
-  } as PolicyCatalogue
+  } as Catalogue
   const names = Object.fromEntries(Object.keys(own).map((kind) => [kind, 'own']))
   const pipeline = definePipelineWith(extended, {
     name: 'p',

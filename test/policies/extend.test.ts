@@ -1,15 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { scriptedBackend } from '../../src/backends/scripted.ts'
 import { createEngine, definePipeline } from '../../src/compose.ts'
+import type { Catalogue } from '../../src/core/catalogue.ts'
 import { msToNs } from '../../src/core/clock.ts'
 import { CaesuraError } from '../../src/core/errors.ts'
-import {
-  cancelCall,
-  fireWhenSettled,
-  type PolicyCatalogue,
-  type ResponseDefinition,
-  type TriggerDefinition,
-} from '../../src/core/policy.ts'
+import { cancelCall, fireWhenSettled, type ResponseDefinition, type TriggerDefinition } from '../../src/core/policy.ts'
 import { catalogue } from '../../src/policies/catalogue.ts'
 import { extendCatalogue } from '../../src/policies/extend.ts'
 import { scriptedRun, speak } from '../fixtures/scripted-run.ts'
@@ -82,12 +77,12 @@ describe('an extended catalogue', () => {
     ],
     [
       'a catalogue without its lists',
-      () => definePipeline(pipelineOf({}), { catalogue: { responses: [stop] } as unknown as PolicyCatalogue }),
-      { path: 'catalogue.triggers', hint: expect.stringContaining('extendCatalogue') },
+      () => definePipeline(pipelineOf({}), { catalogue: { responses: [stop] } as unknown as Catalogue }),
+      { path: 'catalogue.steps', hint: expect.stringContaining('extendCatalogue') },
     ],
     [
       'a catalogue that is a list',
-      () => createEngine({ nodes: scriptedNodes, catalogue: [stop] as unknown as PolicyCatalogue }),
+      () => createEngine({ nodes: scriptedNodes, catalogue: [stop] as unknown as Catalogue }),
       { path: 'catalogue' },
     ],
   ])('refuses %s', (_, work, place) => {

@@ -1,0 +1,14 @@
+import type { CarryDefinition, ChoiceDefinition, Preset, ResponseDefinition, TriggerDefinition } from './policy.ts'
+import type { StepKind } from './step.ts'
+
+/** All that a pipeline can be made of: kinds of steps, and the parts of policies. `policies/catalogue.ts` holds the one that ships. */
+export interface Catalogue {
+  readonly steps: readonly StepKind[]
+  readonly triggers: readonly TriggerDefinition[]
+  readonly responses: readonly ResponseDefinition[]
+  readonly carries: readonly CarryDefinition[]
+  readonly warms: readonly ChoiceDefinition[]
+  readonly placements: readonly ChoiceDefinition[]
+  readonly thens: readonly ChoiceDefinition[]
+  readonly presets: readonly Preset[]
+}
