@@ -202,10 +202,10 @@ try {
     const programs = [...page.matchAll(/^```ts\n\/\/ (\S+)\n(.*?)^```/gms)]
     assert.deepEqual(
       programs.map(([, name]) => name),
-      ['policies.ts', 'main.ts', 'steps.ts'],
+      ['policies.ts', 'main.ts', 'steps.ts', 'backends.ts'],
     )
     for (const [, name, code] of programs) await writeFile(join(app, name!), code!)
-    await compile('policies.ts', 'main.ts', 'steps.ts')
+    await compile('policies.ts', 'main.ts', 'steps.ts', 'backends.ts')
     assert.deepEqual((await mustRun(app, process.execPath, 'main.ts')).trim().split('\n'), [
       'aborted: 1 of 3 tokens had come',
       'drained: 3 of 3 tokens had come',
@@ -256,6 +256,20 @@ try {
     await start('worker', 'pipelines', ...steps, '--redis', redis)
     const onFleet = ['--redis', redis, '--input', 'vinegar']
     assert.match(await mustRun(app, caesura, 'run', 'facts.yaml', ...steps, ...onFleet), found)
+    // The backend of the same page, in this process and on the same fleet.
+    await writeFile(
+      join(app, 'ask.yaml'),
+      JSON.stringify({ name: 'ask', stages: [{ id: 'a', model: 'canned', prompt: 'x' }] }),
+    )
+    await writeFile(
+      join(app, 'own.config.yaml'),
+      /^```yaml\n(.*?)^```/ms.exec(await readFile(join(root, 'docs/own-policies.md'), 'utf8'))![1]!,
+    )
+    const desk = ['--catalogue', join(app, 'backends.ts'), '--config', join(app, 'own.config.yaml')]
+    assert.match(await mustRun(app, caesura, 'check', 'own.config.yaml', ...desk.slice(0, 2)), /^OK own.config.yaml/)
+    assert.match(await mustRun(app, caesura, 'run', 'ask.yaml', ...desk, '--input', 'x'), /Ask me later\./)
+    await start('worker', 'stages', '--node', 'desk', ...desk, '--redis', redis)
+    assert.match(await mustRun(app, caesura, 'run', 'ask.yaml', '--redis', redis, '--input', 'x'), /Ask me later\./)
   })
 
   await step('installs the engine beside it', async () => {

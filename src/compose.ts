@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { catalogue } from './catalogue.ts'
 import { assign } from './core/assignment.ts'
 import { checkedHandle, readStart } from './core/caller-input.ts'
 import type { Catalogue } from './core/catalogue.ts'
@@ -26,7 +27,6 @@ import { newTraceId } from './core/trace.ts'
 import { within } from './core/within.ts'
 import { inProcessExecutor } from './executors/in-process.ts'
 import { startRun } from './machines/start-run.ts'
-import { catalogue } from './policies/catalogue.ts'
 import type { OwnPipelineInput, PipelineInput } from './policies/pipeline-input.ts'
 import { fleetEngine } from './workers/fleet-engine.ts'
 

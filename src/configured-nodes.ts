@@ -1,11 +1,11 @@
-import { isAbsolute, join } from 'node:path'
-import type { HttpAccess } from './backends/http-access.ts'
-import type { HttpLimits } from './backends/http-limits.ts'
+import { catalogue } from './catalogue.ts'
+import type { BackendKind, BackendPlace } from './core/backend-kind.ts'
+import type { Catalogue } from './core/catalogue.ts'
 import type { NodeConfig } from './core/config-schema.ts'
 import { CaesuraError } from './core/errors.ts'
 import type { ModelInfo, Node } from './core/ports.ts'
-import { allNames, candidates, modelNameOf, nameOnServer, resolveStages, type Wanted } from './model-names.ts'
-import { llamaCpp, ollama, openai, scripted } from './nodes.ts'
+import { present } from './core/present.ts'
+import { allNames, candidates, nameOnServer, resolveStages, type Wanted } from './model-names.ts'
 import { ANSWER_MS, asWished, listedBy, noModel, type Surroundings, underWish, type Wishes } from './wishes.ts'
 
 /** A node of the configuration with the models that it has; `fault` where it does not answer. */
@@ -17,7 +17,7 @@ interface Seen {
 
 /** Uses the nodes of the configuration that answer. Throws as `chooseSurroundings` does. */
 export async function onConfiguredNodes(wanted: readonly Wanted[], wishes: Wishes): Promise<Surroundings> {
-  const { config, folder = '.', node: only, environment = {} } = wishes
+  const { config, node: only } = wishes
   const all = config?.nodes ?? []
   const chosen = only === undefined ? all : all.filter((node) => node.name === only)
   if (chosen.length === 0)
@@ -25,8 +25,9 @@ export async function onConfiguredNodes(wanted: readonly Wanted[], wishes: Wishe
       received: only ?? '',
       expected: all.map((node) => node.name).join(', '),
     })
-  const place: Place = { folder, environment, keys: keysOf(chosen, environment) }
-  const seen = await Promise.all(chosen.map((node) => look(node, place, chosen.length > 1)))
+  const seen = await Promise.all(
+    openAll(chosen, wishes).map((node, index) => look(node, chosen[index]!, wishes.catalogue, chosen.length > 1)),
+  )
   const closeAll = () => Promise.all(seen.map(({ node }) => node.backend.close()))
   try {
     const reached = seen.filter(({ fault }) => fault === undefined)
@@ -34,8 +35,8 @@ export async function onConfiguredNodes(wanted: readonly Wanted[], wishes: Wishe
     const faults = seen.flatMap(({ fault }) => fault ?? [])
     if (reached.length === 0 && faults[0] !== undefined) throw faults[0]
     const aliases = Object.fromEntries(Object.entries(config?.models ?? {}).map(([alias, name]) => [alias, [name]]))
-    // A scripted node answers to every name.
-    const any = reached.some(({ node }) => node.backend.kind === 'scripted' && node.models === undefined)
+    // Some nodes answer to every name.
+    const any = reached.some(({ node }) => node.backend.takesAnyModel && node.models === undefined)
     const names = all.map((node) => node.name)
     const { found, missing, notices } = resolveStages(models, asWished(wanted, wishes), aliases, names)
     for (const model of any ? allNames(wanted) : []) found[model] ??= candidates(model, aliases)[0] ?? model
@@ -72,30 +73,6 @@ export async function onConfiguredNodes(wanted: readonly Wanted[], wishes: Wishe
   }
 }
 
-/** What nodes need beside their configuration: the folder that paths start from, and the API key of each node by its name. */
-interface Place {
-  readonly folder: string
-  readonly keys: ReadonlyMap<string, string>
-  /** Where the proxies are looked for. */
-  readonly environment: NonNullable<Wishes['environment']>
-}
-
-/** The API keys that the configuration names. Throws `CAESURA_E_CONFIG` for a variable that is not set. */
-function keysOf(nodes: readonly NodeConfig[], environment: NonNullable<Wishes['environment']>): Place['keys'] {
-  const keys = new Map<string, string>()
-  for (const node of nodes) {
-    if (!('apiKeyEnv' in node) || node.apiKeyEnv === undefined) continue
-    const key = environment[node.apiKeyEnv]?.trim() ?? ''
-    if (key === '')
-      throw new CaesuraError('CAESURA_E_CONFIG', `the node ${node.name} needs an API key in ${node.apiKeyEnv}`, {
-        expected: 'an environment variable that holds a key',
-        hint: `export ${node.apiKeyEnv}=…`,
-      })
-    keys.set(node.name, key)
-  }
-  return keys
-}
-
 function noWished(model: string, nodes: readonly Node[], models: readonly ModelInfo[]): CaesuraError {
   const pull = nodes.find(({ backend }) => backend.pullCommand !== undefined)?.backend.pullCommand?.(model)
   return new CaesuraError('CAESURA_E_NO_MODEL', `no node of the configuration has a model ${model}`, {
@@ -114,24 +91,33 @@ function noAlias(model: string, aliases: readonly string[], server: Node | undef
   })
 }
 
-async function look(config: NodeConfig, place: Place, several: boolean): Promise<Seen> {
-  const node = nodeOf(config, place)
+/** Throws `CAESURA_E_CONFIG`, with none open. */
+function openAll(configs: readonly NodeConfig[], { folder = '.', environment = {}, catalogue }: Wishes): Node[] {
+  const nodes: Node[] = []
+  try {
+    for (const config of configs) nodes.push(configuredNode(config, { folder, environment, ...present({ catalogue }) }))
+    return nodes
+  } catch (error) {
+    for (const { backend } of nodes) void backend.close()
+    throw error
+  }
+}
+
+async function look(node: Node, config: NodeConfig, kinds: Catalogue | undefined, several: boolean): Promise<Seen> {
   try {
     const models = await listedBy(node, ANSWER_MS)
-    if (config.backend === 'scripted') return { node, models: (config.models ?? []).map((name) => ({ name })) }
-    const known =
-      config.backend === 'llama-cpp'
-        ? models.flatMap(({ name }) => [{ name: modelNameOf(`${name}.gguf`) }, { name }])
-        : models
-    if (config.backend === 'llama-cpp' && models.length === 0)
+    if (node.backend.takesAnyModel) return { node, models: (config.models ?? []).map((name) => ({ name })) }
+    const { modelNames } = kindOf(config, kinds)
+    if (modelNames !== undefined && models.length === 0)
       throw new CaesuraError('CAESURA_E_NO_MODEL', `the model file of the node ${config.name} is not there`, {
-        file: node.backend.address ?? config.model,
+        ...(node.backend.address !== undefined && { file: node.backend.address }),
         hint: "Paths start from the configuration's folder.",
       })
+    const known = modelNames?.(config).map((name) => ({ name })) ?? models
     // What the configuration allows, by the names that the server uses.
     const allowed = config.models?.map((name) => nameOnServer(name, known) ?? name) ?? known.map(({ name }) => name)
     const offered = known.filter(({ name }) => allowed.includes(name))
-    const limited = several || config.models !== undefined || config.backend === 'llama-cpp'
+    const limited = several || config.models !== undefined || modelNames !== undefined
     return { node: limited ? { ...node, models: offered.map(({ name }) => name) } : node, models: offered }
   } catch (error) {
     if (!(error instanceof CaesuraError)) throw error
@@ -139,44 +125,26 @@ async function look(config: NodeConfig, place: Place, several: boolean): Promise
   }
 }
 
-function nodeOf(config: NodeConfig, place: Place): Node {
-  const { name, slots, pool, models } = config
-  const shared = { name, slots, pool, ...(models !== undefined && { models }) }
-  if (config.backend === 'ollama') return ollama({ ...shared, ...httpOf(config, place) })
-  if (config.backend === 'openai') {
-    const { witness } = config
-    return openai({ ...shared, ...httpOf(config, place), ...(witness !== undefined && { witness }) })
-  }
-  if (config.backend === 'scripted')
-    // It has no script in a file: it says the prompt back, a word a piece.
-    return scripted({
-      ...shared,
-      script: ({ messages }) => ({ tokens: messages.at(-1)?.content.match(/\s*\S+/g) ?? [] }),
-    })
-  const file = isAbsolute(config.model) ? config.model : join(place.folder, config.model)
-  const { threads } = config
-  return llamaCpp({ ...shared, model: file, names: [modelNameOf(file)], ...(threads !== undefined && { threads }) })
+/** Where a node of a configuration is opened, and what knows its kind: by default the catalogue that ships. */
+export interface NodePlace extends Pick<BackendPlace, 'folder' | 'environment'> {
+  readonly catalogue?: Catalogue
 }
 
-/** What a server over HTTP is reached with. */
-function httpOf(
-  { name, url, headers, loadDeadline, idleDeadline }: Extract<NodeConfig, { backend: 'ollama' | 'openai' }>,
-  { keys, environment }: Place,
-): HttpLimits & HttpAccess & { url: string } {
-  const apiKey = keys.get(name)
-  return {
-    url,
-    environment,
-    ...(apiKey !== undefined && { apiKey }),
-    ...(headers !== undefined && { headers }),
-    ...(loadDeadline !== undefined && { loadDeadlineMs: loadDeadline }),
-    ...(idleDeadline !== undefined && { idleDeadlineMs: idleDeadline }),
-  }
-}
+/** The kind of a node's backend. The configuration was checked against the same catalogue. */
+export const kindOf = ({ backend }: NodeConfig, { backends }: Catalogue = catalogue): BackendKind =>
+  backends.find(({ name }) => name === backend)!
 
 /** One node of a configuration, whether its server answers or not. Throws `CAESURA_E_CONFIG` for a key that is not in the environment. */
-export const configuredNode = (
-  config: NodeConfig,
-  folder: string,
-  environment: NonNullable<Wishes['environment']>,
-): Node => nodeOf(config, { folder, environment, keys: keysOf([config], environment) })
+export function configuredNode(config: NodeConfig, { catalogue: kinds, ...place }: NodePlace): Node {
+  const { name, slots, pool, models } = config
+  const backend = kindOf(config, kinds).open(config, { node: name, slots, ...place })
+  return { name, slots, pool, backend, ...(models !== undefined && { models }) }
+}
+
+/** The node that a stage worker serves: it takes calls for the models that it lists, or for the one that it has. Throws `CAESURA_E_CONFIG`. */
+export function fleetNode(config: NodeConfig, place: NodePlace): Node {
+  const node = configuredNode(config, place)
+  const models = config.models ?? kindOf(config, place.catalogue).modelNames?.(config)
+  if (models !== undefined) return { ...node, models }
+  return node.backend.takesAnyModel ? { ...node, models: [] } : node
+}

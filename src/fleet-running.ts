@@ -1,16 +1,8 @@
+import { bundledModel, modelNameOf } from './backends/model-file.ts'
 import type { Config } from './core/config-schema.ts'
 import type { FleetAddress, FleetNode } from './core/fleet.ts'
 import { connectFleet } from './fleet.ts'
-import {
-  type Aliases,
-  allNames,
-  builtInAliases,
-  candidates,
-  modelNameOf,
-  resolveStages,
-  type Wanted,
-} from './model-names.ts'
-import { bundledModel } from './surroundings.ts'
+import { type Aliases, allNames, builtInAliases, candidates, resolveStages, type Wanted } from './model-names.ts'
 import { asWished, type Surroundings, underWish } from './wishes.ts'
 
 /** Part of the composition root: what a process knows that has runs made by a fleet. */

@@ -7,6 +7,7 @@ export {
   type FleetEngineSettings,
   type PipelineSettings,
 } from './compose.ts'
+export { type BackendKind, type BackendPlace, backendKind, type Environment } from './core/backend-kind.ts'
 export type {
   CallEnd,
   CallRequest,
@@ -78,8 +79,8 @@ export {
   type TemplatePlace,
 } from './core/step.ts'
 export type { TraceContext, TraceHeaders } from './core/trace.ts'
+export { type CatalogueExtension, extendCatalogue } from './extend-catalogue.ts'
 export { llamaCpp, type NodeSettings, ollama, openai, scripted } from './nodes.ts'
 export { type ObservedProcess, type Observing, observe as openTelemetry } from './observing.ts'
-export { type CatalogueExtension, extendCatalogue } from './policies/extend.ts'
 export type { DurationInput, OwnPipelineInput, PipelineInput, StagePolicyInput } from './policies/pipeline-input.ts'
 export { VirtualClock } from './simulation/virtual-clock.ts'

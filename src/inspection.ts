@@ -1,9 +1,9 @@
+import { bundledModel } from './backends/model-file.ts'
 import { ollamaUrl } from './backends/ollama-url.ts'
 import { withoutPassword } from './core/address.ts'
 import { CaesuraError } from './core/errors.ts'
 import type { ModelInfo, Node, ServerInfo } from './core/ports.ts'
 import { llamaCpp, ollama } from './nodes.ts'
-import { bundledModel } from './surroundings.ts'
 
 const ANSWER_MS = 5_000
 

@@ -1,7 +1,8 @@
+import { kindOf } from './configured-nodes.ts'
+import type { Catalogue } from './core/catalogue.ts'
 import type { Config, NodeConfig } from './core/config-schema.ts'
 import { CaesuraError } from './core/errors.ts'
 import { type Log, type LogLevel, logLevels, silentLog } from './core/log.ts'
-import { secretsOfHeader } from './core/request-headers.ts'
 import { passwordsOf, redactor, valuesOfList } from './logging/redaction.ts'
 
 export { redactor }
@@ -23,6 +24,8 @@ export interface LogWishes {
   /** By which lines name this process. */
   readonly service: string
   readonly config?: Config
+  /** Knows the backends of the configuration; the one that ships by default. */
+  readonly catalogue?: Catalogue
   /** What must never be written, beside what the environment and the configuration name. */
   readonly secrets?: readonly string[]
   /** A URL whose password must never be written. */
@@ -45,7 +48,7 @@ export async function openLog(wishes: LogWishes): Promise<ProcessLog> {
     (isTerminal ? ('text' as const) : ('json' as const))
   const level =
     wishes.level ?? readChoice('CAESURA_LOG_LEVEL', logLevels, environment.CAESURA_LOG_LEVEL) ?? ('info' as const)
-  const secrets = [...secretsOf(environment, config), ...passwordsOf(wishes.redis), ...(wishes.secrets ?? [])]
+  const secrets = [...secretsOf(wishes), ...passwordsOf(wishes.redis), ...(wishes.secrets ?? [])]
   const redact = redactor(secrets)
   if (format === 'silent') return { log: silentLog, format, redact }
   const { pinoLog } = await import('./logging/pino-log.ts')
@@ -69,16 +72,13 @@ export function readChoice<T extends string>(
 /** Variables whose URLs may have a password. */
 const WITH_PASSWORD = ['REDIS_URL', 'HTTP_PROXY', 'http_proxy', 'HTTPS_PROXY', 'https_proxy', 'OLLAMA_HOST']
 
-/** What a node of the configuration is reached with. */
-export function secretsOfNode(node: NodeConfig, environment: Environment): string[] {
-  if (!('url' in node)) return []
-  const key = node.apiKeyEnv === undefined ? undefined : environment[node.apiKeyEnv]?.trim()
-  return [...(key ? [key] : []), ...Object.values(node.headers ?? {}).flatMap(secretsOfHeader)]
-}
+/** What a node of the configuration is reached with, as far as its kind says. */
+export const secretsOfNode = (node: NodeConfig, environment: Environment, kinds?: Catalogue): readonly string[] =>
+  kindOf(node, kinds).secrets?.(node, environment) ?? []
 
 /** The secrets that a process knows of. */
-function secretsOf(environment: Environment, config: Config | undefined): string[] {
-  const ofNodes = (config?.nodes ?? []).flatMap((node) => secretsOfNode(node, environment))
+function secretsOf({ environment, config, catalogue }: LogWishes): string[] {
+  const ofNodes = (config?.nodes ?? []).flatMap((node) => secretsOfNode(node, environment, catalogue))
   const headers = Object.entries(environment).filter(([name]) => /^OTEL_EXPORTER_OTLP_(.+_)?HEADERS$/.test(name))
   return [
     ...ofNodes,

@@ -9,12 +9,6 @@ export const builtInAliases: Aliases = {
   slow: ['gemma3:4b', 'caesura-demo'],
 }
 
-/** The name of a model file as stages write it: the file's name up to the first dot. */
-export function modelNameOf(file: string): string {
-  const name = file.replace(/^.*[/\\]/, '')
-  return name.replace(/\..*$/, '') || name
-}
-
 /** The server's own name for a model. Ollama lists `name:latest` for what is asked for as `name`. */
 export function nameOnServer(wanted: string, models: readonly ModelInfo[]): string | undefined {
   const names = models.map((model) => model.name)

@@ -1,11 +1,9 @@
 import { statSync } from 'node:fs'
-import type { Script } from './backends/scripted.ts'
+import { bundledModel, modelNameOf } from './backends/model-file.ts'
+import { type ScriptTimes, scriptedPieces, timedScript } from './backends/scripted-pieces.ts'
 import { CaesuraError } from './core/errors.ts'
-import { modelNameOf } from './model-names.ts'
 import { llamaCpp, scripted } from './nodes.ts'
 import { type ModelServer, type ModelServerSettings, startModelServer } from './server/model-server/model-server.ts'
-import { scriptedPieces } from './server/model-server/scripted-answer.ts'
-import { bundledModel } from './surroundings.ts'
 
 /** Part of the composition root: the model server and what it serves. */
 export { type ModelServer, scriptedPieces }
@@ -18,22 +16,12 @@ export interface Serving
   readonly script?: ScriptTimes
 }
 
-export interface ScriptTimes {
-  /** Pieces of an answer, unless the call asks for fewer; 32 by default. */
-  readonly tokens?: number
-  /** From the request to the first piece, ms; 0 by default. */
-  readonly firstTokenMs?: number
-  /** Between two pieces, ms; 0 by default. */
-  readonly tokenMs?: number
-}
-
 export interface Served {
   readonly server: ModelServer
   /** The first of the names that it is served under. */
   readonly model: string
 }
 
-const DEFAULT_TOKENS = 32
 /** As the examples and `ollama create` in models/caesura-demo-3m.md call the bundled model. */
 const BUNDLED_ALIAS = 'caesura-demo'
 
@@ -68,11 +56,3 @@ function scriptedModel(name = 'scripted', times: ScriptTimes): What {
   const node = scripted({ name, script: timedScript(times) })
   return { backend: () => node.backend, names: [name], info: { name } }
 }
-
-/** `scriptedPieces` of each call, when `times` say. */
-export const timedScript =
-  ({ tokens = DEFAULT_TOKENS, ...times }: ScriptTimes): Script =>
-  ({ messages, options }) => ({
-    ...times,
-    tokens: scriptedPieces(messages, Math.min(tokens, options.maxTokens ?? tokens)),
-  })

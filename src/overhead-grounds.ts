@@ -1,10 +1,9 @@
+import { bundledModel, modelNameOf } from './backends/model-file.ts'
+import { namesHost, ollamaAddress } from './backends/ollama-address.ts'
 import { CaesuraError } from './core/errors.ts'
 import type { Transport } from './experiments/overhead/design.ts'
-import { modelNameOf } from './model-names.ts'
 import { type ModelServerProcess, startModelServerProcess } from './model-server-process.ts'
-import { namesHost, ollamaAddress } from './ollama-address.ts'
 import { httpNodes, inProcessNodes, type SiteNodes } from './overhead-sites.ts'
-import { bundledModel } from './surroundings.ts'
 import { listedBy } from './wishes.ts'
 
 /** The nodes of one transport, and what the model is called there. */

@@ -1,7 +1,7 @@
+import { namesHost } from './backends/ollama-address.ts'
 import { CaesuraError } from './core/errors.ts'
 import type { Node } from './core/ports.ts'
 import { type Aliases, builtInAliases, candidates, resolveOn } from './model-names.ts'
-import { namesHost } from './ollama-address.ts'
 import { chooseSurroundings } from './surroundings.ts'
 import { ANSWER_MS, noModel, type Wishes } from './wishes.ts'
 

@@ -1,23 +1,12 @@
-import { fileURLToPath } from 'node:url'
+import { bundledModel, modelNameOf } from './backends/model-file.ts'
+import { namesHost, ollamaAddress } from './backends/ollama-address.ts'
 import { onConfiguredNodes } from './configured-nodes.ts'
 import type { Config } from './core/config-schema.ts'
 import { CaesuraError } from './core/errors.ts'
 import type { Node } from './core/ports.ts'
-import {
-  type Aliases,
-  allNames,
-  builtInAliases,
-  candidates,
-  modelNameOf,
-  resolveStages,
-  type Wanted,
-} from './model-names.ts'
+import { type Aliases, allNames, builtInAliases, candidates, resolveStages, type Wanted } from './model-names.ts'
 import { llamaCpp, ollama, scripted } from './nodes.ts'
-import { namesHost, ollamaAddress } from './ollama-address.ts'
 import { ANSWER_MS, asWished, listedBy, noModel, type Surroundings, underWish, type Wishes } from './wishes.ts'
-
-/** The small model that comes with the package, whose folder is one up from `src` and from `dist`. */
-export const bundledModel = fileURLToPath(new URL('../models/caesura-demo-3m.q8_0.gguf', import.meta.url))
 
 /** How long an Ollama that nobody asked for may take to answer, ms. */
 const LOOK_MS = 300

@@ -1,3 +1,4 @@
+import type { Catalogue } from './core/catalogue.ts'
 import type { Config } from './core/config-schema.ts'
 import { CaesuraError } from './core/errors.ts'
 import type { ModelInfo, Node } from './core/ports.ts'
@@ -22,6 +23,8 @@ export interface Wishes {
   /** A checked configuration, and the folder that its paths start from. */
   readonly config?: Config
   readonly folder?: string
+  /** Knows the backends of the configuration; the one that ships by default. */
+  readonly catalogue?: Catalogue
 }
 
 /** Where a pipeline runs: what `createEngine` needs of it. */

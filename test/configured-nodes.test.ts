@@ -1,4 +1,5 @@
 import { afterEach, describe, expect, it } from 'vitest'
+import { catalogue } from '../src/catalogue.ts'
 import { configuredNode } from '../src/configured-nodes.ts'
 import { defineConfig } from '../src/core/config-schema.ts'
 import { call } from './backends/ollama-call.ts'
@@ -16,8 +17,8 @@ const first = { ollama: line('a'), openai: 'data: {"choices":[{"index":0,"delta"
 /** How a call of a configured node ends on a server that acts so. */
 async function endOn(node: object, act: (exchange: Exchange) => void | Promise<void>): Promise<string | undefined> {
   const server = await startFaultServer(act)
-  const [config] = defineConfig({ nodes: [{ name: 'n', url: server.url, ...node }] }).nodes
-  const { backend } = configuredNode(config!, '.', {})
+  const [config] = defineConfig(catalogue, { nodes: [{ name: 'n', url: server.url, ...node }] }).nodes
+  const { backend } = configuredNode(config!, { folder: '.', environment: {} })
   cleanups.push(server.close, () => backend.close())
   return (await call(backend)).end.error?.code
 }
@@ -36,23 +37,23 @@ describe.each(['ollama', 'openai'] as const)('a node of the configuration with t
     const server = await startOllamaLike()
     const headers = { 'x-team': 'a' }
     const node = { name: 'n', backend, url: server.url, apiKeyEnv: 'THE_KEY', headers }
-    const [config] = defineConfig({ nodes: [node] }).nodes
-    const { backend: made } = configuredNode(config!, '.', { THE_KEY: ' key-1\n' })
+    const [config] = defineConfig(catalogue, { nodes: [node] }).nodes
+    const { backend: made } = configuredNode(config!, { folder: '.', environment: { THE_KEY: ' key-1\n' } })
     cleanups.push(
       () => server.close(),
       () => made.close(),
     )
     await call(made)
     expect(server.requests[0]?.headers).toMatchObject({ authorization: 'Bearer key-1', 'x-team': 'a' })
-    expect(() => configuredNode(config!, '.', {})).toThrow(
+    expect(() => configuredNode(config!, { folder: '.', environment: {} })).toThrow(
       expect.objectContaining({ code: 'CAESURA_E_CONFIG', message: expect.stringContaining('THE_KEY') }),
     )
   })
 
   it('goes through the proxy of its environment', async () => {
     const HTTP_PROXY = 'http://127.0.0.1:9'
-    const [config] = defineConfig({ nodes: [{ name: 'n', backend, url: 'http://gpu.test' }] }).nodes
-    const { backend: made } = configuredNode(config!, '.', { HTTP_PROXY })
+    const [config] = defineConfig(catalogue, { nodes: [{ name: 'n', backend, url: 'http://gpu.test' }] }).nodes
+    const { backend: made } = configuredNode(config!, { folder: '.', environment: { HTTP_PROXY } })
     cleanups.push(() => made.close())
     expect((await call(made)).end.error?.message).toContain(`the proxy ${HTTP_PROXY} refused the connection`)
   })

@@ -13,7 +13,7 @@ import { readExperiment } from '../src/core/experiment-schema.ts'
 import { definePipelineWith } from '../src/core/pipeline-schema.ts'
 import type { ResponseDefinition } from '../src/core/policy.ts'
 import { phaseNames } from '../src/core/record.ts'
-import { extendCatalogue } from '../src/policies/extend.ts'
+import { extendCatalogue } from '../src/extend-catalogue.ts'
 import { caesura, startNode } from './cli/caesura.ts'
 import { scriptedRun, speak } from './fixtures/scripted-run.ts'
 import { startOllamaLike } from './servers/ollama-like.ts'
@@ -58,7 +58,7 @@ describe('the documentation', () => {
       const files = filesBeside(join(root, 'examples/experiment.yaml'))
       expect(await readExperiment(catalogue, value, {}, files)).toHaveProperty('value')
     } else if (code.includes('stages:')) expect(definePipelineWith(catalogue, value).stages.length).toBeGreaterThan(0)
-    else expect(readConfig(value)).toHaveProperty('value')
+    else expect(readConfig(catalogue, value)).toHaveProperty('value')
   })
 
   it('docs/policies.md: its drawings are fresh (npm run policies-page)', async () => {

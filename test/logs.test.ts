@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { catalogue } from '../src/catalogue.ts'
 import { defineConfig } from '../src/core/config-schema.ts'
 import { type LogWishes, openLog, withCapture } from '../src/logs.ts'
 
@@ -38,7 +39,7 @@ describe('the log of a process', () => {
     const nodes = [{ name: 'a', backend: 'openai' as const, url: 'http://h/v1', apiKeyEnv: 'KEY' }]
     const { redact } = await opened({
       environment: { KEY: 'key-1', REDIS_URL: 'redis://:pass-1@h', OTEL_EXPORTER_OTLP_TRACES_HEADERS: 'x=head-1' },
-      config: defineConfig({ nodes, redis: 'redis://:pass-2@h' }),
+      config: defineConfig(catalogue, { nodes, redis: 'redis://:pass-2@h' }),
       redis: 'redis://:pass-3@h',
       secrets: ['tok-1', ''],
     })
@@ -60,17 +61,17 @@ it('the log of a process knows the keys and headers of all nodes, and the passwo
       https_proxy: 'me:pass-2@p',
       OLLAMA_HOST: 'me:pass-3@h',
     },
-    config: defineConfig({ nodes }),
+    config: defineConfig(catalogue, { nodes }),
   })
   expect(redact(`key-1 head-1 tok-1 ${basic} base-1 pass-1 pass-2 pass-3 rest`)).toBe(`${'*** '.repeat(8)}rest`)
 })
 
 describe('what is captured of content', () => {
-  const config = defineConfig({ captureContent: { spans: true, logs: true } })
+  const config = defineConfig(catalogue, { captureContent: { spans: true, logs: true } })
 
   it('is what the configuration says, where the environment says nothing', () => {
     expect(withCapture({ A: '1' }, config)).toEqual({ A: '1', CAESURA_CAPTURE_CONTENT: 'spans,logs' })
-    expect(withCapture({}, defineConfig({}))).toEqual({})
+    expect(withCapture({}, defineConfig(catalogue, {}))).toEqual({})
     expect(withCapture({ CAESURA_CAPTURE_CONTENT: 'spans' }, config)).toEqual({ CAESURA_CAPTURE_CONTENT: 'spans' })
   })
 })

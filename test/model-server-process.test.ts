@@ -1,8 +1,8 @@
 import { tmpdir } from 'node:os'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { describe, expect, it } from 'vitest'
+import { bundledModel } from '../src/backends/model-file.ts'
 import { startModelServerProcess } from '../src/model-server-process.ts'
-import { bundledModel } from '../src/surroundings.ts'
 import { startNode } from './cli/caesura.ts'
 
 const module = new URL('../src/model-server-process.ts', import.meta.url)

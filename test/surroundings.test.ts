@@ -3,9 +3,11 @@ import type { ServerResponse } from 'node:http'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { bundledModel, modelNameOf } from '../src/backends/model-file.ts'
+import { catalogue } from '../src/catalogue.ts'
 import { type ConfigInput, defineConfig } from '../src/core/config-schema.ts'
-import { modelNameOf, nameOnServer, resolveOn } from '../src/model-names.ts'
-import { bundledModel, chooseSurroundings } from '../src/surroundings.ts'
+import { nameOnServer, resolveOn } from '../src/model-names.ts'
+import { chooseSurroundings } from '../src/surroundings.ts'
 import type { Surroundings, Wishes } from '../src/wishes.ts'
 import { type FakeOllama, fakeOllama } from './servers/fake-ollama.ts'
 import { startOllamaLike } from './servers/ollama-like.ts'
@@ -38,7 +40,7 @@ async function choose(wanted: (string | string[])[], wishes: Wishes = {}) {
   const { nodes, models, notices } = surroundings
   return { nodes: nodes.map(({ name, backend, models }) => ({ name, kind: backend.kind, models })), models, notices }
 }
-const config = (input: ConfigInput) => ({ config: defineConfig(input), folder })
+const config = (input: ConfigInput) => ({ config: defineConfig(catalogue, input), folder })
 
 describe('without a configuration', () => {
   it('takes the Ollama that answers and has every model, and says nothing', async () => {

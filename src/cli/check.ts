@@ -74,7 +74,7 @@ type Readers = Record<Kind, (document: Document, file: string) => Reading<unknow
 
 const readersOf = (catalogue: Catalogue): Readers => ({
   pipeline: (document) => readPipeline(catalogue, document.value, document),
-  config: (document) => readConfig(document.value, document),
+  config: (document) => readConfig(catalogue, document.value, document),
   experiment: (document, file) => readExperiment(catalogue, document.value, document, filesBeside(file)),
 })
 

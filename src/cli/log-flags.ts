@@ -1,10 +1,11 @@
 import { type Command, Option } from 'commander'
-import type { Config } from '../core/config-schema.ts'
 import type { CaesuraError } from '../core/errors.ts'
 import type { FleetAddress } from '../core/fleet.ts'
 import { type Log, type LogLevel, logLevels } from '../core/log.ts'
+import { present } from '../core/present.ts'
 import { type LogFormat, logFormats, openLog, type ProcessLog, readChoice } from '../logs.ts'
 import { fatal } from './output.ts'
+import type { Settings } from './settings.ts'
 
 /** How a process that goes on working tells what happens. */
 export interface LogFlags {
@@ -27,7 +28,7 @@ export const withLogFlags = (command: Command): Command =>
 
 interface LogOf {
   readonly service: string
-  readonly config?: Config | undefined
+  readonly settings?: Pick<Settings, 'config' | 'catalogue'>
   /** The fleet's. */
   readonly redis?: FleetAddress
   readonly secrets?: readonly string[]
@@ -36,14 +37,14 @@ interface LogOf {
 /** The log of this process on stderr. From then on an error that ends the process is in it as well. Throws `CAESURA_E_USAGE`. */
 export async function processLog(
   flags: LogFlags,
-  { service, config, redis, secrets = [] }: LogOf,
+  { service, settings, redis, secrets = [] }: LogOf,
 ): Promise<ProcessLog> {
   const { log: format, logLevel: level } = flags
   const opened = await openLog({
     ...{ service, secrets, environment: process.env, isTerminal: process.stderr.isTTY === true },
     ...(format !== undefined && { format }),
     ...(level !== undefined && { level }),
-    ...(config !== undefined && { config }),
+    ...present({ config: settings?.config, catalogue: settings?.catalogue }),
     ...(redis !== undefined && { redis: redis.url }),
   })
   const { log } = opened

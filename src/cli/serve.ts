@@ -6,7 +6,7 @@ import { CaesuraError } from '../core/errors.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { counted } from '../pages/figures.ts'
 import { defaultLimits, readTokens, type ServingSettings } from '../serving.ts'
-import { type CatalogueFlag, catalogueOf, catalogueOption } from './catalogue-flag.ts'
+import { type CatalogueFlag, catalogueOption } from './catalogue-flag.ts'
 import { fleetOption, namedFleet, type RedisFlag, redisFileOption, tellOfPassword } from './fleet-address.ts'
 import { loadPipeline } from './load-pipeline.ts'
 import { type LogFlags, processLog, withLogFlags } from './log-flags.ts'
@@ -93,8 +93,7 @@ function origins(value: string, earlier: readonly string[] = []): string[] {
 async function serve(flags: ServeFlags): Promise<void> {
   const { host, port, rate, bodyLimit, allowInline = false, json } = flags
   const settings = await readSettings(flags)
-  const { config, keepText } = settings
-  const catalogue = await catalogueOf(flags)
+  const { config, keepText, catalogue } = settings
   const pipelines =
     flags.pipelines === undefined ? new Map<string, Pipeline>() : await loadFolder(flags.pipelines, catalogue)
   const tokens = flags.tokens === undefined ? [] : readTokens(await readText(flags.tokens), flags.tokens)
@@ -102,7 +101,7 @@ async function serve(flags: ServeFlags): Promise<void> {
   if (redis !== undefined) refuseNodeFlags(flags)
   const service = process.env.OTEL_SERVICE_NAME?.trim() || 'caesura-serve'
   const { log, format } = await processLog(flags, {
-    ...{ service, config, secrets: tokens.map(({ token }) => token) },
+    ...{ service, settings, secrets: tokens.map(({ token }) => token) },
     ...(redis !== undefined && { redis }),
   })
   tellOfPassword(flags, log.warn)

@@ -1,9 +1,12 @@
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
+import type { Catalogue } from '../core/catalogue.ts'
 import { type Config, defineConfig } from '../core/config-schema.ts'
 import { CaesuraError } from '../core/errors.ts'
+import { present } from '../core/present.ts'
 import type { Wishes } from '../wishes.ts'
+import { type CatalogueFlag, catalogueOf } from './catalogue-flag.ts'
 import { readDocumentFile } from './read-file.ts'
 
 /** Looked for in the current folder. */
@@ -16,21 +19,25 @@ export interface Settings {
   readonly configFile?: string
   readonly config?: Config
   readonly recordsFile: string
+  /** Knows the backends of the configuration. */
+  readonly catalogue: Catalogue
   /** Whether records keep prompts and outputs. */
   readonly keepText: boolean
 }
 
 /** Reads the configuration and the environment. Throws what reading a file does, and `CAESURA_E_CONFIG`. */
-export async function readSettings(flags: { config?: string } = {}): Promise<Settings> {
+export async function readSettings(flags: { config?: string } & CatalogueFlag = {}): Promise<Settings> {
   const asked = flags.config ?? (process.env.CAESURA_CONFIG || undefined)
   const file = asked ?? (existsSync(CONFIG_FILE) ? CONFIG_FILE : undefined)
+  const catalogue = await catalogueOf(flags)
   const document = file === undefined ? undefined : await readDocumentFile(file)
-  const config = document === undefined ? undefined : defineConfig(document.value, document)
+  const config = document === undefined ? undefined : defineConfig(catalogue, document.value, document)
   const records = config?.records
   const inConfig = file === undefined || records?.file === undefined ? undefined : resolve(dirname(file), records.file)
   return {
     ...(file !== undefined && { configFile: file }),
     ...(config !== undefined && { config }),
+    catalogue,
     recordsFile: process.env.CAESURA_RECORDS || inConfig || RECORDS_FILE,
     keepText: records?.text ?? false,
   }
@@ -57,12 +64,14 @@ export function wishesOf(flags: NodeFlags, settings: Settings): Wishes {
   for (const [name, value] of Object.entries(flags))
     if (typeof value === 'string' && value.trim() === '')
       throw new CaesuraError('CAESURA_E_USAGE', `--${name} is empty`, { received: '""', expected: 'a value' })
-  const { config: _, ...wishes } = flags
-  const { config, configFile } = settings
+  const { backend, model, url, node } = flags
+  const wishes = present({ backend, model, url, node })
+  const { config, configFile, catalogue } = settings
   const ollamaHost = process.env.OLLAMA_HOST
   return {
     ...wishes,
     environment: process.env,
+    catalogue,
     ...(ollamaHost !== undefined && { ollamaHost }),
     ...(config !== undefined && { config, folder: dirname(resolve(configFile ?? '.')) }),
   }

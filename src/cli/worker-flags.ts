@@ -1,12 +1,12 @@
 import { hostname } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import ms from 'ms'
+import type { BackendFlags, BackendKind } from '../core/backend-kind.ts'
+import type { Catalogue } from '../core/catalogue.ts'
 import { defineConfig, type NodeConfig } from '../core/config-schema.ts'
 import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
-import { didYouMean } from '../core/problems.ts'
-import { defaultOllamaUrl } from '../fleet-node.ts'
-import { bundledModel } from '../surroundings.ts'
-import type { ScriptFlags } from './script-flags.ts'
+import { present } from '../core/present.ts'
+import { didYouMean, orList } from '../core/problems.ts'
 import type { Settings } from './settings.ts'
 
 const LONGEST_MS = ms('365d')
@@ -32,22 +32,30 @@ const unreadable = (flag: string, received: string, expected: string) =>
   new CaesuraError('CAESURA_E_USAGE', `${flag} cannot be read`, { received, expected })
 
 /** The flags that say which node a stage worker serves. */
-export interface StageNodeFlags extends ScriptFlags {
+export interface StageNodeFlags extends BackendFlags {
   readonly node?: string
-  readonly backend?: NodeConfig['backend']
-  readonly url?: string
-  readonly model?: string
-  readonly apiKeyEnv?: string
+  readonly backend?: string
   readonly slots?: number
   readonly pool?: string
 }
+
+/** Each flag that is of use with some backends only, as a person types it. */
+const typed: Record<keyof BackendFlags, string> = {
+  url: '--url',
+  model: '--model',
+  apiKeyEnv: '--api-key-env',
+  tokens: '--tokens',
+  firstTokenMs: '--first-token-ms',
+  tokenMs: '--token-ms',
+}
+const backendFlags = Object.keys(typed) as (keyof BackendFlags)[]
 
 /**
  * The node that the flags and the configuration describe: a node of the configuration where it has one of this name, with what the
  * flags say instead. `folder`: what its paths start from. Throws `CAESURA_E_USAGE`, `CAESURA_E_CONFIG`.
  */
 export function stageNode(flags: StageNodeFlags, settings: Settings): { config: NodeConfig; folder: string } {
-  const { node: asked, backend, url, model, apiKeyEnv, slots, pool } = flags
+  const { node: asked, backend, url, slots, pool } = flags
   const name = asked ?? hostname()
   const nodes = settings.config?.nodes ?? []
   const configured = nodes.find((node) => node.name === name)
@@ -57,22 +65,44 @@ export function stageNode(flags: StageNodeFlags, settings: Settings): { config: 
       nodes.map((node) => node.name),
     )
   const base = backend === undefined || backend === configured?.backend ? configured : undefined
-  const kind = backend ?? configured?.backend ?? 'ollama'
+  const kind = kindNamed(backend ?? configured?.backend ?? 'ollama', settings.catalogue)
+  const given = Object.fromEntries(backendFlags.map((flag) => [flag, flags[flag]]))
+  refuseOthers(kind, given, settings.catalogue)
   const value = {
-    ...(base === undefined &&
-      kind === 'ollama' &&
-      url === undefined && { url: defaultOllamaUrl(process.env.OLLAMA_HOST) }),
-    ...(base === undefined && kind === 'llama-cpp' && { model: bundledModel }),
     ...base,
     name,
-    backend: kind,
-    ...(url !== undefined && { url }),
-    ...(model !== undefined && { model: kind === 'llama-cpp' ? resolve(model) : model }),
-    ...(apiKeyEnv !== undefined && { apiKeyEnv }),
-    ...(slots !== undefined && { slots }),
-    ...(pool !== undefined && { pool }),
+    backend: kind.name,
+    ...kind.fromFlags?.(present(given), process.env, base !== undefined),
+    ...present({ slots, pool }),
   }
-  return { config: checkedNode(value), folder: dirname(resolve(settings.configFile ?? '.')) }
+  return { config: checkedNode(value, settings.catalogue), folder: dirname(resolve(settings.configFile ?? '.')) }
+}
+
+function kindNamed(name: string, { backends }: Catalogue): BackendKind {
+  const kind = backends.find((known) => known.name === name)
+  if (kind !== undefined) return kind
+  const names = backends.map((known) => known.name)
+  const hint = didYouMean(name, names)
+  throw new CaesuraError('CAESURA_E_USAGE', 'there is no such backend', {
+    received: name,
+    expected: orList(names),
+    ...(hint !== undefined && { hint }),
+  })
+}
+
+/** Throws `CAESURA_E_USAGE` for a flag that this kind of backend has no use for. */
+function refuseOthers(
+  { flags = [] }: BackendKind,
+  given: Readonly<Record<string, unknown>>,
+  { backends }: Catalogue,
+): void {
+  const refused = backendFlags.find((flag) => given[flag] !== undefined && !flags.includes(flag))
+  if (refused === undefined) return
+  const users = backends.filter((kind) => kind.flags?.includes(refused)).map(({ name }) => name)
+  throw new CaesuraError('CAESURA_E_USAGE', `${typed[refused]} is of use with --backend ${orList(users)} only`, {
+    received: `${typed[refused]} ${String(given[refused])}`,
+    ...(flags.length > 0 && { expected: orList(flags.map((flag) => typed[flag])) }),
+  })
 }
 
 const unknownNode = (received: string, names: readonly string[]) =>
@@ -83,9 +113,9 @@ const unknownNode = (received: string, names: readonly string[]) =>
   })
 
 /** The rules of the configuration hold for the flags as well. */
-function checkedNode(value: unknown): NodeConfig {
+function checkedNode(value: unknown, catalogue: Catalogue): NodeConfig {
   try {
-    return defineConfig({ nodes: [value] }).nodes[0]!
+    return defineConfig(catalogue, { nodes: [value] }).nodes[0]!
   } catch (error) {
     const [first] = error instanceof CaesuraErrors ? error.errors : error instanceof CaesuraError ? [error] : []
     if (first === undefined) throw error

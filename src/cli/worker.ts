@@ -1,26 +1,24 @@
 import { Command, Option } from 'commander'
+import { fleetNode, kindOf } from '../configured-nodes.ts'
 import { withoutPassword } from '../core/address.ts'
-import type { Config } from '../core/config-schema.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { Node } from '../core/ports.ts'
 import { type FleetAddress, type FleetWorker, hostRuns, serveNode } from '../fleet.ts'
-import { fleetNode } from '../fleet-node.ts'
 import { secretsOfNode } from '../logs.ts'
 import type { Observing } from '../observing.ts'
 import { counted } from '../pages/figures.ts'
 import { sqliteStore } from '../stores.ts'
-import { type CatalogueFlag, catalogueOf, catalogueOption } from './catalogue-flag.ts'
+import { type CatalogueFlag, catalogueOption } from './catalogue-flag.ts'
 import { fleetAddress, redisFileOption, redisOption, tellOfPassword } from './fleet-address.ts'
 import { type LogFlags, processLog, withLogFlags } from './log-flags.ts'
 import { type MetricsFlags, observeWith, withMetricsFlags } from './metrics-flags.ts'
 import type { FleetFlags } from './on-fleet.ts'
 import { printJson } from './output.ts'
-import { scriptOf, whole, withScriptFlags } from './script-flags.ts'
-import { readSettings } from './settings.ts'
+import { whole, withScriptFlags } from './script-flags.ts'
+import { readSettings, type Settings } from './settings.ts'
 import { callRate, lengthOfTime, type StageNodeFlags, stageNode } from './worker-flags.ts'
 
-const BACKENDS = ['ollama', 'openai', 'llama-cpp', 'scripted']
 const MOST_SLOTS = 1024
 const MOST_RUNS = 100_000
 const MOST_KEPT = 100_000_000
@@ -46,7 +44,7 @@ interface WorkerFlags extends FleetFlags, LogFlags, MetricsFlags {
   readonly json?: boolean
 }
 
-interface StagesFlags extends WorkerFlags, StageNodeFlags {
+interface StagesFlags extends WorkerFlags, StageNodeFlags, CatalogueFlag {
   readonly grace: number
   readonly preload?: readonly string[]
   readonly rate?: { readonly calls: number; readonly ms: number }
@@ -56,7 +54,10 @@ function stagesCommand(): Command {
   const command = new Command('stages')
     .description('make the calls that wait for a node, beside its model server')
     .option('--node <name>', "its name: one of the configuration, or a new one; the host's by default")
-    .addOption(new Option('--backend <name>', 'what the node is; ollama by default').choices(BACKENDS))
+    .option(
+      '--backend <name>',
+      'what the node is: ollama (the default), openai, llama-cpp, scripted, or one of --catalogue',
+    )
     .option('--url <url>', 'the model server')
     .option('--api-key-env <name>', 'with --backend ollama or openai: the environment variable that holds the key')
     .option('--model <file>', 'with --backend llama-cpp: a GGUF file; the bundled model by default')
@@ -73,6 +74,7 @@ function stagesCommand(): Command {
     .addOption(redisOption())
     .addOption(redisFileOption())
     .option('--config <file>', 'the configuration; caesura.config.yaml by default')
+    .addOption(catalogueOption())
     .option('--json', 'one JSON document on stdout when it works')
   return withLogFlags(command).action(stages)
 }
@@ -83,14 +85,19 @@ async function stages(flags: StagesFlags): Promise<void> {
   const settings = await readSettings(flags)
   const redis = fleetAddress(flags, settings.config, process.env)
   const { config, folder } = stageNode(flags, settings)
-  const times = scriptOf({ ...flags, backend: config.backend })
-  const node = fleetNode(config, { folder, environment: process.env, ...(times !== undefined && { times }) })
+  const { catalogue } = settings
+  const node = fleetNode(config, { folder, environment: process.env, catalogue })
   const { grace: graceMs, rate } = flags
   const preload = (flags.preload ?? []).map((model) => settings.config?.models[model] ?? model)
-  const place = { name: 'caesura-stages', config: settings.config, redis, secrets: secretsOfNode(config, process.env) }
+  const place = {
+    name: 'caesura-stages',
+    settings,
+    redis,
+    secrets: secretsOfNode(config, process.env, catalogue),
+  }
   await workUntilStopped(flags, place, async ({ stop, service, telemetry, log }) => {
     try {
-      await modelFileOf(node, stop)
+      if (kindOf(config, catalogue).modelNames !== undefined) await modelFileOf(node, stop)
       for (const model of preload) await load(node, model, stop, log)
       const worker = await serveNode(node, {
         redis,
@@ -116,7 +123,7 @@ async function stages(flags: StagesFlags): Promise<void> {
 
 /** A model file that was named must be there; a server may be on its way. Throws `CAESURA_E_NO_MODEL`, `CAESURA_E_NO_BACKEND`. */
 async function modelFileOf({ name, backend }: Node, stop: AbortSignal): Promise<void> {
-  if (backend.kind !== 'llama-cpp' || (await backend.models(stop)).length > 0) return
+  if ((await backend.models(stop)).length > 0) return
   throw new CaesuraError('CAESURA_E_NO_MODEL', `the model file of the node ${name} is not there`, {
     ...(backend.address !== undefined && { file: backend.address }),
     expected: 'a GGUF file',
@@ -169,11 +176,11 @@ function pipelinesCommand(): Command {
 }
 
 async function pipelines(flags: PipelinesFlags): Promise<void> {
-  const { config } = await readSettings(flags)
+  const settings = await readSettings(flags)
+  const { config, catalogue } = settings
   const redis = fleetAddress(flags, config, process.env)
-  const catalogue = await catalogueOf(flags)
   const { runs, keep: keepMs, keepMost, records, drainWithin = LONGEST_WAIT_MS } = flags
-  const place = { name: 'caesura-pipelines', config, redis, ...(flags.drain && { drainMs: drainWithin }) }
+  const place = { name: 'caesura-pipelines', settings, redis, ...(flags.drain && { drainMs: drainWithin }) }
   // Before anything is taken: a file that can't be used is seen now.
   const store = records === undefined ? undefined : sqliteStore(records)
   await workUntilStopped(flags, place, async ({ service, telemetry, log }) => {
@@ -217,7 +224,7 @@ function tellReady(
 interface WorkerPlace {
   /** Of its service, where `OTEL_SERVICE_NAME` does not name it. */
   readonly name: string
-  readonly config: Config | undefined
+  readonly settings: Settings
   readonly redis: FleetAddress
   /** How long it may drain after the first signal, ms; it does not where this is absent. */
   readonly drainMs?: number
@@ -258,7 +265,7 @@ async function workUntilStopped(
   process.on('SIGINT', onSignal)
   const service = process.env.OTEL_SERVICE_NAME?.trim() || name
   const { log } = await processLog(flags, { service, ...place })
-  const telemetry = await observeWith(flags, { service, log: log.warn }, place.config)
+  const telemetry = await observeWith(flags, { service, log: log.warn }, place.settings.config)
   const worker = await start({ stop: stop.signal, service, telemetry, log }).catch(async (error: unknown) => {
     await telemetry?.close()
     // What was under way when the stop came was cut off by it.

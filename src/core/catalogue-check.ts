@@ -15,6 +15,7 @@ const lists: Readonly<Record<keyof Catalogue, readonly string[]>> = {
   placements: [],
   thens: [],
   presets: [],
+  backends: ['open'],
 }
 /** Names are keys and words of pipeline files. */
 const NAME = /^[A-Za-z][\w-]{0,63}$/
@@ -31,25 +32,33 @@ export function checkCatalogue(value: unknown): Catalogue {
   for (const [list, functions] of Object.entries(lists)) checkList(`catalogue.${list}`, value[list], functions)
   for (const [index, kind] of (value as unknown as Catalogue).steps.entries())
     checkStep(`catalogue.steps[${index}]`, kind)
+  for (const [index, kind] of (value as unknown as Catalogue).backends.entries())
+    checkShape(`catalogue.backends[${index}].shape`, kind.shape, ofNodes)
   checked.add(value)
   return value as unknown as Catalogue
 }
 
-/** Keys that every stage has. */
+/** Keys that every stage has, and every node. */
 const ofStages = ['id', 'policy', 'timeout', 'retry', 'fallback']
+const ofNodes = ['name', 'backend', 'slots', 'pool', 'models']
 
 /** Throws `CAESURA_E_CONFIG` for a kind of step that no stage could have. */
 function checkStep(at: string, { name, shape, perform }: StepKind): void {
-  if (!isRecord(shape)) throw refusal(`${at}.shape`, 'is no mapping', shape, 'a mapping of keys to schemas of zod')
+  checkShape(`${at}.shape`, shape, ofStages)
   if (!Object.hasOwn(shape, name))
     throw refusal(`${at}.shape`, 'lacks the key that tells the kind', Object.keys(shape), name)
-  for (const [key, schema] of Object.entries(shape)) {
-    if (ofStages.includes(key)) throw refusal(`${at}.shape.${key}`, 'is a key of every stage', key, 'another key')
-    if (typeof Object(schema).safeParse !== 'function')
-      throw refusal(`${at}.shape.${key}`, 'is no schema', schema, 'a schema of zod, such as z.string()')
-  }
   if (perform !== undefined && typeof perform !== 'function')
     throw refusal(`${at}.perform`, 'is no function', perform, 'a function')
+}
+
+/** Throws `CAESURA_E_CONFIG` for what is no mapping of keys, other than `taken`, to schemas. */
+function checkShape(at: string, shape: unknown, taken: readonly string[]): void {
+  if (!isRecord(shape)) throw refusal(at, 'is no mapping', shape, 'a mapping of keys to schemas of zod')
+  for (const [key, schema] of Object.entries(shape)) {
+    if (taken.includes(key)) throw refusal(`${at}.${key}`, 'is taken', key, `another key than ${orList(taken)}`)
+    if (typeof Object(schema).safeParse !== 'function')
+      throw refusal(`${at}.${key}`, 'is no schema', schema, 'a schema of zod, such as z.string()')
+  }
 }
 
 /** Throws `CAESURA_E_CONFIG` where it is no list of definitions with names of their own. */

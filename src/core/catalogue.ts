@@ -1,7 +1,11 @@
+import type { BackendKind } from './backend-kind.ts'
 import type { CarryDefinition, ChoiceDefinition, Preset, ResponseDefinition, TriggerDefinition } from './policy.ts'
 import type { StepKind } from './step.ts'
 
-/** All that a pipeline can be made of: kinds of steps, and the parts of policies. `policies/catalogue.ts` holds the one that ships. */
+/**
+ * All that a pipeline and a configuration can be made of: kinds of steps, the parts of policies, kinds of backends. `src/catalogue.ts` is the one that
+ * ships.
+ */
 export interface Catalogue {
   readonly steps: readonly StepKind[]
   readonly triggers: readonly TriggerDefinition[]
@@ -11,4 +15,5 @@ export interface Catalogue {
   readonly placements: readonly ChoiceDefinition[]
   readonly thens: readonly ChoiceDefinition[]
   readonly presets: readonly Preset[]
+  readonly backends: readonly BackendKind[]
 }

@@ -51,7 +51,7 @@ export function schemaName(name: string): SchemaName {
 export function jsonSchemaOf(name: SchemaName, catalogue: Catalogue): JsonSchema {
   const schemas = {
     pipeline: pipelineSchema(catalogue),
-    config: configSchema,
+    config: configSchema(catalogue.backends),
     experiment: experimentFileSchema(catalogue),
     record: recordSchema,
     event: runEventSchema,

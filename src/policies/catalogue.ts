@@ -1,6 +1,5 @@
 import type { Catalogue } from '../core/catalogue.ts'
 import type { TriggerDefinition } from '../core/policy.ts'
-import { steps } from '../steps/catalogue.ts'
 import { all } from './carries/all.ts'
 import { delivered } from './carries/delivered.ts'
 import { none } from './carries/none.ts'
@@ -30,9 +29,8 @@ triggers.push(
   never,
 )
 
-/** All that a pipeline can be made of. A new factor is its own file, its test and its name in a list here. */
-export const catalogue: Catalogue = {
-  steps,
+/** All that a policy can be made of. A new factor is its own file, its test and its name in a list here. */
+export const policies: Omit<Catalogue, 'steps' | 'backends'> = {
   triggers,
   responses: [drain, abort, overlap, race, grace, boundary, hold, adaptive],
   carries: [none, all, sentences, delivered],

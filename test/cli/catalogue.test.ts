@@ -49,7 +49,7 @@ describe('--catalogue', () => {
     ['is not there', 'none.ts', 'CAESURA_E_FILE', '--catalogue is no file'],
     ['exports something else', 'empty.ts', 'CAESURA_E_CONFIG', '--catalogue exports no catalogue'],
     ['throws', 'broken.ts', 'CAESURA_E_CONFIG', '--catalogue cannot be loaded: no luck'],
-    ['exports no whole catalogue', 'wrong.ts', 'CAESURA_E_CONFIG', 'catalogue.responses is no list'],
+    ['exports no whole catalogue', 'wrong.ts', 'CAESURA_E_CONFIG', 'catalogue.steps is no list'],
   ])('refuses a file that %s', async (_, file, code, message) => {
     const { status, stdout } = await caesura(folder, ['check', 'own.yaml', '--json', '--catalogue', file])
     expect(status).toBe(2)

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { backends } from '../../src/backends/catalogue.ts'
 import type { Catalogue } from '../../src/core/catalogue.ts'
 import { countSchema, durationSchema } from '../../src/core/duration.ts'
 import type { TriggerDefinition } from '../../src/core/policy.ts'
@@ -17,6 +18,7 @@ const named = (...names: string[]) => names.map((name) => ({ name, summary: `Is 
 /** A catalogue with one of each form that a factor can have; the parsers must work with any. */
 export const catalogue: Catalogue = {
   steps,
+  backends,
   triggers: [
     trigger('signal'),
     trigger('after', durationSchema, 'D: a duration'),

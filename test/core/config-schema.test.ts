@@ -1,13 +1,14 @@
 import { describe, expect, it } from 'vitest'
+import { catalogue } from '../../src/catalogue.ts'
 import { defineConfig, readConfig } from '../../src/core/config-schema.ts'
 
 const gpu = { name: 'gpu-1', backend: 'ollama', url: 'http://127.0.0.1:11434' }
 
 describe('a configuration', () => {
   it('has defaults for slots, pools, nodes and models', () => {
-    expect(defineConfig({})).toEqual({ nodes: [], models: {} })
+    expect(defineConfig(catalogue, {})).toEqual({ nodes: [], models: {} })
     expect(
-      defineConfig({
+      defineConfig(catalogue, {
         nodes: [
           gpu,
           { name: 'here', backend: 'llama-cpp', model: 'm.gguf', slots: 2, pool: 'cpu', threads: 4 },
@@ -27,8 +28,11 @@ describe('a configuration', () => {
       redis: 'redis://127.0.0.1:6379',
       records: { file: '.caesura/runs.sqlite', text: false },
     })
-    expect(defineConfig({ records: { text: true } }).records).toEqual({ text: true })
-    expect(defineConfig({ captureContent: { logs: true } }).captureContent).toEqual({ spans: false, logs: true })
+    expect(defineConfig(catalogue, { records: { text: true } }).records).toEqual({ text: true })
+    expect(defineConfig(catalogue, { captureContent: { logs: true } }).captureContent).toEqual({
+      spans: false,
+      logs: true,
+    })
   })
 
   it.each([
@@ -261,7 +265,7 @@ describe('a configuration', () => {
     ],
     ['a list', [], 'CAESURA_E_CONFIG', undefined, '[]', /a mapping/, undefined],
   ])('is refused for %s', (_, value, code, path, received, expected, hint) => {
-    const { errors } = readConfig(value)
+    const { errors } = readConfig(catalogue, value)
     expect(errors).toHaveLength(1)
     expect(errors[0]).toMatchObject({ code, exitCode: 2 })
     expect(errors[0]!.place).toEqual({

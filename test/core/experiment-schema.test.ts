@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
+import { catalogue } from '../../src/catalogue.ts'
 import { readDocument } from '../../src/core/document.ts'
 import { CaesuraError } from '../../src/core/errors.ts'
 import { digestOf, keptDesign, planOf } from '../../src/core/experiment-design.ts'
 import { readExperiment } from '../../src/core/experiment-schema.ts'
-import { catalogue } from '../../src/policies/catalogue.ts'
 
 const PIPELINE = `name: two
 stages:

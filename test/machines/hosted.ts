@@ -1,4 +1,5 @@
 import { type Script, scriptedBackend } from '../../src/backends/scripted.ts'
+import { catalogue } from '../../src/catalogue.ts'
 import { Estimates } from '../../src/core/estimates.ts'
 import { Journal } from '../../src/core/journal.ts'
 import type { Pipeline } from '../../src/core/pipeline.ts'
@@ -7,7 +8,6 @@ import { renderKnownStart, renderTemplate } from '../../src/core/template.ts'
 import { inProcessExecutor } from '../../src/executors/in-process.ts'
 import type { RunEnvironment } from '../../src/machines/environment.ts'
 import { type HostedRun, startRun } from '../../src/machines/start-run.ts'
-import { catalogue } from '../../src/policies/catalogue.ts'
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
 
 /** A run without an engine around it, on a node with two slots, in virtual time. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
+import { catalogue } from '../../src/catalogue.ts'
 import { definePipeline, extendCatalogue, type PipelineInput } from '../../src/index.ts'
-import { catalogue } from '../../src/policies/catalogue.ts'
 import type {
   CarryName,
   PlacementParameters,

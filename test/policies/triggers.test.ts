@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
+import { catalogue } from '../../src/catalogue.ts'
 import { msToNs } from '../../src/core/clock.ts'
 import type { CallEvent, TriggerDefinition } from '../../src/core/policy.ts'
-import { catalogue } from '../../src/policies/catalogue.ts'
 import { anyOf } from '../../src/policies/triggers/any.ts'
 
 const started: CallEvent = { type: 'started', at: 0 }
