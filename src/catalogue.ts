@@ -1,4 +1,4 @@
-import { backends } from './backends/catalogue.ts'
+import { backends } from './backends/kinds/catalogue.ts'
 import type { Catalogue } from './core/catalogue.ts'
 import { policies } from './policies/catalogue.ts'
 import { steps } from './steps/catalogue.ts'

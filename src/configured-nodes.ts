@@ -25,8 +25,9 @@ export async function onConfiguredNodes(wanted: readonly Wanted[], wishes: Wishe
       received: only ?? '',
       expected: all.map((node) => node.name).join(', '),
     })
+  const open = await openAll(chosen, wishes)
   const seen = await Promise.all(
-    openAll(chosen, wishes).map((node, index) => look(node, chosen[index]!, wishes.catalogue, chosen.length > 1)),
+    open.map((node, index) => look(node, chosen[index]!, wishes.catalogue, chosen.length > 1)),
   )
   const closeAll = () => Promise.all(seen.map(({ node }) => node.backend.close()))
   try {
@@ -92,10 +93,14 @@ function noAlias(model: string, aliases: readonly string[], server: Node | undef
 }
 
 /** Throws `CAESURA_E_CONFIG`, with none open. */
-function openAll(configs: readonly NodeConfig[], { folder = '.', environment = {}, catalogue }: Wishes): Node[] {
+async function openAll(
+  configs: readonly NodeConfig[],
+  { folder = '.', environment = {}, catalogue }: Wishes,
+): Promise<Node[]> {
   const nodes: Node[] = []
   try {
-    for (const config of configs) nodes.push(configuredNode(config, { folder, environment, ...present({ catalogue }) }))
+    for (const config of configs)
+      nodes.push(await configuredNode(config, { folder, environment, ...present({ catalogue }) }))
     return nodes
   } catch (error) {
     for (const { backend } of nodes) void backend.close()
@@ -135,15 +140,15 @@ export const kindOf = ({ backend }: NodeConfig, { backends }: Catalogue = catalo
   backends.find(({ name }) => name === backend)!
 
 /** One node of a configuration, whether its server answers or not. Throws `CAESURA_E_CONFIG` for a key that is not in the environment. */
-export function configuredNode(config: NodeConfig, { catalogue: kinds, ...place }: NodePlace): Node {
+export async function configuredNode(config: NodeConfig, { catalogue: kinds, ...place }: NodePlace): Promise<Node> {
   const { name, slots, pool, models } = config
-  const backend = kindOf(config, kinds).open(config, { node: name, slots, ...place })
+  const backend = await kindOf(config, kinds).open(config, { node: name, slots, ...place })
   return { name, slots, pool, backend, ...(models !== undefined && { models }) }
 }
 
 /** The node that a stage worker serves: it takes calls for the models that it lists, or for the one that it has. Throws `CAESURA_E_CONFIG`. */
-export function fleetNode(config: NodeConfig, place: NodePlace): Node {
-  const node = configuredNode(config, place)
+export async function fleetNode(config: NodeConfig, place: NodePlace): Promise<Node> {
+  const node = await configuredNode(config, place)
   const models = config.models ?? kindOf(config, place.catalogue).modelNames?.(config)
   if (models !== undefined) return { ...node, models }
   return node.backend.takesAnyModel ? { ...node, models: [] } : node

@@ -18,7 +18,7 @@ const first = { ollama: line('a'), openai: 'data: {"choices":[{"index":0,"delta"
 async function endOn(node: object, act: (exchange: Exchange) => void | Promise<void>): Promise<string | undefined> {
   const server = await startFaultServer(act)
   const [config] = defineConfig(catalogue, { nodes: [{ name: 'n', url: server.url, ...node }] }).nodes
-  const { backend } = configuredNode(config!, { folder: '.', environment: {} })
+  const { backend } = await configuredNode(config!, { folder: '.', environment: {} })
   cleanups.push(server.close, () => backend.close())
   return (await call(backend)).end.error?.code
 }
@@ -38,14 +38,14 @@ describe.each(['ollama', 'openai'] as const)('a node of the configuration with t
     const headers = { 'x-team': 'a' }
     const node = { name: 'n', backend, url: server.url, apiKeyEnv: 'THE_KEY', headers }
     const [config] = defineConfig(catalogue, { nodes: [node] }).nodes
-    const { backend: made } = configuredNode(config!, { folder: '.', environment: { THE_KEY: ' key-1\n' } })
+    const { backend: made } = await configuredNode(config!, { folder: '.', environment: { THE_KEY: ' key-1\n' } })
     cleanups.push(
       () => server.close(),
       () => made.close(),
     )
     await call(made)
     expect(server.requests[0]?.headers).toMatchObject({ authorization: 'Bearer key-1', 'x-team': 'a' })
-    expect(() => configuredNode(config!, { folder: '.', environment: {} })).toThrow(
+    await expect(configuredNode(config!, { folder: '.', environment: {} })).rejects.toThrow(
       expect.objectContaining({ code: 'CAESURA_E_CONFIG', message: expect.stringContaining('THE_KEY') }),
     )
   })
@@ -53,7 +53,7 @@ describe.each(['ollama', 'openai'] as const)('a node of the configuration with t
   it('goes through the proxy of its environment', async () => {
     const HTTP_PROXY = 'http://127.0.0.1:9'
     const [config] = defineConfig(catalogue, { nodes: [{ name: 'n', backend, url: 'http://gpu.test' }] }).nodes
-    const { backend: made } = configuredNode(config!, { folder: '.', environment: { HTTP_PROXY } })
+    const { backend: made } = await configuredNode(config!, { folder: '.', environment: { HTTP_PROXY } })
     cleanups.push(() => made.close())
     expect((await call(made)).end.error?.message).toContain(`the proxy ${HTTP_PROXY} refused the connection`)
   })

@@ -1,26 +1,22 @@
 import { type ChatRequest, Ollama } from 'ollama'
 import { z } from 'zod'
-import { backendKind } from '../core/backend-kind.ts'
 import type { CallRequest, GenerationOptions } from '../core/call.ts'
 import { systemClock } from '../core/clock.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Backend, ModelInfo, ServerInfo } from '../core/ports.ts'
-import { present } from '../core/present.ts'
 import { mostOf } from './answer-state.ts'
 import type { HttpAccess } from './http-access.ts'
 import { callOverHttp, follow, IDLE_DEADLINE_MS, LOAD_DEADLINE_MS, loadTimeout } from './http-call.ts'
-import { httpOf, httpSecrets, httpShape } from './http-config.ts'
 import { Connections } from './http-connections.ts'
 import { type Unreachable, unreachable } from './http-errors.ts'
 import type { HttpLimits } from './http-limits.ts'
 import { Exchange } from './http-marks.ts'
 import { isGood, send } from './http-send.ts'
-import { ollamaAddress } from './ollama-address.ts'
 import { streamedAnswer } from './ollama-answer.ts'
 import { noServer, pullCommand } from './ollama-errors.ts'
 import { fetchFor, type OllamaCall, refused } from './ollama-fetch.ts'
 import { unloadWith } from './ollama-unload.ts'
-import { DEFAULT_OLLAMA_URL, ollamaUrl } from './ollama-url.ts'
+import { ollamaUrl } from './ollama-url.ts'
 
 export interface OllamaSettings extends HttpLimits, HttpAccess {
   /** Where the server is, in any form that `ollamaUrl` takes. */
@@ -182,18 +178,3 @@ function ollamaOptions(options: GenerationOptions): NonNullable<ChatRequest['opt
     ...(options.contextTokens !== undefined && { num_ctx: options.contextTokens }),
   }
 }
-
-const ollamaShape = httpShape(DEFAULT_OLLAMA_URL, 'Where the server listens.')
-type OllamaConfig = z.output<z.ZodObject<typeof ollamaShape>>
-
-/** `backend: ollama`. */
-export const ollamaKind = backendKind<OllamaConfig>({
-  name: 'ollama',
-  summary: 'A server that speaks the Ollama API.',
-  shape: ollamaShape,
-  open: (config, place) => ollamaBackend(httpOf(config, place)),
-  secrets: httpSecrets,
-  flags: ['url', 'apiKeyEnv'],
-  fromFlags: ({ url, apiKeyEnv }, { OLLAMA_HOST }, known) =>
-    present({ url: url ?? (known ? undefined : ollamaAddress(present({ ollamaHost: OLLAMA_HOST }))), apiKeyEnv }),
-})

@@ -1,14 +1,11 @@
 import { z } from 'zod'
-import { backendKind } from '../core/backend-kind.ts'
 import type { ChatMessage, GenerateContext, GenerationOptions } from '../core/call.ts'
 import { systemClock } from '../core/clock.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Backend, ModelInfo, ServerInfo } from '../core/ports.ts'
-import { present } from '../core/present.ts'
 import { mostOf } from './answer-state.ts'
 import type { HttpAccess } from './http-access.ts'
 import { callOverHttp, follow, IDLE_DEADLINE_MS, LOAD_DEADLINE_MS } from './http-call.ts'
-import { httpOf, httpSecrets, httpShape } from './http-config.ts'
 import { Connections } from './http-connections.ts'
 import { unreachable, withRetryAfter } from './http-errors.ts'
 import type { HttpLimits } from './http-limits.ts'
@@ -203,27 +200,4 @@ const chatBody = ({ model, messages, options }: Chat) => ({
   ...(options.topK !== undefined && { top_k: options.topK }),
   ...(options.topP !== undefined && { top_p: options.topP }),
   ...(options.stop !== undefined && { stop: [...options.stop] }),
-})
-
-const openaiShape = {
-  ...httpShape(
-    'http://127.0.0.1:8080/v1',
-    "The API's base, such as http://127.0.0.1:8080/v1; without a path, /v1 is meant.",
-  ),
-  witness: z
-    .literal('slots')
-    .optional()
-    .describe('Waits after an abort until GET /slots of a llama.cpp server shows the slot free.'),
-}
-type OpenAiConfig = z.output<z.ZodObject<typeof openaiShape>>
-
-/** `backend: openai`. */
-export const openaiKind = backendKind<OpenAiConfig>({
-  name: 'openai',
-  summary: 'A server with an OpenAI-compatible API: llama.cpp, vLLM, LM Studio and others.',
-  shape: openaiShape,
-  open: (config, place) => openaiBackend({ ...httpOf(config, place), ...present({ witness: config.witness }) }),
-  secrets: httpSecrets,
-  flags: ['url', 'apiKeyEnv'],
-  fromFlags: ({ url, apiKeyEnv }) => present({ url, apiKeyEnv }),
 })

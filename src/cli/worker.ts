@@ -86,7 +86,7 @@ async function stages(flags: StagesFlags): Promise<void> {
   const redis = fleetAddress(flags, settings.config, process.env)
   const { config, folder } = stageNode(flags, settings)
   const { catalogue } = settings
-  const node = fleetNode(config, { folder, environment: process.env, catalogue })
+  const node = await fleetNode(config, { folder, environment: process.env, catalogue })
   const { grace: graceMs, rate } = flags
   const preload = (flags.preload ?? []).map((model) => settings.config?.models[model] ?? model)
   const place = {

@@ -36,7 +36,7 @@ export interface BackendKind<C = unknown> {
   /** The keys of a node, beside `name`, `backend`, `slots`, `pool` and `models`. */
   readonly shape: z.ZodRawShape
   /** Throws `CAESURA_E_CONFIG`. Written as a method: a kind has a type of its own. */
-  open(config: C, place: BackendPlace): Backend
+  open(config: C, place: BackendPlace): Backend | Promise<Backend>
   /** What must be in no log, in what the configuration says and in the environment. */
   secrets?(config: C, environment: Environment): readonly string[]
   /** The names of the one model that a node has by its configuration; absent for a server, which tells its models itself. */

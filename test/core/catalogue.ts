@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { backends } from '../../src/backends/catalogue.ts'
+import { backends } from '../../src/backends/kinds/catalogue.ts'
 import type { Catalogue } from '../../src/core/catalogue.ts'
 import { countSchema, durationSchema } from '../../src/core/duration.ts'
 import type { TriggerDefinition } from '../../src/core/policy.ts'

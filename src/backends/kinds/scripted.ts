@@ -1,9 +1,9 @@
 import type { z } from 'zod'
-import { backendKind } from '../core/backend-kind.ts'
-import { wholeWithin } from '../core/number-schema.ts'
-import { present } from '../core/present.ts'
-import { type Script, scriptedBackend } from './scripted.ts'
-import { DEFAULT_TOKENS, timedScript } from './scripted-pieces.ts'
+import { backendKind } from '../../core/backend-kind.ts'
+import { wholeWithin } from '../../core/number-schema.ts'
+import { present } from '../../core/present.ts'
+import { type Script, scriptedBackend } from '../scripted.ts'
+import { DEFAULT_TOKENS, timedScript } from '../scripted-pieces.ts'
 
 const LARGEST = 1_000_000
 const shape = {
