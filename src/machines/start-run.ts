@@ -1,4 +1,4 @@
-import { createActor, type Snapshot, type Subscription } from 'xstate'
+import { createActor, type Subscription } from 'xstate'
 import { assembleRecord } from '../core/assemble.ts'
 import type { Nanoseconds } from '../core/clock.ts'
 import { endedAnswer, type RunHandle } from '../core/engine.ts'
@@ -7,19 +7,13 @@ import type { Journal } from '../core/journal.ts'
 import type { RunRecord } from '../core/record.ts'
 import { wellFormed } from '../core/well-formed.ts'
 import { bindEnvironment, type RunEnvironment } from './environment.ts'
+import { type KeptMachines, machinesOf, snapshotOf } from './kept-machines.ts'
 import { planRunSignals } from './planned-signals.ts'
 import { runMachine } from './run.ts'
 
-/** The state of a run's machines, to be kept with its journal. Plain JSON. */
-export interface PersistedRun {
-  readonly machine: 'run'
-  /** Rises when a state or an actor gets another name: XState drops what it does not know in silence. */
-  readonly version: 1
-  readonly snapshot: unknown
-}
-
 export interface HostedRun extends RunHandle {
-  persist(): PersistedRun
+  /** The state of its machines now. */
+  persist(): KeptMachines
   /**
    * A signal that somebody waits to hear of under this ticket (`RunEnvironment.tickets`). `since`: when it was sent, ns from the run's
    * start, where that was before now.
@@ -43,18 +37,15 @@ function tellStart(journal: Journal): void {
 }
 
 /**
- * Starts a run, one root actor, or goes on with a persisted one. `cancelSignal` cancels it when aborted.
+ * Starts a run, one root actor, or goes on with one of which the state was kept. `cancelSignal` cancels it when aborted.
  * The input and the variables are made well-formed Unicode: this is where those of a library's caller, the command line and the API
  * come together. Going on, calls that had not settled are executed again with the same id: the executor attaches to them, or starts them anew.
  */
-export function startRun(given: RunEnvironment, cancelSignal?: AbortSignal, persisted?: PersistedRun): HostedRun {
+export function startRun(given: RunEnvironment, cancelSignal?: AbortSignal, kept?: KeptMachines): HostedRun {
   const vars = Object.fromEntries(Object.entries(given.vars).map(([name, text]) => [name, wellFormed(text)]))
   const environment = { ...given, input: wellFormed(given.input), vars }
   const { journal } = environment
-  const actor = createActor(
-    runMachine,
-    persisted === undefined ? {} : { snapshot: persisted.snapshot as Snapshot<unknown> },
-  )
+  const actor = createActor(runMachine, kept === undefined ? {} : { snapshot: snapshotOf(kept) })
   bindEnvironment(actor.system, environment)
   let tickets = 0
   let subscription: Subscription | undefined
@@ -86,9 +77,9 @@ export function startRun(given: RunEnvironment, cancelSignal?: AbortSignal, pers
   const cancelBySignal = () =>
     cancel(String(cancelSignal?.reason instanceof Error ? cancelSignal.reason.message : cancelSignal?.reason))
 
-  if (persisted === undefined) tellStart(journal)
+  if (kept === undefined) tellStart(journal)
   actor.start()
-  if (persisted === undefined) actor.send({ type: 'start' })
+  if (kept === undefined) actor.send({ type: 'start' })
   withdrawPlanned = planRunSignals(environment, (input) => actor.send({ type: 'signal', ...input }))
   if (cancelSignal?.aborted) cancelBySignal()
   else cancelSignal?.addEventListener('abort', cancelBySignal, { once: true })
@@ -111,7 +102,7 @@ export function startRun(given: RunEnvironment, cancelSignal?: AbortSignal, pers
     },
     signal: (ticket, signal) => actor.send({ type: 'signal', ticket, ...signal }),
     onStep: (listener) => void actor.subscribe({ next: listener, error: () => undefined }),
-    persist: () => ({ machine: 'run', version: 1, snapshot: actor.getPersistedSnapshot() }),
+    persist: () => machinesOf(actor),
     abandon: () => {
       withdrawPlanned()
       environment.abandoned = true

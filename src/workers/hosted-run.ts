@@ -123,7 +123,7 @@ export class OwnedRun {
       journal,
       state: () => ({
         version: FLEET_VERSION,
-        machine: this.#run.persist(),
+        machines: this.#run.persist(),
         planned: [...planned],
         signals: this.#signals,
         delivered: journal.log.deliveredSeq,
@@ -149,7 +149,7 @@ export class OwnedRun {
         inFlight: new Map(),
       },
       undefined,
-      state?.machine,
+      state?.machines,
     )
     this.#run.onStep(() => this.session.touch())
     this.session.touch()

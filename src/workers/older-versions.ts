@@ -4,6 +4,7 @@ import type { Stage } from '../core/pipeline.ts'
 import { present } from '../core/present.ts'
 import type { ModelWish, Step } from '../core/step.ts'
 import { placesInRun, type Visit } from '../core/visit.ts'
+import { machinesOfSnapshot } from '../machines/kept-machines.ts'
 
 /** What version 2 kept of a run's journal: the calls of a stage are numbered, whether visits or attempts. */
 type Journal2 = Pick<JournalState, 'calls' | 'interrupts'>
@@ -11,11 +12,13 @@ type Journal2 = Pick<JournalState, 'calls' | 'interrupts'>
 /** Brings what an older version of the fleet kept to the present one, version by version. What is of no known version stays as it is. */
 export function fromOlder(value: unknown): unknown {
   if (Object(value).version !== 2) return value
-  const { journal, pipeline, ...rest } = value as { readonly journal?: unknown; readonly pipeline?: unknown }
+  const { journal, pipeline, machine, ...rest } = value as Readonly<Record<string, unknown>>
+  const machines = machinesOfSnapshot(Object(machine).snapshot)
   return {
     ...rest,
     ...(isJournal2(journal) && { journal: journalOf(journal) }),
     ...(isPipeline2(pipeline) && { pipeline: { ...pipeline, stages: pipeline.stages.map(stageOf) } }),
+    ...present({ machines }),
     version: 3,
   }
 }

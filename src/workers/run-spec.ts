@@ -5,7 +5,7 @@ import type { JournalState } from '../core/journal.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { type ExperimentArm, experimentSchema } from '../core/record.ts'
 import type { TraceContext } from '../core/trace.ts'
-import type { PersistedRun } from '../machines/start-run.ts'
+import { type KeptMachines, keptMachinesSchema } from '../machines/kept-machines.ts'
 import { fromOlder } from './older-versions.ts'
 
 /**
@@ -90,7 +90,7 @@ export interface RunSpec {
 
 const stateSchema = z.strictObject({
   version: z.literal(FLEET_VERSION),
-  machine: z.looseObject({ machine: z.literal('run'), version: z.literal(1), snapshot: z.looseObject({}) }),
+  machines: keptMachinesSchema,
   journal: z.looseObject({
     startedAt: z.number(),
     calls: z.array(z.looseObject({})),
@@ -105,7 +105,7 @@ const stateSchema = z.strictObject({
 /** A run between two steps: what the next owner needs beside its events, its texts and the news of its calls. */
 export interface RunState {
   readonly version: typeof FLEET_VERSION
-  readonly machine: PersistedRun
+  readonly machines: KeptMachines
   readonly journal: JournalState
   /** Planned signals that have not come. */
   readonly planned: readonly PlannedSignal[]

@@ -4,14 +4,11 @@ import { msToNs } from '../../src/core/clock.ts'
 import type { HostedRun } from '../../src/machines/start-run.ts'
 import { host, scripted } from './hosted.ts'
 
-/** The run's state and its actors, with theirs. */
+/** Where the run is, and where its actors are. */
 const stateOf = (run: HostedRun) => {
-  const snapshot = run.persist().snapshot as {
-    value: unknown
-    children: Record<string, { snapshot: { value?: unknown } }>
-  }
-  const children = Object.entries(snapshot.children).map(([id, { snapshot: own }]) => [id, own.value])
-  return [snapshot.value, Object.fromEntries(children)]
+  const { run: of, stages, interrupts, wakes } = run.persist()
+  const places = Object.entries({ ...stages, ...interrupts }).map(([id, { at }]) => [id, at])
+  return [of.at, { ...Object.fromEntries(places), ...wakes }]
 }
 
 const pipeline = (policy: object) =>
@@ -28,38 +25,32 @@ describe('the state of a run', () => {
     const { run, clock } = host(pipeline({ response: { grace: 30 }, trigger: { signal: null, debounce: 20 } }), {
       backend: scripted(),
     })
-    expect(stateOf(run)).toEqual([{ running: 'staging' }, { 'a.1': { calling: 'waiting' } }])
+    expect(stateOf(run)).toEqual(['running', { 'a.1': 'waiting' }])
     await clock.advance(msToNs(15))
-    expect(stateOf(run)).toEqual([{ running: 'staging' }, { 'a.1': { calling: 'answering' } }])
+    expect(stateOf(run)).toEqual(['running', { 'a.1': 'answering' }])
     void run.interrupt({ input: 'x' })
-    expect(stateOf(run)).toEqual([{ running: 'staging' }, { 'a.1': { calling: 'answering' }, debounce: undefined }])
+    expect(stateOf(run)).toEqual(['running', { 'a.1': 'answering', debounce: msToNs(35) }])
     await clock.advance(msToNs(20))
-    expect(stateOf(run)).toEqual([
-      { running: 'interrupting' },
-      { 'a.1': { calling: 'answering' }, 'interrupt.1': 'timed' },
-    ])
+    expect(stateOf(run)).toEqual(['running', { 'a.1': 'answering', 'interrupt.1': 'timed' }])
     await clock.advance(msToNs(31))
-    expect(stateOf(run)).toEqual([
-      { running: 'interrupting' },
-      { 'a.1': { calling: 'cancelling' }, 'interrupt.1': 'waiting' },
-    ])
+    expect(stateOf(run)).toEqual(['running', { 'a.1': 'cancelling', 'interrupt.1': 'waiting' }])
     await clock.advance(msToNs(10))
-    expect(stateOf(run)).toEqual([{ running: 'staging' }, { 'b.1': { calling: 'waiting' } }])
+    expect(stateOf(run)).toEqual(['running', { 'b.1': 'waiting' }])
     run.cancel('enough')
-    expect(stateOf(run)).toEqual(['ending', { 'b.1': { calling: 'cancelling' } }])
+    expect(stateOf(run)).toEqual(['ending', { 'b.1': 'cancelling' }])
     await clock.until(run.result)
     expect(stateOf(run)).toEqual(['cancelled', {}])
   })
 
   it('waits where nothing is due: a drain, a race', async () => {
     for (const [response, handled] of [
-      ['drain', { 'a.1': { calling: 'answering' }, 'interrupt.1': 'waiting' }],
-      ['race', { 'a.1': { calling: 'answering' }, 'b.1': { calling: 'waiting' }, 'interrupt.1': 'waiting' }],
+      ['drain', { 'a.1': 'answering', 'interrupt.1': 'waiting' }],
+      ['race', { 'a.1': 'answering', 'b.1': 'waiting', 'interrupt.1': 'waiting' }],
     ] as const) {
       const { run, clock } = host(pipeline({ response }), { backend: scripted() })
       await clock.advance(msToNs(15))
       void run.interrupt({ input: 'x' })
-      expect(stateOf(run)).toEqual([{ running: 'interrupting' }, handled])
+      expect(stateOf(run)).toEqual(['running', handled])
       await clock.until(run.result)
       expect(stateOf(run)).toEqual(['completed', {}])
     }
@@ -69,7 +60,7 @@ describe('the state of a run', () => {
     const stage = { id: 'a', model: 'm', prompt: 'x', timeout: { firstToken: 5 }, retry: { attempts: 2, pause: 40 } }
     const { run, clock } = host(definePipeline({ name: 'p', stages: [stage] }), { backend: scripted() })
     await clock.advance(msToNs(11))
-    expect(stateOf(run)).toEqual([{ running: 'staging' }, { 'a.1': 'pausing' }])
+    expect(stateOf(run)).toEqual(['running', { 'a.1': 'pausing' }])
     await clock.until(run.result)
     expect(stateOf(run)).toEqual(['failed', {}])
   })

@@ -10,13 +10,22 @@ import type { RunEnvironment } from '../../src/machines/environment.ts'
 import { type HostedRun, startRun } from '../../src/machines/start-run.ts'
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
 
+type Given = Partial<RunEnvironment> & { readonly backend: Backend; readonly clock?: VirtualClock }
+
 /** A run without an engine around it, on a node with two slots, in virtual time. */
 export function host(
   pipeline: Pipeline,
-  { backend, ...more }: Partial<RunEnvironment> & { backend: Backend },
+  { clock = new VirtualClock(), ...given }: Given,
 ): { run: HostedRun; clock: VirtualClock; environment: RunEnvironment } {
-  const clock = new VirtualClock()
-  const environment: RunEnvironment = {
+  const environment = environmentFor(pipeline, { ...given, clock })
+  return { run: startRun(environment), clock, environment }
+}
+
+export function environmentFor(
+  pipeline: Pipeline,
+  { backend, clock = new VirtualClock(), ...more }: Given,
+): RunEnvironment {
+  return {
     journal: new Journal({ runId: 'r', pipeline: 'p', trace: { traceId: '0'.repeat(32) } }, clock),
     pipeline,
     catalogue,
@@ -35,7 +44,6 @@ export function host(
     inFlight: new Map(),
     ...more,
   }
-  return { run: startRun(environment), clock, environment }
 }
 
 /** Twenty words, one each 10 ms; heeds an abort within 5 ms. */

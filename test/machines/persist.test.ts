@@ -11,7 +11,8 @@ import type { Executor } from '../../src/core/ports.ts'
 import { renderKnownStart, renderTemplate } from '../../src/core/template.ts'
 import { inProcessExecutor } from '../../src/executors/in-process.ts'
 import type { RunEnvironment } from '../../src/machines/environment.ts'
-import { type PersistedRun, startRun } from '../../src/machines/start-run.ts'
+import type { KeptMachines } from '../../src/machines/kept-machines.ts'
+import { startRun } from '../../src/machines/start-run.ts'
 import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
 
 const grace: ResponseDefinition = {
@@ -105,7 +106,7 @@ describe('a run’s state', () => {
       })
       const first = startRun(environment())
       await clock.advance(msToNs(moment))
-      const state: PersistedRun = JSON.parse(JSON.stringify(first.persist()))
+      const state: KeptMachines = JSON.parse(JSON.stringify(first.persist()))
       first.abandon()
       const second = startRun(environment(), undefined, state)
       const record = await clock.until(second.result)

@@ -5,7 +5,8 @@ import { definePipeline } from '../../src/compose.ts'
 import { msToNs } from '../../src/core/clock.ts'
 import type { RunEvent } from '../../src/core/event.ts'
 import { Journal } from '../../src/core/journal.ts'
-import { type PersistedRun, startRun } from '../../src/machines/start-run.ts'
+import type { KeptMachines } from '../../src/machines/kept-machines.ts'
+import { startRun } from '../../src/machines/start-run.ts'
 import { scriptedRun, twoStages } from '../fixtures/scripted-run.ts'
 import { host, scripted } from './hosted.ts'
 
@@ -102,7 +103,7 @@ describe('a model that cuts characters in two', () => {
       const backend = scripted(answer(tokens))
       const { run, clock, environment } = host(one, { backend })
       await clock.advance(msToNs(moment))
-      const persisted: PersistedRun = JSON.parse(JSON.stringify(run.persist()))
+      const persisted: KeptMachines = JSON.parse(JSON.stringify(run.persist()))
       const { journal } = environment
       const events = [...journal.log.since(0)]
       const state = JSON.parse(JSON.stringify(journal.state))
