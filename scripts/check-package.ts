@@ -263,7 +263,7 @@ try {
     )
     await writeFile(
       join(app, 'own.config.yaml'),
-      /^```yaml\n(.*?)^```/ms.exec(await readFile(join(root, 'docs/own-policies.md'), 'utf8'))![1]!,
+      /^```yml\n(.*?)^```/ms.exec(await readFile(join(root, 'docs/own-policies.md'), 'utf8'))![1]!,
     )
     const desk = ['--catalogue', join(app, 'backends.ts'), '--config', join(app, 'own.config.yaml')]
     assert.match(await mustRun(app, caesura, 'check', 'own.config.yaml', ...desk.slice(0, 2)), /^OK own.config.yaml/)

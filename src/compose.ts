@@ -256,13 +256,14 @@ function checkLimits({ maxWaiting = 1, memoryShare = 1 }: FleetLimits): void {
 }
 
 /** A record without what people wrote and models answered. What a fault received may be either. */
-export function withoutText({ output: _, ...record }: RunRecord): RunRecord {
+export function withoutText({ output: _, unusedSignals, ...record }: RunRecord): RunRecord {
   const told = <T extends { readonly error?: RunRecord['error'] }>(of: T): T =>
     of.error?.received === undefined ? of : { ...of, error: { code: of.error.code, message: of.error.message } }
   return {
     ...told(record),
     stages: record.stages.map(({ text: _, ...stage }) => told(stage)),
     interrupts: record.interrupts.map(({ input: _, ...interrupt }) => interrupt),
+    ...(unusedSignals && { unusedSignals: unusedSignals.map(({ input: _, ...signal }) => signal) }),
   }
 }
 

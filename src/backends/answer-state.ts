@@ -25,6 +25,7 @@ export const mostOf = ({ options: { maxTokens } }: CallRequest): Pick<AnswerCall
 /** What a server reported beside an answer. What it did not report, or what cannot be, is absent. */
 export interface Reported {
   readonly promptTokens?: number | undefined
+  readonly cachedTokens?: number | undefined
   readonly generatedTokens?: unknown
   readonly thinkingTokens?: number | undefined
   readonly server?: ServerDurations
@@ -111,7 +112,10 @@ export class AnswerState {
   }
 
   /** Marks the end of a whole answer. */
-  end(finish: Finish | undefined, { promptTokens, generatedTokens, thinkingTokens, server }: Reported): CallEnd {
+  end(
+    finish: Finish | undefined,
+    { promptTokens, cachedTokens, generatedTokens, thinkingTokens, server }: Reported,
+  ): CallEnd {
     const { context, maxTokens } = this.#call
     context.signal.throwIfAborted()
     context.mark('done')
@@ -130,6 +134,7 @@ export class AnswerState {
       ...(finish !== undefined && finish.reason === undefined && { finishSaid: finish.said }),
       ...(toolCalls.length > 0 && { toolCalls }),
       ...(promptTokens !== undefined && { promptTokens }),
+      ...(cachedTokens !== undefined && cachedTokens <= (promptTokens ?? 0) && { cachedTokens }),
       ...(generated !== undefined && { generatedTokens: generated }),
       ...(thinkingTokens !== undefined && generated !== undefined && thinkingTokens <= generated && { thinkingTokens }),
       ...(server !== undefined && Object.keys(server).length > 0 && { server }),

@@ -27,6 +27,7 @@ export interface Choice {
 /** What a server reported so far. */
 export interface Usage {
   readonly promptTokens?: number
+  readonly cachedTokens?: number
   /** Not judged yet: see `generatedCount`. */
   readonly generatedTokens?: number
   readonly thinkingTokens?: number
@@ -109,6 +110,8 @@ function usageIn(fields: Fields): Usage {
   // llama.cpp's `prompt_n` leaves out what it knew already.
   const promptTokens =
     countOf(usage?.prompt_tokens) ?? (read === undefined ? undefined : read + (countOf(timings?.cache_n) ?? 0))
+  const cached = fieldsOf(usage?.prompt_tokens_details) ?? fieldsOf(usage?.input_tokens_details)
+  const cachedTokens = countOf(cached?.cached_tokens) ?? countOf(timings?.cache_n)
   const generatedTokens = countOf(usage?.completion_tokens) ?? countOf(timings?.predicted_n)
   const thinkingTokens = countOf(details?.reasoning_tokens) ?? countOf(usage?.reasoning_tokens)
   const [prefillNs, decodeNs] = [nsOfMs(timings?.prompt_ms), nsOfMs(timings?.predicted_ms)]
@@ -118,6 +121,7 @@ function usageIn(fields: Fields): Usage {
   }
   return {
     ...(promptTokens !== undefined && { promptTokens }),
+    ...(cachedTokens !== undefined && { cachedTokens }),
     ...(generatedTokens !== undefined && { generatedTokens }),
     ...(thinkingTokens !== undefined && { thinkingTokens }),
     ...(Object.keys(server).length > 0 && { server }),

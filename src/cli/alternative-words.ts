@@ -1,5 +1,5 @@
+import type { Activity } from '../core/activity.ts'
 import { FEWEST_ABORTS } from '../explaining/abort-lag.ts'
-import type { Activity } from '../explaining/activity.ts'
 import type { Alternative, Unknown } from '../explaining/alternatives.ts'
 import type { ExplainedInterrupt } from '../explaining/explanation.ts'
 import { counted, milliseconds } from '../pages/figures.ts'

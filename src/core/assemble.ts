@@ -1,22 +1,26 @@
+import { activityAt } from './activity.ts'
 import { type Arrival, arrivalOf, cameAtOnce } from './arrival.ts'
 import type { ServerDurations } from './call.ts'
 import { type Nanoseconds, NS_PER_MS, nsToMs } from './clock.ts'
 import { COUNTING } from './counting.ts'
+import type { PlannedSignal } from './engine.ts'
 import { exposureOf } from './exposure.ts'
 import type { InterruptEntry, Journal } from './journal.ts'
 import { interruptPhases } from './phases.ts'
 import { policyName } from './policy.ts'
+import { present } from './present.ts'
 import type { CallRecord, InterruptRecord, RunRecord } from './record.ts'
 import { whyUnused } from './server-report.ts'
 import { hasStood, tokensOf } from './token-counts.ts'
 import type { Transcript } from './transcript.ts'
 
-/** The record of a run that has ended, derived from its journal alone. */
-export function assembleRecord(journal: Journal): RunRecord {
+/** The record of a run that has ended, derived from its journal alone. `planned`: signals that were planned and have not come. */
+export function assembleRecord(journal: Journal, planned: Iterable<PlannedSignal> = []): RunRecord {
   const end = journal.end
   if (end === undefined) throw new Error(`run ${journal.runId} has not ended`)
   const stages = [...journal.calls.values()].map((call) => callRecord(call, journal))
   const sum = (read: (stage: CallRecord) => number) => stages.reduce((total, stage) => total + read(stage), 0)
+  const unusedSignals = [...planned]
   const slotNs = sum((stage) => Math.round(stage.slotMs * 1e6))
   const wastedNs = sum((stage) => Math.round(stage.wastedSlotMs * 1e6))
   return {
@@ -36,6 +40,7 @@ export function assembleRecord(journal: Journal): RunRecord {
     stages,
     visits: journal.visits.map((visit) => ({ ...visit, calls: journal.callsIn(visit) })),
     interrupts: journal.interrupts.map((entry) => interruptRecord(entry, journal)),
+    ...(unusedSignals.length > 0 && { unusedSignals }),
     ...(journal.owners.length > 0 && {
       owners: journal.owners.map(({ from, ...owner }) => ({ ...owner, fromMs: nsToMs(from) })),
     }),
@@ -68,6 +73,9 @@ function traceOf(journal: Journal): Partial<RunRecord> {
 /** Sentence ends of one call that a record tells. */
 const MOST_SENTENCE_ENDS = 32
 
+/** Instants of pieces that a record tells. */
+const MOST_PIECE_TIMES = 16
+
 /** What stood of the answer; after a failure or a cancel, what had come. */
 const answer = (call: Transcript, outcome: RunRecord['outcome']): string =>
   outcome === 'completed' ? call.keptText : call.text
@@ -90,8 +98,10 @@ function callRecord(call: Transcript, journal: Journal): CallRecord {
   const isBunched = arrival !== undefined && sentAt !== undefined && cameAtOnce(arrival, sentAt, decodeNs)
   const { stop: _, ...options } = request.options
   const policy = journal.run.stages?.find(({ id }) => id === request.stage)?.policy
-  // Who does not trace does not pay for it.
-  const sentenceEnds = journal.trace.sampled ? call.sentenceEnds(MOST_SENTENCE_ENDS) : []
+  const sentenceEnds = call.sentenceEnds(MOST_SENTENCE_ENDS)
+  const pieceTimes = call.pieceTimes(MOST_PIECE_TIMES)
+  const marks = ledger.toArray().map((mark) => ({ name: mark.name, ms: nsToMs(mark.at) }))
+  const abortedAt = at(ledger.at('abort-requested'))
   const { name, backend, address, process } = call.place ?? {}
   return {
     id: request.stage,
@@ -122,7 +132,13 @@ function callRecord(call: Transcript, journal: Journal): CallRecord {
     slotMs: slotAt === undefined ? 0 : nsToMs(slotFreeAt - slotAt),
     wastedSlotMs: slotAt === undefined ? 0 : nsToMs(Math.max(0, slotFreeAt - Math.max(slotAt, wastedSince ?? slotAt))),
     ...(call.warmed !== undefined && { warmed: call.warmed }),
-    marks: ledger.toArray().map((mark) => ({ name: mark.name, ms: nsToMs(mark.at) })),
+    marks,
+    ...(request.work === undefined && {
+      messageLengths: request.messages.map(({ role, content }) => ({ role, characters: content.length })),
+    }),
+    ...(pieceTimes.length > 0 && { pieceTimes: pieceTimes.map(nsToMs) }),
+    ...(call.atStart !== undefined && { atStart: call.atStart }),
+    ...(abortedAt !== undefined && { abortedWhile: activityAt({ marks, ...present({ firstTokenMs }) }, abortedAt) }),
     ...(sentenceEnds.length > 0 && { sentenceEnds: sentenceEnds.map(nsToMs) }),
     ...(isBunched && { arrival: 'bunched' as const }),
     ...(call.lateNs !== undefined && { lateLoopMs: nsToMs(call.lateNs) }),

@@ -93,7 +93,8 @@ const isCount = (value: unknown): value is number => Number.isSafeInteger(value)
 
 /** Bookkeeping throws no answer away. */
 function saidOf(given: Record<string, unknown>): Partial<CallEnd> {
-  const { finishReason, finishSaid, ofAnswer, toolCalls, promptTokens, generatedTokens, thinkingTokens, server } = given
+  const { finishReason, finishSaid, ofAnswer, toolCalls, promptTokens, cachedTokens, generatedTokens } = given
+  const { thinkingTokens, server } = given
   const reason = finishReasons.find((known) => known === finishReason)
   const durations = isRecord(server) ? Object.entries(server).filter(([, ns]) => isAmount(ns)) : []
   const tools = Array.isArray(toolCalls)
@@ -105,6 +106,7 @@ function saidOf(given: Record<string, unknown>): Partial<CallEnd> {
     ...(ofAnswer === true && { ofAnswer }),
     ...(tools.length > 0 && { toolCalls: tools as NonNullable<CallEnd['toolCalls']> }),
     ...(isCount(promptTokens) && { promptTokens }),
+    ...(isCount(cachedTokens) && { cachedTokens }),
     ...(isCount(generatedTokens) && { generatedTokens }),
     ...(isCount(thinkingTokens) && { thinkingTokens }),
     ...(durations.length > 0 && { server: Object.fromEntries(durations) }),

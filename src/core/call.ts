@@ -114,6 +114,8 @@ export interface CallEnd {
   readonly toolCalls?: readonly ToolCallSeen[]
   /** Counts the server reported; absent when it did not. */
   readonly promptTokens?: number
+  /** The part of `promptTokens` that was in the server's prefix cache already; absent where it did not say. */
+  readonly cachedTokens?: number
   /** Text and thinking together. */
   readonly generatedTokens?: number
   /** The part of `generatedTokens` that was thinking; absent where the server did not tell them apart. */

@@ -73,10 +73,21 @@ export interface CallPlace {
   readonly process?: ProcessRecord
 }
 
+/** How busy some nodes are. */
+export interface NodeLoad {
+  /** Slots that are taken. */
+  readonly busySlots: number
+  readonly slots: number
+  /** Calls that wait for a slot. */
+  readonly waiting: number
+}
+
 /** What the executor tells of a call beside what the backend tells. */
 export interface ExecutionObserver extends CallObserver {
   /** A slot of this node is ours; the call is about to be sent. */
   placed(place: CallPlace): void
+  /** How busy the nodes are that may take the call, as it is handed to them; not told where nobody can say it at once. */
+  load?(load: NodeLoad): void
 }
 
 /** What became of what was to be done ahead for a call. */

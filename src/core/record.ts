@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { activities } from './activity.ts'
 import { finishReasons } from './call.ts'
 import { visitOrigins } from './visit.ts'
 
@@ -127,6 +128,8 @@ export const callRecordSchema = z.strictObject({
   tokens: z.strictObject({
     /** Absent when the server did not report it. */
     prompt: count.optional(),
+    /** The part of `prompt` that was in the server's prefix cache already. Absent where the server did not say. */
+    cached: count.optional(),
     /** Text and thinking. `counted` says who counted. */
     generated: count,
     /** The part of `generated` that was thinking. Absent where the model did not think. */
@@ -162,6 +165,14 @@ export const callRecordSchema = z.strictObject({
     })
     .optional(),
   marks: z.array(z.strictObject({ name: z.string(), ms })),
+  /** How long the messages were that it sent, in UTF-16 units. Absent of a call that asks no model, and in older records. */
+  messageLengths: z.array(z.strictObject({ role: z.string(), characters: count })).optional(),
+  /** When its pieces of text came: of the first one, the last one, and up to 14 at even steps between. Absent where none came. */
+  pieceTimes: z.array(ms).max(16).optional(),
+  /** How busy the nodes of this process were that could take it, when it was handed to them. Absent on a fleet. */
+  atStart: z.strictObject({ busySlots: count, slots: count, waiting: count }).optional(),
+  /** What it was doing when it was told to stop. Absent where it was not. */
+  abortedWhile: z.enum(activities).optional(),
   /** When the token came that showed a sentence to be over: of the first 32. Absent where none did. */
   sentenceEnds: z.array(ms).max(32).optional(),
   /**
@@ -259,6 +270,17 @@ export const recordSchema = z.strictObject({
     )
     .optional(),
   interrupts: z.array(interruptRecordSchema),
+  /** Signals that were planned and never came, because the run was over. `input` is absent where text is not kept. */
+  unusedSignals: z
+    .array(
+      z.strictObject({
+        stage: z.string().optional(),
+        afterMs: ms.optional(),
+        afterTokens: count.optional(),
+        input: z.string().optional(),
+      }),
+    )
+    .optional(),
   /** Who hosted the run, in order, and from when on. Absent where it was one process that did not trace. */
   owners: z.array(processSchema.extend({ fromMs: ms })).optional(),
   cost: z.strictObject({ generatedTokens: count, wastedTokens: count, slotMs: ms, wastedSlotMs: ms }),

@@ -29,6 +29,7 @@ export function tokensOf(call: Transcript, delivered: number): CallRecord['token
   const standing = used === 0 ? 0 : (thinking ?? 0) + ofText(used)
   return {
     ...(end?.promptTokens !== undefined && { prompt: end.promptTokens }),
+    ...(end?.cachedTokens !== undefined && { cached: end.cachedTokens }),
     generated,
     ...(thinking !== undefined && { thinking }),
     delivered: ofText(Math.min(delivered, pieces)),

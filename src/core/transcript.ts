@@ -2,7 +2,7 @@ import type { CallEnd, CallRequest, Settlement } from './call.ts'
 import type { Nanoseconds } from './clock.ts'
 import type { ErrorSummary } from './errors.ts'
 import { Ledger, type Mark } from './ledger.ts'
-import type { CallPlace, WarmOutcome } from './ports.ts'
+import type { CallPlace, NodeLoad, WarmOutcome } from './ports.ts'
 import { SentenceScanner } from './sentence.ts'
 
 /** What was generated, and when. Plain JSON. */
@@ -34,6 +34,7 @@ export interface TranscriptState {
   readonly perPiece?: number
   readonly lateNs?: Nanoseconds
   readonly warmed?: Transcript['warmed']
+  readonly atStart?: NodeLoad
   readonly scope?: Transcript['scope']
 }
 
@@ -55,6 +56,8 @@ export class Transcript {
   warmed?: { readonly model: string } & WarmOutcome
   /** What its prompt was filled in with: what is known of the next stage's prompt while it runs. */
   scope?: Readonly<Record<string, unknown>>
+  /** How busy the nodes were that may take it, when it was handed to them. */
+  atStart?: NodeLoad
   /** Whether an interrupt came that was not a false one. */
   interrupted = false
   /** Whether a response listens to tokens and sentence ends. */
@@ -99,7 +102,7 @@ export class Transcript {
 
   get state(): TranscriptState {
     const { request, ledger, interrupted, listening, triggered, held } = this
-    const { passed, place, retryOf, end, settlement, perPiece, lateNs, warmed, scope } = this
+    const { passed, place, retryOf, end, settlement, perPiece, lateNs, warmed, scope, atStart } = this
     return {
       request,
       marks: ledger.toArray(),
@@ -117,6 +120,7 @@ export class Transcript {
       ...(lateNs !== undefined && { lateNs }),
       ...(warmed !== undefined && { warmed }),
       ...(scope !== undefined && { scope }),
+      ...(atStart !== undefined && { atStart }),
     }
   }
 
@@ -149,6 +153,13 @@ export class Transcript {
       from = to
     }
     return ends
+  }
+
+  /** When its pieces of text came, ns from the run's start: of the first one, the last one, and at even steps between, at most `most`. */
+  pieceTimes(most: number): Nanoseconds[] {
+    const last = this.#times.length - 1
+    if (last < most) return [...this.#times]
+    return Array.from({ length: most }, (_, step) => this.#times[Math.round((step * last) / (most - 1))]!)
   }
 
   /** Pieces of thinking received. */

@@ -153,7 +153,11 @@ export function inProcessExecutor(nodes: readonly Node[]): InProcessExecutor {
         await Promise.race([listed, aborted(signal)])
         if (signal.aborted) return { end: 'cancelled' }
       }
-      if (candidates(request).length === 0) return nobody(request, nodes)
+      const able = candidates(request)
+      if (able.length === 0) return nobody(request, nodes)
+      const slots = able.reduce((sum, { node }) => sum + node.slots, 0)
+      const free = able.reduce((sum, state) => sum + state.free, 0)
+      observer.load?.({ busySlots: slots - free, slots, waiting: waiting.size })
       const place = acquire(request, signal)
       // Without a wait the call is sent in this very turn of the event loop.
       const state = place instanceof Promise ? await place : place

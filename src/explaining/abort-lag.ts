@@ -1,7 +1,7 @@
 import { quantile } from 'simple-statistics'
+import { type Activity, activityAt, markOf } from '../core/activity.ts'
 import type { ProbeResult, Spread } from '../core/probe.ts'
 import type { CallRecord, RunRecord } from '../core/record.ts'
-import { type Activity, activityAt, markOf } from './activity.ts'
 
 /** What lies beside a record and may be asked: other recorded runs, and probes. */
 export interface Beside {

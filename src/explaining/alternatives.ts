@@ -1,6 +1,6 @@
+import { type Activity, activityAt, markOf } from '../core/activity.ts'
 import type { CallRecord, InterruptRecord, PhaseName, RunRecord } from '../core/record.ts'
 import { type AbortLag, abortLagOf, type Beside, recordedLags } from './abort-lag.ts'
-import { type Activity, activityAt, markOf } from './activity.ts'
 
 interface Saving {
   /** The phase that it would have been shorter by; never more than that phase, never negative. */

@@ -1,6 +1,6 @@
+import { type Activity, activityAt } from '../core/activity.ts'
 import type { CallRecord, InterruptRecord, RunRecord } from '../core/record.ts'
 import type { Beside } from './abort-lag.ts'
-import { type Activity, activityAt } from './activity.ts'
 import { type Alternative, alternativesOf, type Unknown } from './alternatives.ts'
 import { type ClockError, clockErrorsOf } from './clock-errors.ts'
 

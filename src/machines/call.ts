@@ -110,6 +110,9 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
             ledger.set('first-piece', at)
             watch.thinking(at)
           },
+          load: (load) => {
+            transcript.atStart = load
+          },
           late: (ns) => {
             transcript.lateNs = ns
           },

@@ -59,7 +59,7 @@ export function startRun(given: RunEnvironment, cancelSignal?: AbortSignal, kept
       for (const { answer } of journal.interrupts) answer?.(endedAnswer)
       for (const answer of environment.tickets.values()) answer(endedAnswer)
       environment.tickets.clear()
-      resolve(assembleRecord(journal))
+      resolve(assembleRecord(journal, environment.planned))
     }
     subscription = actor.subscribe({
       complete: finish,

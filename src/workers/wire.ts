@@ -38,6 +38,7 @@ const callEndSchema = z.looseObject({
   finishSaid: text.optional(),
   toolCalls: z.array(z.object({ id: text.optional(), name: text })).optional(),
   promptTokens: count.optional(),
+  cachedTokens: count.optional(),
   generatedTokens: count.optional(),
   thinkingTokens: count.optional(),
   server: z

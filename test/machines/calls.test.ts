@@ -161,7 +161,7 @@ describe('a run', () => {
     const planned = new Set([{ afterMs: 40 }])
     const { run, clock } = host(two(), { backend: scripted(), planned })
     await clock.advance(msToNs(15))
-    expect(run.persist()).toMatchObject({ machine: 'run', version: 1 })
+    expect(run.persist()).toMatchObject({ run: { at: 'running' } })
     run.abandon()
     await clock.advance(msToNs(500))
     expect(planned.size).toBe(1)

@@ -1,6 +1,6 @@
+import { markOf } from '../../core/activity.ts'
 import { callName, callsOf } from '../../core/call-names.ts'
 import type { CallRecord, RunRecord } from '../../core/record.ts'
-import { markOf } from '../../explaining/activity.ts'
 import { type Bar, barChart, type Fill, keyOf } from '../../pages/bars.ts'
 import { counted, milliseconds } from '../../pages/figures.ts'
 import { html, type Markup } from '../../pages/html.ts'
