@@ -9,8 +9,10 @@ import { connect } from './connection.ts'
 import { putAside } from './dead.ts'
 import { fleetClock, processOf } from './fleet-clock.ts'
 import { nodeQueue, poolQueue } from './keys.ts'
+import { ALIVE_MS } from './lease.ts'
 import { NodeHealth } from './node-health.ts'
-import { ALIVE_MS, NodeRegistration } from './node-registration.ts'
+import { NodeRegistration } from './node-registration.ts'
+import { type GivenCall, type Order, readOrder } from './orders.ts'
 import type { FleetWorker } from './pipeline-worker.ts'
 import { openFleetRedis, tellOutages } from './redis.ts'
 import { tellFaults } from './run-lines.ts'
@@ -97,6 +99,9 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
   const workers: Worker<CallTicket>[] = []
   /** The calls that were handed over without a ticket. */
   const direct = new Set<Promise<void>>()
+  /** The claims of those that were given to this worker, until their ends are written. */
+  const given = new Set<string>()
+  const claimOf = (number: string): string => `direct ${id} ${number}`
   const connections: { disconnect(): void }[] = []
   let state: FleetNode['state'] = 'up'
   let reason = ''
@@ -166,7 +171,7 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
   /** Makes a call that the run's owner has asked this worker to take, without a ticket; declines where it can't. */
   async function takeDirectly(ticket: CallTicket, queue: string): Promise<void> {
     if (state !== 'up' || !slots.tryTake()) {
-      await redis.call('declineCall', ticket.runId, ticket.callId)
+      await redis.call('declineCall', ticket.runId, ticket.callId, '')
       return
     }
     try {
@@ -175,6 +180,35 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
       slots.release()
       review()
     }
+  }
+
+  /** Makes a call that was given to this worker, or gives it back. One that was given before its lease ran out may be another's by now. */
+  async function takeGiven({ ticket, number, term, request }: GivenCall): Promise<void> {
+    const { runId, callId } = ticket
+    const claim = claimOf(number)
+    const isOurs = registration.lease.holds(term) && state === 'up' && slots.tryTake()
+    if (!isOurs) {
+      await redis.call('declineCall', runId, callId, claim)
+      return
+    }
+    given.add(claim)
+    try {
+      health.noteStart(performance.now())
+      review()
+      if (!(await calls.runGiven(ticket, claim, request))) await redis.call('declineCall', runId, callId, claim)
+    } finally {
+      given.delete(claim)
+      slots.release()
+      review()
+    }
+  }
+
+  async function follow(order: Order): Promise<void> {
+    const { runId, callId } = order.ticket
+    if (order.kind === 'cancel') calls.cancel(runId, callId, 'interrupted')
+    else if (order.kind === 'take') await takeDirectly(order.ticket, order.queue)
+    else if (order.kind === 'begin') await takeGiven(order)
+    else if (!given.has(claimOf(order.number))) await redis.call('declineCall', runId, callId, claimOf(order.number))
   }
 
   await look()
@@ -190,14 +224,12 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
   await orders.connect()
   await orders.subscribe(keys.orders(id))
   orders.on('message', (_channel: string, message: string) => {
-    const [order, runId = '', callId = '', queue = ''] = message.split(' ')
-    if (order === 'cancel') calls.cancel(runId, callId, 'interrupted')
-    else {
-      const made = takeDirectly({ runId, callId }, queue)
-        .catch(() => undefined)
-        .finally(() => direct.delete(made))
-      direct.add(made)
-    }
+    const order = readOrder(message)
+    if (order === undefined) return
+    const followed = follow(order)
+      .catch(() => undefined)
+      .finally(() => direct.delete(followed))
+    direct.add(followed)
   })
   // What was published while the connection was gone is lost; the flags are not.
   orders.on('ready', () => void calls.recheck().catch(() => undefined))
