@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto'
 import type { FleetClock } from './fleet-clock.ts'
 import { lostNews } from './news.ts'
 import type { NodeDirectory } from './node-directory.ts'
@@ -18,7 +19,7 @@ const ELSEWHERE_MS = 1000
 /** A call that was told to stop and has not ended after so long is ended without its worker, ms. */
 const STOP_MS = 10_000
 
-/** After so long a call that was offered to a worker, and that nobody took up, has a ticket, ms. */
+/** After so long a call that may be in the hands of a worker which has told nothing of it is asked after, ms. */
 const OFFER_MS = 300
 
 /** What the calls of a run are placed with. */
@@ -69,7 +70,9 @@ export class CallPlacing {
     const { request } = call
     const { session } = this.#parts
     const node = this.#handOverTo(call, queue)
-    session.order(['open', request.callId, JSON.stringify(request), queue, node ?? '', request.model], {
+    // Never the same number twice: by it a worker knows which offer is meant.
+    const offer = node === undefined ? '' : `${randomUUID()} ${node}`
+    session.order(['open', request.callId, JSON.stringify(request), queue, offer, request.model], {
       sent: () => {
         call.queued()
         if (node === undefined) this.ticket(call)
@@ -77,8 +80,23 @@ export class CallPlacing {
       written: (handedOver) => {
         call.isOpened = true
         if (node === undefined) return
-        call.isOffered = handedOver.includes(request.callId)
+        call.isOffered = handedOver === undefined || handedOver.includes(request.callId)
         if (!call.isOffered) this.ticket(call)
+      },
+    })
+  }
+
+  /** Has a call that the owner before had opened made, if it is not yet: it may have been given to a worker that never heard of it. */
+  takeUp(call: RemoteCall, queue: string): void {
+    const { request } = call
+    this.#parts.session.order(['open', request.callId, JSON.stringify(request), queue, '', request.model], {
+      sent: () => {
+        call.queued()
+        this.ticket(call)
+        call.isOffered = true
+      },
+      written: () => {
+        call.isOpened = true
       },
     })
   }
@@ -124,13 +142,29 @@ export class CallPlacing {
     } else if (call.queue === undefined) this.place(call)
     else if (!tickets.isServed(call.queue, directory.nodes)) this.#move(call, call.queue).catch(() => undefined)
     else if (performance.now() - call.issuedAt > (call.isOffered ? OFFER_MS : REISSUE_MS)) {
-      // It may have been taken up by a worker that has died before it said so. Adding it again does nothing where it still lies there.
+      // It may have been taken up by a worker that has died before it said so.
       this.#endLost(call)
-      this.ticket(call)
+      if (call.isOffered) this.#askAfter(call).catch(() => undefined)
+      else this.#issueAgain(call)
     } else if (performance.now() - call.issuedAt > ELSEWHERE_MS) {
       const freer = directory.freerThan(call.queue, call.request)
       if (freer !== undefined) this.#moveTo(call, freer).catch(() => undefined)
     }
+  }
+
+  /** Adding a ticket again does nothing where it still lies there. */
+  #issueAgain(call: RemoteCall): void {
+    this.ticket(call)
+    // A worker to which it was given may never have heard of it.
+    this.#parts.redis.call('checkCall', this.#parts.session.runId, call.request.callId).catch(() => undefined)
+  }
+
+  /** A worker to which the call was given, and which does not know of it, gives it back. */
+  async #askAfter(call: RemoteCall): Promise<void> {
+    call.issuedAt = performance.now()
+    const { redis, session } = this.#parts
+    const [answer] = await redis.call('checkCall', session.runId, call.request.callId)
+    if (answer === 'waits' && call.isOffered && !call.settled) this.ticket(call)
   }
 
   async #move(call: RemoteCall, from: string): Promise<void> {

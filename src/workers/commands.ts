@@ -99,7 +99,10 @@ export const commands = {
     [runId: string, callId: string, batch: string, why: 'lost' | 'anyway'],
     ['ended'] | ['kept'] | ['gone']
   >('end-call', { shares: true }),
-  declineCall: command<[runId: string, callId: string], ['ok']>('decline-call', { shares: true }),
+  checkCall: command<[runId: string, callId: string], ['waits'] | ['asked'] | ['kept']>('check-call'),
+  declineCall: command<[runId: string, callId: string, claim: string], ['ok'] | ['kept']>('decline-call', {
+    shares: true,
+  }),
   signal: command<
     [runId: string, payload: string, id: string, reason: string],
     ['ok', number] | ['ended'] | ['unknown'] | ['broken']

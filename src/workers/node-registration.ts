@@ -4,12 +4,10 @@ import type { FleetNode } from '../core/fleet.ts'
 import type { Node } from '../core/ports.ts'
 import type { AnswerOf } from './commands.ts'
 import type { FleetClock } from './fleet-clock.ts'
+import { ALIVE_MS, Lease } from './lease.ts'
 import { ANY_MODEL } from './node-directory.ts'
 import type { FleetRedis } from './redis.ts'
 import type { Slots } from './slots.ts'
-
-/** How long a node is known after its worker's last sign of life, ms; it gives one four times as often. */
-export const ALIVE_MS = 2000
 
 /** A node's entry in the fleet's list. One worker a name. */
 export class NodeRegistration {
@@ -21,6 +19,7 @@ export class NodeRegistration {
   readonly #version: string
   /** Its calls may begin only at a certain rate, which only its queues know. */
   readonly #isLimited: boolean
+  readonly lease = new Lease()
   /** What its server can run, where the node does not say that itself; undefined: anything. */
   listed: readonly string[] | undefined
 
@@ -73,7 +72,7 @@ export class NodeRegistration {
   }
 
   /** `instead`: a worker that is known to be dead. */
-  #write(state: FleetNode['state'], reason: string, instead = ''): Promise<AnswerOf<'registerNode'>> {
+  async #write(state: FleetNode['state'], reason: string, instead = ''): Promise<AnswerOf<'registerNode'>> {
     const { name, backend, pool } = this.#node
     const fields = {
       host: hostname(),
@@ -88,9 +87,14 @@ export class NodeRegistration {
       state,
       reason,
       rate: this.#isLimited ? 'limited' : '',
+      term: this.lease.term,
       seen: Math.floor(this.#clock.wall()),
     }
-    return this.#redis.call('registerNode', name, this.#worker, ALIVE_MS, instead, ...Object.entries(fields).flat())
+    const sentAt = performance.now()
+    const entry = Object.entries(fields).flat()
+    const answer = await this.#redis.call('registerNode', name, this.#worker, ALIVE_MS, instead, ...entry)
+    if (answer[0] === 'ok') this.lease.renew(sentAt)
+    return answer
   }
 }
 

@@ -58,7 +58,7 @@ export class QueueExecutor implements Executor {
     if (call.settled) return settled
     call.queue = this.#parts.queueOf(callId)
     if (call.queue === undefined) this.#placing.place(call)
-    else this.#placing.issue(call, call.queue)
+    else this.#placing.takeUp(call, call.queue)
     if (context.signal.aborted) cancel()
     else context.signal.addEventListener('abort', cancel, { once: true })
     return settled

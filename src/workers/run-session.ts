@@ -19,8 +19,8 @@ const MOST_CHARACTERS = 262_144
 interface Afterwards {
   /** Called when order and state are on their way to Redis. */
   sent?(): void
-  /** Called when both are written, with the calls that a worker was asked to take. */
-  written?(handedOver: readonly string[]): void
+  /** Called when both are written, with the calls that a worker was asked to take; undefined where that is not known. */
+  written?(handedOver: readonly string[] | undefined): void
 }
 
 /** What a session writes for. */
@@ -212,7 +212,7 @@ export class RunSession {
       return
     }
     this.#seq += events
-    const handedOver = answer === 'ok' ? (rest as string[]) : []
+    const handedOver = answer === 'ok' ? (rest as string[]) : undefined
     for (const { written: then } of afterwards) then?.(handedOver)
     if (ends) {
       this.#isOver = true

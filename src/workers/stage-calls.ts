@@ -2,7 +2,7 @@ import { generateOn } from '../core/backend-call.ts'
 import type { CallEnd, CallRequest } from '../core/call.ts'
 import { CallCancelled, summarize } from '../core/errors.ts'
 import { correlation, type Log } from '../core/log.ts'
-import { namesOfModel } from '../core/placement.ts'
+import { hasModel, namesOfModel } from '../core/placement.ts'
 import type { Node } from '../core/ports.ts'
 import type { ProcessRecord } from '../core/record.ts'
 import { callPart } from '../core/trace.ts'
@@ -87,6 +87,20 @@ export class StageCalls {
       namesOf(this.#models()),
     )
     if (answer !== 'ok') return answer
+    await this.#make(ticket, claim, request, lost)
+    return 'done'
+  }
+
+  /** Makes a call that was given to this worker under this claim, at once. False where its node has not got the model. */
+  async runGiven(ticket: CallTicket, claim: string, request: string): Promise<boolean> {
+    const { model } = Object(parseJson(request)) as { model?: unknown }
+    if (typeof model === 'string' && !hasModel(this.#models(), model)) return false
+    await this.#make(ticket, claim, request)
+    return true
+  }
+
+  async #make(ticket: CallTicket, claim: string, request: string, lost?: AbortSignal): Promise<void> {
+    const { runId, callId } = ticket
     const controller = new AbortController()
     const key = `${runId} ${callId}`
     const live: LiveCall = { controller, newsAt: performance.now() }
@@ -99,13 +113,12 @@ export class StageCalls {
         : controller.abort(new WorkerLeaves('Redis has taken none of its news for too long')),
     )
     const end = await this.#generate(callId, request, live, writer)
-    this.#live.delete(key)
+    if (this.#live.get(key) === live) this.#live.delete(key)
     lost?.removeEventListener('abort', lose)
     this.#ended(end, request)
     if (end.error?.code === 'CAESURA_E_NO_MODEL') await this.#lostModel()
     writer.tell(['end', this.#endOf(end, controller.signal)])
     await writer.written()
-    return 'done'
   }
 
   /** A run does not want this call any more. */

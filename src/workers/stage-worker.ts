@@ -7,15 +7,17 @@ import { type Log, silentLog } from '../core/log.ts'
 import type { Node } from '../core/ports.ts'
 import { connect } from './connection.ts'
 import { putAside } from './dead.ts'
+import { DirectCalls } from './direct-calls.ts'
 import { fleetClock, processOf } from './fleet-clock.ts'
 import { nodeQueue, poolQueue } from './keys.ts'
+import { ALIVE_MS } from './lease.ts'
 import { NodeHealth } from './node-health.ts'
-import { ALIVE_MS, NodeRegistration } from './node-registration.ts'
+import { NodeRegistration } from './node-registration.ts'
 import type { FleetWorker } from './pipeline-worker.ts'
 import { openFleetRedis, tellOutages } from './redis.ts'
 import { tellFaults } from './run-lines.ts'
 import { Slots } from './slots.ts'
-import { StageCalls, type TicketOutcome, tellCall } from './stage-calls.ts'
+import { StageCalls, tellCall } from './stage-calls.ts'
 import { type CallTicket, readCallTicket } from './ticket-queues.ts'
 import { within } from './within.ts'
 
@@ -95,8 +97,6 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
   /** Why the node takes no calls, by who says so; the first counts. */
   const faults = { stopping: '', name: '', server: '' }
   const workers: Worker<CallTicket>[] = []
-  /** The calls that were handed over without a ticket. */
-  const direct = new Set<Promise<void>>()
   const connections: { disconnect(): void }[] = []
   let state: FleetNode['state'] = 'up'
   let reason = ''
@@ -145,7 +145,9 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
     }
     try {
       const ticket = readCallTicket(job.data)
-      return { ...ticket, outcome: await make(ticket, queue, `ticket ${id} ${job.id} ${job.attemptsStarted}`, lost) }
+      begins()
+      const claim = `ticket ${id} ${job.id} ${job.attemptsStarted}`
+      return { ...ticket, outcome: await calls.run(ticket, queue, claim, lost) }
     } catch (error) {
       if (!(error instanceof CaesuraError) || error.code !== 'CAESURA_E_STATE') throw error
       await putAside(redis, { job: job.data }, error)
@@ -157,24 +159,9 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
     }
   }
 
-  function make(ticket: CallTicket, queue: string, claim: string, lost?: AbortSignal): Promise<TicketOutcome> {
+  function begins(): void {
     health.noteStart(performance.now())
     review()
-    return calls.run(ticket, queue, claim, lost)
-  }
-
-  /** Makes a call that the run's owner has asked this worker to take, without a ticket; declines where it can't. */
-  async function takeDirectly(ticket: CallTicket, queue: string): Promise<void> {
-    if (state !== 'up' || !slots.tryTake()) {
-      await redis.call('declineCall', ticket.runId, ticket.callId)
-      return
-    }
-    try {
-      await make(ticket, queue, `direct ${id} ${randomUUID()}`)
-    } finally {
-      slots.release()
-      review()
-    }
   }
 
   await look()
@@ -189,16 +176,13 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
   const orders = connect(settings.redis)
   await orders.connect()
   await orders.subscribe(keys.orders(id))
-  orders.on('message', (_channel: string, message: string) => {
-    const [order, runId = '', callId = '', queue = ''] = message.split(' ')
-    if (order === 'cancel') calls.cancel(runId, callId, 'interrupted')
-    else {
-      const made = takeDirectly({ runId, callId }, queue)
-        .catch(() => undefined)
-        .finally(() => direct.delete(made))
-      direct.add(made)
-    }
+  const direct = new DirectCalls({
+    ...{ redis, calls, slots, worker: id, lease: registration.lease },
+    isUp: () => state === 'up',
+    begins,
+    freed: review,
   })
+  orders.on('message', (_channel: string, message: string) => direct.hear(message))
   // What was published while the connection was gone is lost; the flags are not.
   orders.on('ready', () => void calls.recheck().catch(() => undefined))
 
@@ -261,7 +245,7 @@ export async function startStageWorker(settings: StageWorkerSettings): Promise<F
       while (slots.busy > 0 && Date.now() < until) await pause(20)
       calls.stop()
       // While Redis is away no end can be told: the locks end, and the calls count as lost.
-      await within(CLOSE_MS, () => Promise.all([...direct, ...workers.map((worker) => worker.close())]))
+      await within(CLOSE_MS, () => Promise.all([direct.settled(), ...workers.map((worker) => worker.close())]))
       clearInterval(heart)
       clock.close()
       await within(500, () => registration.forget())

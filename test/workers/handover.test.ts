@@ -1,6 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { scriptedBackend } from '../../src/backends/scripted.ts'
 import { definePipeline } from '../../src/compose.ts'
+import type { FleetClient } from '../../src/workers/fleet-client.ts'
 import { lostNews } from '../../src/workers/news.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
 import { each, pause, TestFleet, until } from './fleet.ts'
@@ -89,6 +90,110 @@ describe('the next call of a run', () => {
     await client.ended(runId)
     expect((await client.read(runId)).record).toMatchObject({ outcome: 'completed' })
     deaf.disconnect()
+  })
+})
+
+describe('a call that was given to a worker', () => {
+  const given = async (): Promise<{
+    client: FleetClient
+    messages: string[]
+    number: string
+    deaf: { disconnect(): void }
+  }> => {
+    const client = await fleet.client()
+    const { call, client: raw, keys } = client.redis
+    const deaf = raw.duplicate()
+    await deaf.subscribe(keys.orders('w'))
+    const messages: string[] = []
+    deaf.on('message', (_channel: string, message: string) => messages.push(message))
+    await call('submit', 'r', '{}', 1, '')
+    await call('claimRun', 'r', 1, 'inbox', 3, 6, '0')
+    await call('registerNode', 'n n', 'w', 5000, '', 'state', 'up', 'pool', 'p', 'term', 7)
+    const number = 'n1'
+    const open = ['r', 1, 0, 'state', 0, 'open', 'c.1', '{"model":"m m"}', 'q', `${number} n n`, 'm m'] as const
+    expect(await each(client, 'appendAll', [...open])).toEqual(['ok', 'c.1'])
+    await until(() => messages.length === 1)
+    return { client, messages, number, deaf }
+  }
+  const fieldsOf = ({ redis }: FleetClient) => redis.client.hmget(redis.keys.call('r', 'c.1'), 'status', 'claim')
+  const byTicket = ({ redis }: FleetClient) =>
+    redis.call('claimCall', 'r', 'c.1', 'ticket v 1', 'q', 'm', lostNews, 'v', '')
+
+  it('has its request in the order, and is no ticket’s while that worker lives', async () => {
+    const { client, messages, number, deaf } = await given()
+    expect(messages).toEqual([`begin r c.1 ${number} 7 {"model":"m m"}`])
+    expect(await fieldsOf(client)).toEqual(['active', `direct w ${number}`])
+    expect(await byTicket(client)).toEqual(['taken'])
+    expect(await each(client, 'tellAll', ['r', 'c.1', `direct w ${number}`, '[]', '0', 0])).toEqual(['ok'])
+    deaf.disconnect()
+  })
+
+  it('waits again where that worker gives it back, and only then', async () => {
+    const { client, number, deaf } = await given()
+    const { call } = client.redis
+    expect(await call('declineCall', 'r', 'c.1', 'direct w another')).toEqual(['kept'])
+    expect(await byTicket(client)).toEqual(['taken'])
+    expect(await call('declineCall', 'r', 'c.1', `direct w ${number}`)).toEqual(['ok'])
+    expect(await call('checkCall', 'r', 'c.1')).toEqual(['waits'])
+    expect((await byTicket(client))[0]).toBe('ok')
+    // What that worker says late changes nothing any more.
+    expect(await call('declineCall', 'r', 'c.1', `direct w ${number}`)).toEqual(['kept'])
+    expect(await each(client, 'tellAll', ['r', 'c.1', `direct w ${number}`, '[]', '0', 0])).toEqual(['refused'])
+    expect(await fieldsOf(client)).toEqual(['active', 'ticket v 1'])
+    deaf.disconnect()
+  })
+
+  it('ends as cancelled where it is given back after it was to stop', async () => {
+    const { client, messages, number, deaf } = await given()
+    await each(client, 'appendAll', ['r', 1, 0, 'state', 0, 'cancel', 'c.1', 'why', '', '', ''])
+    await until(() => messages.length === 2)
+    expect(messages[1]).toBe('cancel r c.1')
+    expect((await fieldsOf(client))[0]).toBe('active')
+    await client.redis.call('declineCall', 'r', 'c.1', `direct w ${number}`)
+    expect((await fieldsOf(client))[0]).toBe('ended')
+    deaf.disconnect()
+  })
+
+  it('is asked after only until something was told of it', async () => {
+    const { client, messages, number, deaf } = await given()
+    const { call } = client.redis
+    expect(await call('checkCall', 'r', 'c.1')).toEqual(['asked'])
+    await until(() => messages.length === 2)
+    expect(messages[1]).toBe(`check r c.1 ${number}`)
+    await each(client, 'tellAll', ['r', 'c.1', `direct w ${number}`, '[]', '0', 0])
+    expect(await call('checkCall', 'r', 'c.1')).toEqual(['kept'])
+    expect(await call('checkCall', 'r', 'nothing')).toEqual(['kept'])
+    deaf.disconnect()
+  })
+
+  it('waits at once where nobody listens for that worker', async () => {
+    const client = await fleet.client()
+    const { call } = client.redis
+    await call('submit', 'r', '{}', 1, '')
+    await call('claimRun', 'r', 1, 'inbox', 3, 6, '0')
+    await call('registerNode', 'n', 'w', 5000, '', 'state', 'up', 'pool', 'p', 'term', 7)
+    const open = ['r', 1, 0, 'state', 0, 'open', 'c.1', '{}', 'q', 'n1 n', 'm'] as const
+    expect(await each(client, 'appendAll', [...open])).toEqual(['ok'])
+    expect((await fieldsOf(client))[0]).toBe('waiting')
+    expect((await byTicket(client))[0]).toBe('ok')
+  })
+
+  it('is begun by nobody where that worker’s term was over, and where a message was lost, until it was given back', async () => {
+    await fleet.pipelines()
+    const worker = await fleet.node({ name: 'n1' })
+    const client = await fleet.client()
+    const { client: raw, keys, call } = client.redis
+    for (const [runId, order] of [
+      ['old', 'begin old c.1 n1 9999 {"model":"scripted","messages":[]}'],
+      ['lost', 'check lost c.1 n1'],
+    ] as const) {
+      await call('submit', runId, '{}', 1, '')
+      const key = keys.call(runId, 'c.1')
+      await raw.hset(key, { request: '{}', status: 'active', claim: `direct ${worker.id} n1`, worker: worker.id })
+      await raw.publish(keys.orders(worker.id), order)
+      await until(async () => (await raw.hget(key, 'status')) === 'waiting')
+    }
+    expect(fleet.asked).toHaveLength(0)
   })
 })
 

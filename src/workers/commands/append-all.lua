@@ -1,19 +1,44 @@
 -- For each run: runId, epoch, seq that the events follow, state ('' for the old one), number of events, the events, then orders of
--- six each: open (call, request, queue, node that is asked to take it at once, model), cancel (call, reason), text (call, text), drop
+-- six each: open (call, request, queue, an offer's number and the node that is to make it at once ('' for none), model), cancel (call, reason),
+-- text (call, text), drop
 -- (call), answer (inbox, payload, signal's id), untold (now in ms), line (what a list tells of it,
 -- outcome, pipeline), end (record, ms to keep it, now in ms, most that are kept). → `ok` and
 -- the calls that a worker was asked to take. Where nothing was written: `older` and the epoch, `gap` and the seq, `broken` and what lies
 -- under another key's name.
 
-local function handOver(runId, callId, queue, node)
-  local of = redis.call('HMGET', prefix .. ':node:' .. node, 'worker', 'state', 'rate', 'pool')
-  if not of[1] or of[2] ~= 'up' or (of[3] and of[3] ~= '') then return false end
+-- A larger request is read by the worker itself: what is published must not fill the buffer of its connection.
+local mostPublished = 65536
+
+-- The worker of a node that may take a call without a ticket, and the term of its lease.
+local function takerOf(node)
+  local of = redis.call('HMGET', prefix .. ':node:' .. node, 'worker', 'state', 'rate', 'pool', 'term')
+  if not of[1] or of[2] ~= 'up' or (of[3] and of[3] ~= '') then return nil end
   -- Who waits for a slot of the node goes first, in either of its queues.
   for _, name in ipairs({'pool-' .. (of[4] or ''), 'node-' .. node}) do
     local jobs = prefix .. ':' .. name
-    if redis.call('LLEN', jobs .. ':wait') > 0 or redis.call('ZCARD', jobs .. ':prioritized') > 0 then return false end
+    if redis.call('LLEN', jobs .. ':wait') > 0 or redis.call('ZCARD', jobs .. ':prioritized') > 0 then return nil end
   end
-  return redis.call('PUBLISH', prefix .. ':orders:' .. of[1], 'take ' .. runId .. ' ' .. callId .. ' ' .. queue) > 0
+  return of[1], of[5]
+end
+
+-- Writes a call that is opened, and hands it over to the worker of a node where there is one: it is that worker's from now on, as if it had
+-- claimed it, and no ticket takes it while that worker lives. A worker that tells no term claims it itself. Answers whether one was asked.
+local function openCall(call, runId, callId, request, queue, offer, model)
+  local number, node = string.match(offer, '^(%S+) (.+)$')
+  local worker, term
+  if node then worker, term = takerOf(node) end
+  local isGiven = worker and term and #request <= mostPublished
+  if not isGiven then
+    redis.call('HSET', call, 'request', request, 'status', 'waiting', 'queue', queue, 'model', model)
+    return worker and redis.call('PUBLISH', prefix .. ':orders:' .. worker, 'take ' .. runId .. ' ' .. callId .. ' ' .. queue) > 0
+  end
+  local claim = 'direct ' .. worker .. ' ' .. number
+  redis.call('HSET', call, 'request', request, 'status', 'active', 'queue', queue, 'model', model, 'claim', claim, 'worker', worker, 'node', node)
+  local order = 'begin ' .. runId .. ' ' .. callId .. ' ' .. number .. ' ' .. term .. ' ' .. request
+  if redis.call('PUBLISH', prefix .. ':orders:' .. worker, order) > 0 then return true end
+  -- Nobody listens there: nobody has heard that it was given away.
+  redis.call('HSET', call, 'status', 'waiting', 'claim', '')
+  return false
 end
 
 -- Which calls stand in Redis already, of those that are to be opened; nil where something else lies under the key of one.
@@ -74,9 +99,8 @@ local function one(first, last)
     local call = prefix .. ':call:' .. runId .. ':' .. a
     if what == 'open' then
       if not stand[a] then
-        redis.call('HSET', call, 'request', b, 'status', 'waiting', 'queue', c, 'model', e)
+        if openCall(call, runId, a, b, c, d, e) then answer[#answer + 1] = a end
         put('active:' .. a, 1)
-        if d ~= '' and handOver(runId, a, c, d) then answer[#answer + 1] = a end
       end
     elseif what == 'cancel' then
       write()

@@ -10,5 +10,5 @@ if redis.call('EXISTS', run) == 0 then
 end
 redis.call('HSET', run, 'outcome', ARGV[5], 'pipeline', ARGV[6])
 if ARGV[4] ~= '' then redis.call('HSET', run, 'line', ARGV[4]) end
-enlist(runId, at, tonumber(ARGV[3]), 0)
+enlist(runId, placeOf(runId), at, tonumber(ARGV[3]), 0)
 return {'ok'}

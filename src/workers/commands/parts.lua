@@ -29,8 +29,11 @@ local function deliver()
     local payload = letters[1]
     if #letters > 1 then payload = '["many",' .. table.concat(letters, ',') .. ']' end
     local stream = prefix .. ':inbox:' .. inbox
-    heal(stream, 'stream')
-    redis.call('XADD', stream, 'MAXLEN', '~', 20000, '*', 'd', payload)
+    -- That it is of another type is rare, and asking each time costs as much as writing.
+    if type(redis.pcall('XADD', stream, 'MAXLEN', '~', 20000, '*', 'd', payload)) == 'table' then
+      heal(stream, 'stream')
+      redis.call('XADD', stream, 'MAXLEN', '~', 20000, '*', 'd', payload)
+    end
   end
 end
 
@@ -60,9 +63,11 @@ local function endCall(runId, callId, batch, index)
   postNews(runId, callId, index, batch)
 end
 
--- The sets in which a run that has ended is found beside `finished`, with the same score: by outcome, by tenant and by pipeline.
-local function endedSets(runId)
-  local of = redis.call('HMGET', prefix .. ':run:' .. runId, 'outcome', 'tenant', 'pipeline')
+-- By what a run that has ended is found.
+local function placeOf(runId) return redis.call('HMGET', prefix .. ':run:' .. runId, 'outcome', 'tenant', 'pipeline') end
+
+-- The sets in which it is found beside `finished`, with the same score: by outcome, by tenant and by pipeline.
+local function endedSets(of)
   local sets = {prefix .. ':ended-outcome:' .. (of[1] or 'unknown')}
   if of[2] and of[2] ~= '' then sets[#sets + 1] = prefix .. ':ended-tenant:' .. of[2] end
   if of[3] and of[3] ~= '' then sets[#sets + 1] = prefix .. ':ended-pipeline:' .. of[3] end
@@ -71,7 +76,7 @@ end
 
 -- Those by outcome have the very runs of `finished`, whose number tells whether all are in them. The others end by themselves. What ended
 -- before `from` is not kept any more.
-local function enlist(runId, at, keepMs, from)
+local function enlist(runId, of, at, keepMs, from)
   local finished, before = prefix .. ':finished', '(' .. string.format('%.17g', from)
   local oldest = redis.call('ZRANGE', finished, 0, 0, 'WITHSCORES')[2]
   if oldest and tonumber(oldest) < from then
@@ -80,7 +85,7 @@ local function enlist(runId, at, keepMs, from)
       redis.call('ZREMRANGEBYSCORE', prefix .. ':ended-outcome:' .. each, '-inf', before)
     end
   end
-  for i, set in ipairs(endedSets(runId)) do
+  for i, set in ipairs(endedSets(of)) do
     redis.call('ZADD', set, at, runId)
     if i > 1 then
       -- Now and then: what is found in it and not kept any more is left out of a list.
@@ -100,8 +105,8 @@ end
 -- Once a call: ends one that waits, and tells the worker of one that is under way, where that worker lives.
 local function cancelCall(runId, callId, reason)
   local call = prefix .. ':call:' .. runId .. ':' .. callId
-  heal(call, 'hash')
-  local of = redis.call('HMGET', call, 'status', 'worker', 'node')
+  local of = redis.pcall('HMGET', call, 'status', 'worker', 'node')
+  if of.err then return heal(call, 'hash') end
   if not of[1] or of[1] == 'ended' or redis.call('HSETNX', call, 'cancel', reason) == 0 then return end
   if of[1] == 'active' and isThere(of[3], of[2]) then
     redis.call('PUBLISH', prefix .. ':orders:' .. of[2], 'cancel ' .. runId .. ' ' .. callId)
@@ -152,16 +157,17 @@ local function retire(runId, run, keepMs, now, most)
   redis.call('DEL', prefix .. ':signals:' .. runId)
   for _, kind in ipairs({':run:', ':events:', ':readers:'}) do redis.call('PEXPIRE', prefix .. kind .. runId, keepMs) end
   redis.call('ZREM', prefix .. ':live', runId)
-  local tenant = redis.call('HGET', run, 'tenant') or ''
+  local of = placeOf(runId)
+  local tenant = of[2] or ''
   if redis.call('HINCRBY', prefix .. ':tenants', tenant, -1) <= 0 then redis.call('HDEL', prefix .. ':tenants', tenant) end
   if tenant ~= '' then redis.call('ZREM', prefix .. ':live-tenant:' .. tenant, runId) end
   local finished = prefix .. ':finished'
   redis.call('ZADD', finished, now, runId)
-  enlist(runId, now, tonumber(keepMs), tonumber(now) - tonumber(keepMs))
+  enlist(runId, of, now, tonumber(keepMs), tonumber(now) - tonumber(keepMs))
   local over = redis.call('ZCARD', finished) - tonumber(most)
   if over > 0 then
     for _, old in ipairs(redis.call('ZRANGE', finished, 0, math.min(over, 100) - 1)) do
-      for _, set in ipairs(endedSets(old)) do redis.call('ZREM', set, old) end
+      for _, set in ipairs(endedSets(placeOf(old))) do redis.call('ZREM', set, old) end
       redis.call('DEL', prefix .. ':run:' .. old, prefix .. ':events:' .. old, prefix .. ':readers:' .. old)
       redis.call('ZREM', finished, old)
     end
