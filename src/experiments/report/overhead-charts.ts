@@ -1,6 +1,7 @@
 import { html, type Markup } from '../../pages/html.ts'
 import { intervalName } from '../overhead/answer.ts'
 import type { Contrast, Overhead, Slope } from '../overhead/result.ts'
+import { leavesOut } from '../statistics/contrast.ts'
 import { LEAST_FOR_95 } from '../statistics/median-interval.ts'
 import { type Cloud, cloudAxes, cloudChart } from './charts/cloud.ts'
 import { figureOf, panels } from './charts/figure.ts'
@@ -44,12 +45,18 @@ export function contrastsFigure({ contrasts, setting: { blocks } }: Overhead): M
   })
 }
 
-/** A drawing has room for some 30 characters: the usual server is not named. */
-const rowOf = ({ name, server, ms, interval }: Contrast, usual: string | undefined): IntervalRow => ({
-  name: [name, ...server.split(', ').filter((word) => word !== usual)].join(', '),
-  value: ms,
-  interval,
-  mark: interval !== undefined && (interval[0] > 0 || interval[1] < 0) ? 'same' : 'open',
+/** A drawing has room for 30 characters: the usual server is not named, and the embedded one in a word. */
+function nameOf({ name, server }: Contrast, usual: string | undefined): string {
+  const [where, ...by] = server.split(', ')
+  const what = where === usual ? name : `${where?.replace('embedded server', 'embedded')} ${name}`
+  return [what, ...by].join(', ')
+}
+
+const rowOf = (contrast: Contrast, usual: string | undefined): IntervalRow => ({
+  name: nameOf(contrast, usual),
+  value: contrast.ms,
+  interval: contrast.interval,
+  mark: contrast.interval !== undefined && leavesOut(contrast.interval, 0) ? 'same' : 'open',
 })
 
 const sizeOf = ({ ms = 0, interval = [ms, ms] }: Contrast) => Math.max(...[ms, ...interval].map(Math.abs))

@@ -22,7 +22,7 @@ describe('the answer to "is it HTTP?"', () => {
     [
       'HTTP is little beside the wait',
       { inProcess: runsOf(86, 80, 92) },
-      'No: HTTP costs 0.9 ms (95 % interval 0.6 to 1.2) a call to the server, waiting for the old call (drain) costs 88 ms (95 % interval 82 to 94). The two runs, which both pay for HTTP, differ by 91 ms (95 % interval 85 to 97); in-process, without any HTTP, by 86 ms (95 % interval 80 to 92).',
+      'No: HTTP costs 0.9 ms (95 % interval 0.6 to 1.2) a call to the server; waiting for the old call (drain) costs 88 ms (95 % interval 82 to 94). The two runs, which both pay for HTTP, differ by 91 ms (95 % interval 85 to 97); in-process, without any HTTP, by 86 ms (95 % interval 80 to 92).',
     ],
     [
       'HTTP is more than the wait',
@@ -30,7 +30,12 @@ describe('the answer to "is it HTTP?"', () => {
       /^Yes: HTTP costs 201 ms \(95 % interval 200 to 204\)/,
     ],
     ['HTTP is a part of it', { transport: of(35, 33, 38) }, /^In part: HTTP costs 35 ms/],
-    ['between little and more, and not sure', { transport: of(30, 2, 60) }, /^Not known: the intervals are too wide/],
+    [
+      'HTTP is surely a part, and may be more than the wait',
+      { transport: of(90, 80, 99) },
+      /^In part: HTTP costs 90 ms/,
+    ],
+    ['HTTP may be little, and may be much', { transport: of(30, 2, 60) }, /^Not known: the intervals are too wide/],
     [
       'the runs may not differ',
       { runs: runsOf(4, -3, 9) },
@@ -122,10 +127,7 @@ describe('whatever was measured, the answer', () => {
         expect(Math.min(given.transport!.n, given.drain!.n)).toBeGreaterThanOrEqual(4)
         if (finding === 'no') expect(http[1]).toBeLessThan(wait[0] / 4)
         if (finding === 'yes') expect(http[0]).toBeGreaterThan(wait[1])
-        if (finding === 'in part') {
-          expect(http[0]).toBeGreaterThan(wait[1] / 4)
-          expect(http[1]).toBeLessThan(wait[0])
-        }
+        if (finding === 'in part') expect(http[0]).toBeGreaterThan(wait[1] / 4)
       }),
       { numRuns: 5_000 },
     )

@@ -70,13 +70,16 @@ describe('the answer', () => {
     const result = overheadOf(executionOf(design), records)
     expect(result.contrasts[0]).toMatchObject({ name: 'transport', server: 'ollama, two clocks', ms: 400 })
     expect(contrast(result, 'transport')).toBeCloseTo(1.2, 2)
-    expect(result.answer).toMatch(/^Yes: HTTP costs 400 ms .* a call to the Ollama at far:11434,/)
+    expect(result.answer).toMatch(/^Yes: HTTP costs 400 ms .* a call to the Ollama at far:11434;/)
     expect(result.replication.transport).toBe('ollama')
     expect(result.slopeInsideFirstStage.value).toBe(
       result.slopes.find(({ transport, handoff }) => transport === 'ollama' && handoff === 'drain')?.value,
     )
     expect(result.scope).toContain('cannot be known from one address (slot)')
+    // Nothing in a drawing is cut short.
+    expect(overheadPage(result)).not.toContain('…')
     const usual = derive(usualCosts)
+    expect(overheadPage(usual)).not.toContain('…')
     expect(usual.scope).toContain('a server of our own on this machine')
     expect(usual.contrasts[0]).toMatchObject({ name: 'transport', server: 'embedded server' })
   })

@@ -110,5 +110,5 @@ export const overhead: Overhead = {
   scope: 'The answer is for a server of our own on this machine.',
   cautions: ['the machine was busy: 3 % of the trials waited for a core'],
   answer:
-    'No: HTTP costs 0.6 ms (95 % interval 0.5 to 0.7) a call to the embedded server on this machine, waiting for the old call (drain) costs 88 ms (95 % interval 86 to 91). The two runs, which both pay for HTTP, differ by 88 ms (95 % interval 86 to 91); in-process, without any HTTP, by 87 ms (95 % interval 85 to 90).',
+    'No: HTTP costs 0.6 ms (95 % interval 0.5 to 0.7) a call to the embedded server on this machine; waiting for the old call (drain) costs 88 ms (95 % interval 86 to 91). The two runs, which both pay for HTTP, differ by 88 ms (95 % interval 86 to 91); in-process, without any HTTP, by 87 ms (95 % interval 85 to 90).',
 }
