@@ -222,6 +222,39 @@ describe('measureOverhead in virtual time', () => {
   }, 60_000)
 })
 
+describe('an Ollama that has the model, and cannot make the calls', () => {
+  const failing: OverheadSettings['open'] = async () => {
+    const nodes = (name: string) => ({ one: playing(name, 5) })
+    const fail = { code: 'CAESURA_E_MODEL_ERROR', message: 'it is broken', afterTokens: 0 } as const
+    const broken = scripted({ name: 'ollama', script: { tokens: [], fail } })
+    return {
+      native: { transport: 'in-process', model: 'm', nodes: nodes('in-process') },
+      overHttp: { transport: 'http', model: 'm', nodes: nodes('http') },
+      ollama: { transport: 'ollama', model: 'm', nodes: { one: broken }, isNamed: true },
+      lost: new AbortController().signal,
+      close: async () => {},
+    }
+  }
+
+  it('ends it where --url named it: nothing else is what was asked for', async () => {
+    const clock = new VirtualClock()
+    const measuring = measureOverhead(settings({ clock, open: failing, url: 'http://far:11434' }))
+    await expect(clock.until(measuring)).rejects.toMatchObject({ code: 'CAESURA_E_MODEL_ERROR' })
+    expect(store.experiments()).toEqual([])
+    expect(clock.pending).toBe(0)
+  })
+
+  it('is left out with a line where OLLAMA_HOST did', async () => {
+    const clock = new VirtualClock()
+    const notices: string[] = []
+    const result = await clock.until(
+      measureOverhead(settings({ clock, open: failing, notice: (line) => notices.push(line) })),
+    )
+    expect(notices).toEqual(['Without Ollama: its calls fail: it is broken.'])
+    expect(result.scope).toContain('a server of our own on this machine')
+  })
+})
+
 describe('what cannot be measured', () => {
   it.each([
     ['a model that is not there', { model: '/nowhere/model.gguf' }, 'CAESURA_E_NO_MODEL'],

@@ -39,7 +39,10 @@ const LEAST_BUDGET_MS = 1_000
 export function overheadCommand(): Command {
   return new Command('overhead')
     .description('answer "is it HTTP?": the same engine in-process and behind HTTP, interrupted in every way')
-    .option('--quick', 'the contrasts only, within 1 minute, or 2 with --url; else the interactions too, in 15')
+    .option(
+      '--quick',
+      'the contrasts only, in about a minute, or two with --url; else the interactions too, in about 15',
+    )
     .option('--report <file>', 'writes a page of HTML')
     .option('--json', 'one JSON document on stdout')
     .option('--seed <n>', 'of the order, the interrupts and the intervals', whole('--seed', 0, LARGEST_SEED), 1)

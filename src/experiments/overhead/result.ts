@@ -1,4 +1,5 @@
 import type { PhaseName } from '../../core/record.ts'
+import type { CellPlan, Transport } from './design.ts'
 
 /** Whether HTTP is what an interrupt that waits for the old call costs. */
 export type Finding = 'yes' | 'no' | 'in part' | 'not known'
@@ -26,15 +27,7 @@ export interface Contrast {
 }
 
 /** One cell of the factorial. */
-export interface Cell {
-  readonly id: string
-  readonly transport: 'in-process' | 'http' | 'ollama'
-  readonly interrupt: string
-  readonly handoff: string
-  readonly slots: number
-  readonly connection: 'none' | 'fresh' | 'reused' | 'prewarmed'
-  readonly prefix: 'shared' | 'unique'
-  readonly load: 'warm' | 'cold'
+export interface Cell extends Readonly<Omit<CellPlan, 'answer' | 'repeat'>> {
   /** Tokens of the first answer. */
   readonly maxTokens?: number
   readonly n: number
@@ -48,7 +41,7 @@ export interface Cell {
 
 export interface Slope {
   readonly handoff: string
-  readonly transport: 'in-process' | 'http' | 'ollama'
+  readonly transport: Transport
   /** ms of interrupt → first token a ms that the interrupt comes later, inside the first stage. */
   readonly value?: number
   /** 95 %, Student's t with the standard error of a bootstrap of whole blocks. */
@@ -76,7 +69,7 @@ export interface Replication {
   readonly abortAt100Ms?: number
   /** What the difference consists of, largest first; they sum to it with `unattributed`. */
   readonly parts: readonly { readonly name: PhaseName | 'transport'; readonly ms: number }[]
-  readonly transport: 'in-process' | 'http' | 'ollama'
+  readonly transport: Transport
   readonly note: string
 }
 

@@ -83,11 +83,11 @@ export const overhead: Overhead = {
     note: '',
   },
   cells: (['in-process', 'http'] as const).flatMap((transport) =>
-    ['none', 'queued', 'first token', 'decode 50 %'].map((interrupt, index) => ({
+    (['none', 'queued', 'first token', 'decode 50 %'] as const).map((interrupt, index) => ({
       id: `${transport}/${interrupt}`,
       transport,
       interrupt,
-      handoff: interrupt === 'none' ? 'none' : 'drain',
+      handoff: interrupt === 'none' ? ('none' as const) : ('drain' as const),
       slots: 1,
       connection: transport === 'http' ? ('reused' as const) : ('none' as const),
       prefix: 'unique' as const,
