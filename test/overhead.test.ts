@@ -148,7 +148,9 @@ describe('measureOverhead on a server that was named', () => {
         expect(first?.ms).toBeGreaterThanOrEqual(199)
         expect(result.contrasts.find(({ server }) => server === 'embedded server, two clocks')?.ms).toBeLessThan(150)
         const { host } = new URL(proxy.url)
-        expect(result.answer).toContain(`HTTP costs ${Math.round(first!.ms!)} ms a call to the Ollama at ${host}`)
+        expect(result.answer).toContain(
+          `HTTP costs ${Math.round(first!.ms!)} ms (one block, no interval) a call to the Ollama at ${host}`,
+        )
         expect(result.setting.servers).toContainEqual(expect.objectContaining({ name: 'ollama', address: host }))
         expect(result.scope).toContain(`The answer is for the Ollama at ${host}`)
       } finally {

@@ -41,7 +41,7 @@ export function overheadLines(result: Overhead, canvas: Pick<Screen, 'width' | '
       contrasts.map(({ name, server, ms, interval, n }) => [
         `${name}, ${server}`,
         ms === undefined ? 'none' : signed(ms),
-        rangeOf(interval, signed) +
+        (ms === undefined ? '' : rangeOf(interval, signed)) +
           (interval !== undefined && intervalName(n) !== intervalName(blocks) ? ` (${intervalName(n)})` : ''),
       ]),
     ),
@@ -50,7 +50,7 @@ export function overheadLines(result: Overhead, canvas: Pick<Screen, 'width' | '
       slopes.map(({ handoff, transport, value, interval }) => [
         `${handoff}, ${transport}`,
         value === undefined ? 'none' : ratio(value),
-        rangeOf(interval, ratio),
+        value === undefined ? '' : rangeOf(interval, ratio),
       ]),
     ),
     ...section(`The two runs (${intervalName(replication.n)})`, runRows(result)),
@@ -67,7 +67,7 @@ export function overheadLines(result: Overhead, canvas: Pick<Screen, 'width' | '
 const signed = (ms: number): string => (ms < 0 ? `−${milliseconds(-ms)}` : milliseconds(ms))
 const ratio = (value: number): string => value.toFixed(2).replace('-', '−')
 const rangeOf = (interval: readonly [number, number] | undefined, figure: (value: number) => string): string =>
-  interval === undefined ? '' : `${figure(interval[0])} to ${figure(interval[1])}`
+  interval === undefined ? 'no interval' : `${figure(interval[0])} to ${figure(interval[1])}`
 
 /** What the difference consists of is told where there is one. */
 function runRows({ replication, replicationInProcess, finding }: Overhead): Row[] {

@@ -31,7 +31,7 @@ export interface Answer {
 
 /** What an interval is: of few blocks there is none of a median at 95 %. */
 export const intervalName = (blocks: number): string =>
-  blocks < LEAST_FOR_95 ? `range of ${blocks} blocks` : '95 % interval'
+  blocks < 2 ? 'no interval' : blocks < LEAST_FOR_95 ? `range of ${blocks} blocks` : '95 % interval'
 
 /** ms as a sentence has it. */
 export const said = (ms: number): string => {
@@ -43,7 +43,7 @@ const between = ([low, high]: readonly [number, number], blocks: number): string
   `${intervalName(blocks)} ${said(low)} to ${said(high)}`
 
 const figure = ({ ms = 0, interval, n }: Measured): string =>
-  interval === undefined ? `${said(ms)} ms` : `${said(ms)} ms (${between(interval, n)})`
+  interval === undefined ? `${said(ms)} ms (one block, no interval)` : `${said(ms)} ms (${between(interval, n)})`
 
 /**
  * The answer to "is it HTTP?": what HTTP costs a call beside what waiting for the old call costs. Where that is not known it says why,

@@ -17,6 +17,7 @@ export interface Derived {
 /** Why the figures must be read with care, a sentence each. */
 export function cautionsOn({ samples, blocks, contrasts, design, execution: { ended } }: Derived): string[] {
   const lost = samples.filter((sample) => sample.lost).length
+  const late = samples.filter(({ lost, firstTokenMs }) => !lost && firstTokenMs === undefined).length
   const unmeasured = contrasts.filter(({ ms }) => ms === undefined).map(({ name, server }) => `${name} (${server})`)
   const came = ended?.how === 'complete' || ended?.how === 'time'
   return [
@@ -27,6 +28,11 @@ export function cautionsOn({ samples, blocks, contrasts, design, execution: { en
           `There ${blocks.length === 1 ? 'is 1 block' : `are ${blocks.length} blocks`}: with fewer than ${LEAST_FOR_95} there is no 95 % interval of a median. What stands in its place is the range of the blocks, which holds less.`,
         ]),
     ...(lost === 0 ? [] : [`${lost} of ${samples.length} trials have no first token; they are in no figure.`]),
+    ...(late === 0
+      ? []
+      : [
+          `${late} of ${samples.length} trials were to be interrupted after their first stage had ended, which was shorter than in the calibration; they are in no figure.`,
+        ]),
     ...(unmeasured.length === 0 ? [] : [`Not measured: ${unmeasured.join(', ')}.`]),
     ...differentWork(samples, design),
   ]

@@ -29,11 +29,12 @@ export function contrastsFigure({ contrasts, setting: { blocks } }: Overhead): M
   const name = intervalName(blocks)
   return figureOf({
     id: 'contrasts',
-    title: `Each cost with its ${name}`,
+    title: blocks < 2 ? 'Each cost' : `Each cost with its ${name}`,
     words: [
       usual && `Of the ${usual} where nothing else is said.`,
       ...rows.map((row) => intervalWords(row, 'ms')),
-      `A filled point: the ${name} does not touch the line at 0${blocks < LEAST_FOR_95 ? '.' : ', so this cost is there.'}`,
+      blocks > 1 &&
+        `A filled point: the ${name} does not touch the line at 0${blocks < LEAST_FOR_95 ? '.' : ', so this cost is there.'}`,
     ],
     drawing: panels(
       groups.map(({ heading, rows }) => ({

@@ -44,7 +44,7 @@ describe('the answer to "is it HTTP?"', () => {
     [
       'a single block',
       { transport: { ms: 1, n: 1 } },
-      /^Not known: one block has no interval\. As measured, HTTP costs 1\.0 ms/,
+      /^Not known: one block has no interval\. As measured, HTTP costs 1\.0 ms \(one block, no interval\) a call/,
     ],
     [
       'three blocks',

@@ -187,6 +187,18 @@ describe('overheadOf', () => {
     expect(cautions).toContain('The same engine did not give the same text in-process and over HTTP.')
   })
 
+  it('tells of interrupts that came too late, which are in no figure and not lost', () => {
+    const design = designOf(1)
+    const arm = 'http / at 100 ms / drain'
+    const records = simulated(design, usualCosts).map((record) =>
+      record.experiment?.arm === arm ? { ...record, interrupts: [] } : record,
+    )
+    const { cautions, cells, replication } = overheadOf(executionOf(design), records)
+    expect(cautions).toContainEqual(expect.stringMatching(/^1 of \d+ trials were to be interrupted after/))
+    expect(cells.find(({ id }) => id === arm)).toMatchObject({ n: 0, lost: 0 })
+    expect(replication.differenceMs).toBeUndefined()
+  })
+
   it('refuses an execution of something else', () => {
     const foreign = { ...executionOf(designOf(1)), design: { arms: [] } }
     expect(() => overheadOf(foreign, [])).toThrow(expect.objectContaining({ code: 'CAESURA_E_EXPERIMENT' }))
