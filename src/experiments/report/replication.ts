@@ -33,17 +33,8 @@ ${
   html`<p>What the difference consists of is not drawn: it is not known whether the two runs differ, or why.</p>`
 }
 ${figuresTable(
-  'Interrupt → first token of the second stage: the original has one run each, here are medians',
-  [
-    'run',
-    'first stage',
-    'interrupt at 100 ms',
-    'at 500 ms',
-    'difference',
-    'interval',
-    'which is the',
-    'abort at 100 ms',
-  ],
+  'Interrupt at 100 and at 500 ms → first token of the second stage: the original has one run each, here are medians',
+  ['run', 'first stage', 'at 100 ms', 'at 500 ms', 'difference', 'interval', 'it is the', 'with abort'],
   [
     [
       'the original',
