@@ -1,34 +1,21 @@
 import { randomUUID } from 'node:crypto'
 import { createEngine } from './compose.ts'
-import { systemClock } from './core/clock.ts'
+import { type Clock, type Nanoseconds, systemClock } from './core/clock.ts'
 import { COUNTING, countingOf } from './core/counting.ts'
-import type { Engine } from './core/engine.ts'
 import { CaesuraError } from './core/errors.ts'
 import type { Experiment } from './core/experiment.ts'
-import { aaName } from './core/experiment-checks.ts'
 import { digestOf, unitOf } from './core/experiment-design.ts'
-import type { Pipeline, Stage } from './core/pipeline.ts'
 import type { ExperimentStore, Node, RunStore, Telemetry } from './core/ports.ts'
 import type { RunRecord } from './core/record.ts'
 import type { Execution } from './core/trial.ts'
-import { conduct } from './experiments/conduct.ts'
-import { firstStageMs, recordedTimes, timesFound, timesOfShares, withTimes } from './experiments/interrupt-times.ts'
-import { type PlannedTrial, trialCount, warmUpsOf } from './experiments/schedule.ts'
+import { recordedTimes, timesFound, withTimes } from './experiments/interrupt-times.ts'
+import { type HowFar, type Making, makeTrials } from './experiments/make-trials.ts'
 import { Sitting } from './sitting.ts'
 
 /** Part of the composition root: makes the trials of an experiment as ordinary runs on an engine, and keeps them. */
 
+export type { HowFar }
 export type ExperimentRecords = RunStore & ExperimentStore
-
-/** How far an execution is. */
-export interface HowFar {
-  readonly execution: string
-  /** Measured trials that are kept, those of earlier sittings included. */
-  readonly done: number
-  readonly of: number
-  /** Warm-ups that were made in this sitting. */
-  readonly warmUps: number
-}
 
 export interface ExperimentSettings {
   readonly nodes: readonly Node[]
@@ -40,6 +27,8 @@ export interface ExperimentSettings {
   readonly resume: boolean
   /** Aborting it stops the work; what was measured is kept. */
   readonly signal: AbortSignal
+  /** Real time by default; what its trials and pauses take is taken of it. */
+  readonly clock?: Clock
   tell?(howFar: HowFar): void
 }
 
@@ -50,41 +39,39 @@ export interface ExperimentSettings {
  * Closes the nodes, not the store.
  */
 export async function runExperiment(experiment: Experiment, settings: ExperimentSettings): Promise<Execution> {
-  const { nodes, models, store, telemetry, keepText } = settings
-  const keeper = keeperOf(store, (record) => sitting.write(record), unitOf(experiment.load) === 'cell')
+  const { nodes, models, store, telemetry, keepText, resume, clock = systemClock, signal, tell } = settings
+  let keep: RunStore['write'] | undefined
   await using engine = createEngine({
-    nodes,
-    models,
-    keepText,
+    ...{ nodes, models, keepText, clock },
     ...(telemetry !== undefined && { telemetry }),
-    store: keeper.store,
+    store: { ...store, write: (record) => keep?.(record), close: () => undefined },
   })
   const place = [nodes.map(({ name, slots, backend: { kind, address } }) => [name, slots, kind, address]), models]
   const digest = digestOf(experiment, place)
-  const begun = settings.resume ? unfinished(store, experiment.name, digest) : newExecution(experiment, digest, store)
-  const sitting = Sitting.begin(store, begun)
-  try {
-    const execution = settings.resume ? resumed(store, begun, experiment) : begun
-    sitting.writeExecution(execution)
-    return await carryOut({ execution, engine, sitting, flush: keeper.flush }, settings).catch((error: unknown) => {
-      sitting.lost.throwIfAborted()
-      sitting.writeExecution({ ...execution, ended: { at: now(), how: 'failed' } })
-      throw error
-    })
-  } finally {
-    sitting.end()
-  }
+  const { name, workload } = experiment
+  const found = () => withTimes(experiment, recordedTimes(workload.interrupts, store))
+  return await sit({
+    begun: resume
+      ? unfinished(store, name, digest)
+      : newExecution({ experiment: name, digest, design: found(), startedAt: isoNow(clock) }),
+    ...(resume && { resumed: (begun: Execution) => resumed(store, begun, experiment) }),
+    ...{ clock, signal, store },
+    ...(tell !== undefined && { tell }),
+    readyOn: (kept) => {
+      keep = kept.write
+      return async () => ({ engine })
+    },
+  })
 }
 
-const now = () => new Date().toISOString()
+/** Now, as an execution has it. */
+export const isoNow = (clock: Clock): string => new Date(clock.wall()).toISOString()
 
-const newExecution = (experiment: Experiment, digest: string, store: ExperimentRecords): Execution => ({
-  experiment: experiment.name,
+/** With an id of 8 hexadecimal digits. */
+export const newExecution = (of: Pick<Execution, 'experiment' | 'digest' | 'design' | 'startedAt'>): Execution => ({
+  ...of,
   execution: randomUUID().slice(0, 8),
-  digest,
-  design: withTimes(experiment, recordedTimes(experiment.workload.interrupts, store)),
   counting: COUNTING,
-  startedAt: now(),
 })
 
 /**
@@ -128,107 +115,69 @@ const nothingToResume = (received: string): CaesuraError =>
     hint: '`caesura ab list` shows what was made; without --resume the experiment begins anew.',
   })
 
-interface Work {
-  readonly execution: Execution
-  readonly engine: Engine
-  readonly sitting: Sitting
-  flush(): void
-}
-
-async function carryOut(
-  { execution, engine, sitting, flush }: Work,
-  { store, signal: asked, tell }: ExperimentSettings,
-): Promise<Execution> {
-  const signal = AbortSignal.any([asked, sitting.lost])
-  let current = execution
-  const experiment = execution.design as Experiment
-  const done = new Set<number>()
-  for (const { trial } of store.trials(execution)) if (trial !== undefined) done.add(trial)
-  const of = trialCount(experiment)
-  const made = { measured: done.size, warmUps: 0 }
-  const lengths: number[] = []
-  const pipelines = pipelinesOf(experiment)
-  const work = { experiment, execution: execution.execution }
-  const trial = async (planned: PlannedTrial, lagMs?: number): Promise<number | undefined> => {
-    const record = await runTrial(engine, pipelines(planned), planned, { ...work, signal, lagMs })
-    if (record.outcome === 'cancelled') return undefined
-    if (planned.warmUp) {
-      made.warmUps += 1
-      lengths.push(...firstStageMs(record))
-    } else made.measured += 1
-    tell?.({ execution: execution.execution, done: made.measured, of, warmUps: made.warmUps })
-    return record.cost.generatedTokens
-  }
-  // Written before anything is measured: who goes on with it has the same times.
-  const afterWarmUps = () => {
-    const design = withTimes(experiment, timesOfShares(experiment, lengths))
-    if (design !== experiment) {
-      current = { ...execution, design }
-      sitting.writeExecution(current)
-    }
-    return design
-  }
-  const conducting = { clock: systemClock, signal, trial, cellEnded: flush }
-  const how = await conduct(warmUpsOf(experiment), afterWarmUps, done, conducting).finally(flush)
-  const ended = { ...current, ended: { at: now(), how } }
-  sitting.writeExecution(ended)
-  return ended
-}
-
-/** The pipeline of a trial: its arm's, with the trial's seed where a stage samples. */
-function pipelinesOf({ arms, aa, baseline }: Experiment): (planned: PlannedTrial) => Pipeline {
-  const byArm = new Map(arms.map(({ name, pipeline }) => [name, pipeline]))
-  const base = byArm.get(baseline)
-  if (aa && base !== undefined) byArm.set(aaName(baseline), base)
-  return ({ arm, seed }) => {
-    const pipeline = byArm.get(arm)
-    if (pipeline === undefined) throw new CaesuraError('CAESURA_E_INTERNAL', `no arm is named ${arm}`)
-    const seeded = (stage: Stage): Stage => {
-      const { asks } = stage
-      if (asks === undefined || asks.options.temperature === 0) return stage
-      return { ...stage, asks: { ...asks, options: { ...asks.options, seed } } }
-    }
-    return { ...pipeline, stages: pipeline.stages.map(seeded) }
-  }
-}
-
-interface TrialWork {
-  readonly experiment: Experiment
-  readonly execution: string
+interface Sat {
+  readonly begun: Execution
+  /** What it is to do; the execution's own design by default. */
+  readonly experiment?: Experiment
+  readonly clock: Clock
+  /** Aborting it stops the work. */
   readonly signal: AbortSignal
-  readonly lagMs: number | undefined
+  readonly deadline?: Nanoseconds
+  /** Aborted when the time is up, whatever is being made. */
+  readonly timeUp?: AbortSignal
+  /** Aborted, with the reason, when something broke that no trial tells of. */
+  readonly broken?: AbortSignal
+  readonly store: ExperimentRecords
+  /** Looks at the execution once it is ours; what it returns is gone on with. */
+  resumed?(execution: Execution): Execution
+  /** What makes ready for a trial; its runs keep their records in `store`. */
+  readyOn(store: RunStore): Making['ready']
+  tell?(howFar: HowFar): void
 }
 
-async function runTrial(
-  engine: Engine,
-  pipeline: Pipeline,
-  { arm, session, trial, block, warmUp, input, interruptMs }: PlannedTrial,
-  { experiment: { name, workload }, execution, signal, lagMs }: TrialWork,
-): Promise<RunRecord> {
-  const stage = pipeline.stages[0]?.id ?? ''
-  const { interruptInput } = workload
-  const handle = engine.start(pipeline, {
-    input,
-    vars: workload.vars,
-    signal,
-    signals:
-      interruptMs === undefined
-        ? []
-        : [{ stage, afterMs: interruptMs, ...(interruptInput !== undefined && { input: interruptInput }) }],
-    experiment: {
-      name,
-      arm,
-      session,
-      execution,
-      ...(block !== undefined && { block }),
-      ...(trial !== undefined && { trial }),
-      ...(warmUp && { warmUp }),
-      ...(lagMs !== undefined && { lagMs }),
-    },
-  })
-  // Read as a user would: only what is read counts as delivered.
-  for await (const _ of handle.events);
-  return handle.result
+/**
+ * Makes the trials of an execution as its only conductor, and writes how it ended: `failed` where this throws. Throws
+ * `CAESURA_E_EXPERIMENT_TAKEN`, `CAESURA_E_EXPERIMENT_LOST`, `CAESURA_E_RECORDS`, and what cannot go on.
+ */
+export async function sit({ begun, clock, deadline, store, tell, ...sat }: Sat): Promise<Execution> {
+  const sitting = Sitting.begin(store, begun)
+  const { signal, timeUp, broken } = sat
+  let current = begun
+  const write = (execution: Execution): Execution => {
+    current = execution
+    sitting.writeExecution(current)
+    return current
+  }
+  try {
+    current = sat.resumed?.(begun) ?? begun
+    const { experiment = current.design as Experiment } = sat
+    const isCrowded = unitOf(experiment.load) === 'cell'
+    const { store: kept, flush } = keeperOf(store, (record) => sitting.write(record), isCrowded)
+    write(current)
+    const done = new Set<number>()
+    for (const { trial } of store.trials(current)) if (trial !== undefined) done.add(trial)
+    const making = makeTrials({
+      ...{ experiment, execution: current.execution, clock, done, cellEnded: flush },
+      ready: sat.readyOn(kept),
+      signal: AbortSignal.any([signal, sitting.lost, ...(timeUp ? [timeUp] : []), ...(broken ? [broken] : [])]),
+      // Who goes on with it has the same times.
+      timed: (design) => write({ ...current, design }),
+      ...(deadline !== undefined && { deadline }),
+      ...(tell !== undefined && { tell }),
+    })
+    try {
+      const how = await making.finally(flush)
+      if (!signal.aborted) broken?.throwIfAborted()
+      const isLate = how === 'stopped' && timeUp?.aborted && !signal.aborted
+      return write({ ...current, ended: { at: isoNow(clock), how: isLate ? 'time' : how } })
+    } catch (error) {
+      sitting.lost.throwIfAborted()
+      write({ ...current, ended: { at: isoNow(clock), how: 'failed' } })
+      throw error
+    }
+  } finally {
+    sitting.end()
+  }
 }
 
 /** So many records wait at most. */

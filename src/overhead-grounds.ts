@@ -1,16 +1,14 @@
 import { bundledModel, modelNameOf } from './backends/model-file.ts'
 import { namesHost, ollamaAddress } from './backends/ollama-address.ts'
 import { CaesuraError } from './core/errors.ts'
-import type { Transport } from './experiments/overhead/design.ts'
 import { type ModelServerProcess, startModelServerProcess } from './model-server-process.ts'
-import { httpNodes, inProcessNodes, type SiteNodes } from './overhead-sites.ts'
+import { httpNodes, inProcessNodes, type Site, type SiteNodes } from './overhead-sites.ts'
 import { listedBy } from './wishes.ts'
 
-/** The nodes of one transport, and what the model is called there. */
-export interface Ground {
-  readonly transport: Transport
-  readonly nodes: SiteNodes
-  readonly model: string
+/** A place where trials are made. */
+export interface Ground extends Site {
+  /** Somebody named it: the answer is for this one. */
+  readonly isNamed?: boolean
 }
 
 /** Why there is no Ollama. */
@@ -113,7 +111,7 @@ async function lookForOllama(wishes: GroundWishes, file: string): Promise<Ground
   try {
     const models = await listedBy(nodes.one, isNamed ? ANSWER_MS : LOOK_MS)
     const found = models.find(({ name }) => names.some((wanted) => name === wanted || name === `${wanted}:latest`))
-    if (found !== undefined) return { transport: 'ollama', nodes, model: found.name }
+    if (found !== undefined) return { transport: 'ollama', nodes, model: found.name, isNamed }
     throw new CaesuraError('CAESURA_E_NO_MODEL', `Ollama at ${address} has no model ${names[0]}`, {
       received: names[0]!,
       hint: 'Give it the same file: ollama create NAME -f Modelfile, and name it with --ollama-model.',

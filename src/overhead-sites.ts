@@ -1,9 +1,10 @@
 import { createEngine } from './compose.ts'
-import type { ChatMessage } from './core/call.ts'
+import type { Clock } from './core/clock.ts'
 import type { Engine } from './core/engine.ts'
+import { CaesuraError } from './core/errors.ts'
 import type { Node, RunStore } from './core/ports.ts'
-import type { Site } from './experiments/overhead/conduct.ts'
-import type { CellPlan } from './experiments/overhead/design.ts'
+import type { Making } from './experiments/make-trials.ts'
+import type { CellPlan, OverheadDesign, Transport } from './experiments/overhead/design.ts'
 import { llamaCpp, ollama } from './nodes.ts'
 
 /** Our side never makes a call wait: what waits, waits for the engine or at the server. */
@@ -19,13 +20,11 @@ export interface SiteNodes {
   fresh?(): Node
 }
 
-export interface SitePlan {
+export interface Site {
+  readonly transport: Transport
+  readonly nodes: SiteNodes
+  /** What the model is called there. */
   readonly model: string
-  /** That all trials with a shared prefix have. */
-  readonly messages: readonly ChatMessage[]
-  readonly store?: RunStore
-  /** How long a call may take, ms. */
-  readonly limitMs: number
 }
 
 /** llama.cpp in this process. */
@@ -44,31 +43,40 @@ export function httpNodes(name: string, url: string, urlOfTwo?: string): SiteNod
   }
 }
 
+interface On {
+  readonly model: string
+  readonly clock: Clock
+  readonly store?: RunStore
+}
+
 /** An engine that keeps its text and leaves the store open when it is closed. */
-export const engineOn = (nodes: readonly Node[], { model, store }: Pick<SitePlan, 'model' | 'store'>): Engine =>
+export const engineOn = (nodes: readonly Node[], { model, clock, store }: On): Engine =>
   createEngine({
-    nodes,
-    models: { measured: model },
-    keepText: true,
+    ...{ nodes, clock, models: { measured: model }, keepText: true },
     ...(store !== undefined && { store: { ...store, close: () => {} } }),
   })
 
-export function siteOn(nodes: SiteNodes, plan: SitePlan): Site {
-  const { model, messages, limitMs } = plan
-  const engines = new Map<string, Engine>()
-  const standing = (name: string, on: readonly Node[]): Engine => {
-    const engine = engines.get(name) ?? engineOn(on, plan)
-    engines.set(name, engine)
-    return engine
-  }
-  const nodesOf = ({ slots, handoff }: CellPlan): Node[] => {
-    const { one, two } = nodes
-    if (two === undefined) return [one]
-    if (handoff === 'abort and fire, second node') return [one, two]
-    return [slots > 1 ? two : one]
-  }
+interface Preparing {
+  readonly design: Pick<OverheadDesign, 'cells' | 'system' | 'prompt'>
+  /** How long a call may take, ms. */
+  readonly limitMs: number
+  readonly store: RunStore
+  readonly clock: Clock
+}
+
+/**
+ * Brings a site into the state in which a trial of a cell begins: idle, the shared prompt known or the model unloaded, the connection
+ * as the cell wants it.
+ */
+export function readyOn(sites: readonly Site[], { design, limitMs, store, clock }: Preparing): Making['ready'] {
+  const cells = new Map(design.cells.map((cell) => [cell.id, cell]))
+  const standing = new Map<string, Engine>()
+  const messages = [
+    { role: 'system' as const, content: design.system },
+    { role: 'user' as const, content: design.prompt },
+  ]
   /** A call of its own that waits for its turn: whatever the last trial left behind has ended then, and the prompt is known. */
-  async function prime({ backend }: Node, signal: AbortSignal): Promise<void> {
+  async function prime({ backend }: Node, model: string, signal: AbortSignal): Promise<void> {
     const limited = () => AbortSignal.any([signal, AbortSignal.timeout(limitMs)])
     const request = { model, messages, isCut: false, options: { temperature: 0 } }
     try {
@@ -80,19 +88,31 @@ export function siteOn(nodes: SiteNodes, plan: SitePlan): Site {
       await backend.prefill?.(request, limited())
     }
   }
-  return {
-    async ready(cell, signal) {
-      const on = nodesOf(cell)
-      for (const node of on) {
-        await prime(node, signal)
-        if (cell.load === 'cold') await node.backend.unload?.(model, signal)
-      }
-      if (nodes.fresh === undefined || cell.connection === 'reused')
-        return { engine: standing(on.map(({ name }) => name).join(' '), on), leave: async () => {} }
-      const node = nodes.fresh()
-      if (cell.connection === 'prewarmed') await node.backend.server(signal)
-      const engine = engineOn([node], plan)
-      return { engine, leave: () => engine.close() }
-    },
+  return async (arm, signal) => {
+    const cell = cells.get(arm)
+    const site = sites.find(({ transport }) => transport === cell?.transport)
+    if (cell === undefined || site === undefined) throw new CaesuraError('CAESURA_E_INTERNAL', `no site for ${arm}`)
+    const { nodes, model } = site
+    const on = nodesOf(cell, nodes)
+    for (const node of on) {
+      await prime(node, model, signal)
+      if (cell.load === 'cold') await node.backend.unload?.(model, signal)
+    }
+    if (nodes.fresh === undefined || cell.connection === 'reused') {
+      const name = on.map((node) => node.name).join(' ')
+      const engine = standing.get(name) ?? engineOn(on, { model, store, clock })
+      standing.set(name, engine)
+      return { engine }
+    }
+    const node = nodes.fresh()
+    if (cell.connection === 'prewarmed') await node.backend.server(signal)
+    const engine = engineOn([node], { model, store, clock })
+    return { engine, leave: () => engine.close() }
   }
+}
+
+function nodesOf({ slots, handoff }: CellPlan, { one, two }: SiteNodes): Node[] {
+  if (two === undefined) return [one]
+  if (handoff === 'abort and fire, second node') return [one, two]
+  return [slots > 1 ? two : one]
 }

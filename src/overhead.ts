@@ -1,10 +1,10 @@
-import { createHash, randomUUID } from 'node:crypto'
 import { catalogue } from './compose.ts'
-import { msToNs, type Nanoseconds, systemClock } from './core/clock.ts'
+import { type Clock, msToNs, systemClock } from './core/clock.ts'
 import { CaesuraError } from './core/errors.ts'
+import { digestOf } from './core/experiment-design.ts'
 import { definePipelineWith } from './core/pipeline-schema.ts'
-import type { ExperimentStore, RunStore } from './core/ports.ts'
 import type { Execution } from './core/trial.ts'
+import { type ExperimentRecords, type HowFar, isoNow, newExecution, sit } from './experimenting.ts'
 import {
   calibrate,
   firstStageOn,
@@ -13,33 +13,38 @@ import {
   SHORT_TOKENS,
 } from './experiments/overhead/calibrate.ts'
 import { cellsFor } from './experiments/overhead/cells.ts'
-import { conduct, EXPERIMENT, type Progress, type Site } from './experiments/overhead/conduct.ts'
-import { type CellPlan, type OverheadDesign, serverName, type Transport } from './experiments/overhead/design.ts'
+import { type CellPlan, type OverheadDesign, serverName } from './experiments/overhead/design.ts'
+import { EXPERIMENT, experimentOf, limitOf } from './experiments/overhead/experiment.ts'
 import { overheadOf } from './experiments/overhead/overhead-of.ts'
-import { limitOf } from './experiments/overhead/pipelines.ts'
 import type { Overhead } from './experiments/overhead/result.ts'
 import { type Ground, type Grounds, type GroundWishes, openGrounds, type Skipped } from './overhead-grounds.ts'
-import { engineOn, siteOn } from './overhead-sites.ts'
+import { engineOn, readyOn } from './overhead-sites.ts'
 
-/** Part of the composition root: the experiment `overhead`, on real engines and servers. */
-export type { Progress }
+/** Part of the composition root: the experiment `overhead`, a design of `ab`, on real engines and servers. */
 
 export interface OverheadSettings extends GroundWishes {
-  readonly store: RunStore & ExperimentStore
+  readonly store: ExperimentRecords
   readonly quick: boolean
   readonly seed: number
-  /** The longest time in all, ms; no block begins that would end later. */
+  /** From the start, ms: no block but the first begins that would end later, and a tenth later all ends. */
   readonly budgetMs: number
   /** The most blocks. */
   readonly blocks: number
-  readonly tell: (progress: Pick<Progress, 'cell'> & Partial<Progress>) => void
+  /** What goes on before there is a trial, in words; then each trial that was made. */
+  readonly tell: (progress: string | HowFar) => void
   /** One line, for stderr. */
   readonly notice: (line: string) => void
   /** The cells to make; all by default. */
   readonly only?: (cell: CellPlan) => boolean
+  /** Real time by default. */
+  readonly clock?: Clock
+  /** `openGrounds` by default. */
+  readonly open?: (wishes: GroundWishes) => Promise<Grounds>
 }
 
 const ANSWER_MS = 10_000
+/** What is begun may end so much later than the budget, as a share of it. */
+const OVERTIME = 0.1
 
 /**
  * Runs the experiment, keeps each trial as a run, and derives the result from what was kept. An aborted signal ends it with what
@@ -47,103 +52,81 @@ const ANSWER_MS = 10_000
  * and `CAESURA_E_CONNECTION` when a server of our own dies on the way.
  */
 export async function measureOverhead(settings: OverheadSettings): Promise<Overhead> {
-  const startedAt = new Date()
-  const deadline = systemClock.now() + msToNs(settings.budgetMs)
-  settings.tell({ cell: 'loading the model' })
-  const opened = await openGrounds(settings)
+  const { clock = systemClock, store, budgetMs, tell, open = openGrounds } = settings
+  const startedAt = isoNow(clock)
+  const deadline = clock.now() + msToNs(budgetMs)
+  const late = new AbortController()
+  const onTime = clock.schedule(deadline + msToNs(OVERTIME * budgetMs), () => late.abort())
+  let opened: Grounds | undefined
   try {
-    settings.tell({ cell: 'calibrating' })
-    const signal = AbortSignal.any([settings.signal, opened.lost])
-    const { design, grounds } = await planOn(opened, settings, signal)
-    const execution: Execution = {
-      experiment: EXPERIMENT,
-      execution: randomUUID(),
-      digest: createHash('sha256').update(JSON.stringify(design)).digest('hex'),
-      design,
-      startedAt: startedAt.toISOString(),
-    }
-    return await carryOut({ execution, design, grounds, lost: opened.lost, signal, deadline }, settings)
+    tell('loading the model')
+    opened = await open(settings)
+    const { lost } = opened
+    tell('calibrating')
+    const signal = AbortSignal.any([settings.signal, lost])
+    const { design, grounds } = await planOn(opened, { ...settings, signal, clock })
+    const experiment = experimentOf(design, define)
+    const digest = digestOf(experiment, design.servers)
+    const begun = newExecution({ experiment: EXPERIMENT, digest, design, startedAt })
+    const ended = await sit({
+      ...{
+        begun,
+        experiment,
+        clock,
+        deadline,
+        store,
+        tell,
+        signal: settings.signal,
+        timeUp: late.signal,
+        broken: lost,
+      },
+      readyOn: (kept) => readyOn(grounds, { design, limitMs: limitOf(design), store: kept, clock }),
+    }).catch(async (error: unknown) => {
+      throw await whatFailed(error, lost, begun)
+    })
+    return overheadOf(ended, recordsOf(store, ended))
   } finally {
-    await opened.close()
+    onTime()
+    await opened?.close()
   }
 }
 
 /** The calibration, and the design that follows from it. Throws what failed. */
 async function planOn(
   { native, overHttp, ollama: found }: Grounds,
-  { seed, quick, blocks, budgetMs, only, notice }: OverheadSettings,
-  signal: AbortSignal,
+  { seed, quick, blocks, budgetMs, only, notice, url, signal, clock }: OverheadSettings & { readonly clock: Clock },
 ): Promise<{ readonly design: OverheadDesign; readonly grounds: readonly Ground[] }> {
   const on = ({ nodes, model }: Ground) => ({
-    engine: engineOn([nodes.one], { model }),
-    ...{ definePipeline: definedHere, seed, signal },
+    ...{ engine: engineOn([nodes.one], { model, clock }), define, seed, signal },
   })
   const { firstStageMs: nativeMs, ...prompt } = await calibrate(on(native))
   const overHttpMs = await firstStageOn(on(overHttp), prompt)
-  const ollama = await firstStageOfOllama(found, (ground) => firstStageOn(on(ground), prompt))
-  if ('skipped' in ollama) notice(`Without Ollama: ${ollama.skipped}.`)
-  const grounds = [native, overHttp, ...('skipped' in ollama ? [] : [ollama.ground])]
+  const firstStage = (ground: Ground) => firstStageOn(on(ground), prompt)
+  const ollama = await (url === undefined ? unlessItFails(found, firstStage) : timed(found, firstStage))
+  const isThere = !('skipped' in ollama)
+  if (!isThere) notice(`Without Ollama: ${ollama.skipped}.`)
+  const grounds = [native, overHttp, ...(isThere ? [ollama.ground] : [])]
+  const subject = isThere && ollama.ground.isNamed ? 'ollama' : 'http'
   const cells = cellsFor(
     grounds.map(({ transport }) => transport),
     quick,
+    subject,
   )
+  const subjectMs = isThere && subject === 'ollama' ? ollama.ms : overHttpMs
   const design: OverheadDesign = {
     kind: 'overhead/1',
     ...{ quick, seed, ...prompt, blocks, budgetMs },
     cells: only === undefined ? cells : cells.filter(only),
-    firstStageMs: { 'in-process': nativeMs, http: overHttpMs, ...(!('skipped' in ollama) && { ollama: ollama.ms }) },
+    firstStageMs: { 'in-process': nativeMs, http: overHttpMs, ...(isThere && { ollama: ollama.ms }) },
     model: native.model,
     shortTokens: SHORT_TOKENS,
     ...(!quick && { longPrefillMs: await longPrefillOn(on(native), prompt) }),
-    replicationMs: replicationTimes([nativeMs, overHttpMs]),
+    replicationMs: replicationTimes([nativeMs, subjectMs]),
+    ...(subject === 'ollama' && { answersFor: subject }),
     servers: await Promise.all(grounds.map(described)),
-    skipped: 'skipped' in ollama ? [{ transport: 'ollama', reason: ollama.skipped }] : [],
+    skipped: isThere ? [] : [{ transport: 'ollama', reason: ollama.skipped }],
   }
   return { design, grounds }
-}
-
-interface Carrying {
-  readonly execution: Execution
-  readonly design: OverheadDesign
-  readonly grounds: readonly Ground[]
-  readonly lost: AbortSignal
-  /** Of the user, or `lost`. */
-  readonly signal: AbortSignal
-  readonly deadline: Nanoseconds
-}
-
-/** Makes the trials, and derives the result. */
-async function carryOut(work: Carrying, { store, tell, signal: asked }: OverheadSettings): Promise<Overhead> {
-  const { execution, design, lost } = work
-  const messages = [
-    { role: 'system' as const, content: design.system },
-    { role: 'user' as const, content: design.prompt },
-  ]
-  const sites: Partial<Record<Transport, Site>> = Object.fromEntries(
-    work.grounds.map(({ transport, nodes, model }) => [
-      transport,
-      siteOn(nodes, { model, messages, store, limitMs: limitOf(design) }),
-    ]),
-  )
-  const end = (how: NonNullable<Execution['ended']>['how']) => {
-    const ended: Execution = { ...execution, ended: { at: new Date().toISOString(), how } }
-    store.writeExecution(ended)
-    return ended
-  }
-  store.writeExecution(execution)
-  try {
-    const { signal, deadline } = work
-    const how = await conduct({
-      ...{ design, sites, definePipeline: definedHere, deadline, signal, tell },
-      execution: execution.execution,
-    })
-    lost.throwIfAborted()
-    return overheadOf(end(how), recordsOf(store, execution))
-  } catch (error) {
-    if (asked.aborted && !lost.aborted) return overheadOf(end('stopped'), recordsOf(store, execution))
-    end('failed')
-    throw await whatFailed(error, lost, execution)
-  }
 }
 
 /** A call that fails because its server died is told of a little before the death itself. */
@@ -166,7 +149,7 @@ async function whatFailed(error: unknown, lost: AbortSignal, { execution }: Exec
  * The result of an execution that was kept: `last`, or its id. Throws `CAESURA_E_EXPERIMENT_UNKNOWN`, and `CAESURA_E_EXPERIMENT` for an
  * execution of another version.
  */
-export function overheadFrom(store: RunStore & ExperimentStore, which: string): Overhead {
+export function overheadFrom(store: ExperimentRecords, which: string): Overhead {
   const execution = store.readExecution(EXPERIMENT, which === 'last' ? undefined : which)
   if (execution !== undefined) return overheadOf(execution, recordsOf(store, execution))
   const known = store.experiments().flatMap((each) => (each.experiment === EXPERIMENT ? (each.execution ?? []) : []))
@@ -176,26 +159,29 @@ export function overheadFrom(store: RunStore & ExperimentStore, which: string): 
   })
 }
 
-const recordsOf = (store: RunStore & ExperimentStore, { execution }: Execution) =>
+const recordsOf = (store: ExperimentRecords, { execution }: Execution) =>
   [...store.trials({ experiment: EXPERIMENT, execution })].map(({ runId }) => store.read(runId))
 
-async function described({ transport, nodes }: Ground): Promise<OverheadDesign['servers'][number]> {
-  const { version } = await nodes.one.backend.server(AbortSignal.timeout(ANSWER_MS))
-  return { name: serverName(transport), ...(version !== undefined && { version }) }
-}
-
-/** An Ollama that cannot make the call of the experiment is no reason to measure nothing. */
-async function firstStageOfOllama(
-  found: Ground | Skipped,
-  measure: (ground: Ground) => Promise<number>,
-): Promise<{ readonly ground: Ground; readonly ms: number } | Skipped> {
-  if ('skipped' in found) return found
-  try {
-    return { ground: found, ms: await measure(found) }
-  } catch (error) {
-    if (!(error instanceof CaesuraError)) throw error
-    return { skipped: `its calls fail: ${error.message}` }
+async function described({ transport, nodes, isNamed }: Ground): Promise<OverheadDesign['servers'][number]> {
+  const { backend } = nodes.one
+  const { version } = await backend.server(AbortSignal.timeout(ANSWER_MS))
+  return {
+    name: serverName(transport),
+    ...(version !== undefined && { version }),
+    ...(isNamed && backend.address !== undefined && { address: backend.address }),
   }
 }
 
-const definedHere = (value: unknown) => definePipelineWith(catalogue, value)
+type Timed = { readonly ground: Ground; readonly ms: number } | Skipped
+
+const timed = async (found: Ground | Skipped, measure: (ground: Ground) => Promise<number>): Promise<Timed> =>
+  'skipped' in found ? found : { ground: found, ms: await measure(found) }
+
+/** An Ollama that nobody asked for and that cannot make the call of the experiment is no reason to measure nothing. */
+const unlessItFails = (found: Ground | Skipped, measure: (ground: Ground) => Promise<number>): Promise<Timed> =>
+  timed(found, measure).catch((error: unknown) => {
+    if (!(error instanceof CaesuraError)) throw error
+    return { skipped: `its calls fail: ${error.message}` }
+  })
+
+const define = (value: unknown) => definePipelineWith(catalogue, value)

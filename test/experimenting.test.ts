@@ -10,6 +10,7 @@ import type { Experiment } from '../src/core/experiment.ts'
 import type { Trial } from '../src/core/trial.ts'
 import { type ExperimentRecords, type ExperimentSettings, runExperiment } from '../src/experimenting.ts'
 import { scripted } from '../src/nodes.ts'
+import { VirtualClock } from '../src/simulation/virtual-clock.ts'
 import { sqliteStore } from '../src/stores.ts'
 import { experimentOf, pipelineWith } from './experiments/experiment.ts'
 
@@ -122,6 +123,23 @@ describe('running an experiment', () => {
     expect(at).toBeGreaterThanOrEqual(7.5)
     for (const { interrupts } of measured(trials))
       for (const { sinceCallMs } of interrupts) expect(sinceCallMs).toBeGreaterThanOrEqual(at ?? 0)
+  })
+
+  it('takes its time from the clock that it is given', async () => {
+    const clock = new VirtualClock()
+    const script = { tokens: ['a ', 'b ', 'c ', 'd ', 'e.'], firstTokenMs: 60_000, tokenMs: 1_000 }
+    const workload = { prompts: ['x'], interrupts: { kind: 'list', atMs: [62_500] }, vars: {} } as const
+    const load = { kind: 'closed', users: 1, thinkMs: 3_600_000 } as const
+    const experiment = experimentOf({ sessions: 3, blocks: 3, workload, load, budget: { timeMs: 2 * 3_600_000 } })
+    const { execution, trials } = await clock.until(run(experiment, { clock, script }))
+    // Warm-ups, then a block of two trials with a pause before the second: after the second block two hours are over.
+    expect(measured(trials)).toHaveLength(4)
+    expect(execution).toMatchObject({ startedAt: '2026-01-01T00:00:00.000Z', ended: { how: 'time' } })
+    expect(execution.ended?.at.slice(0, 13)).toBe('2026-01-01T03')
+    for (const { interrupts, arm } of measured(trials))
+      expect(interrupts[0]).toMatchObject({
+        ...{ sinceCallMs: 62_500, toFirstTokenMs: arm === 'drain' ? 61_500 : 60_000 },
+      })
   })
 
   it('says that a first stage has no length where no warm-up ended', async () => {

@@ -1,11 +1,15 @@
-import { describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
+import { systemClock } from '../src/core/clock.ts'
 import type { Backend } from '../src/core/ports.ts'
 import { cellOf } from '../src/experiments/overhead/cells.ts'
 import { scripted } from '../src/index.ts'
-import { siteOn } from '../src/overhead-sites.ts'
+import { readyOn } from '../src/overhead-sites.ts'
+import { sqliteStore } from '../src/stores.ts'
 
-const plan = { model: 'm', messages: [], limitMs: 50 }
+const store = sqliteStore(':memory:')
+afterAll(() => store.close())
 const cell = cellOf({ transport: 'ollama' })
+const cold = cellOf({ transport: 'ollama', load: 'cold' })
 const { signal } = new AbortController()
 
 /** A node that notes what is asked of it; its first prefill hangs. */
@@ -23,20 +27,22 @@ function wedgedOnce() {
     },
     unload: async () => void asked.push('unload'),
   }
-  return { asked, node: { ...node, backend } }
+  const sites = [{ transport: 'ollama', model: 'm', nodes: { one: { ...node, backend } } }] as const
+  const design = { cells: [cell, cold], system: 's', prompt: 'p' }
+  return { asked, ready: readyOn(sites, { design, limitMs: 50, store, clock: systemClock }) }
 }
 
 describe('the site of a transport', () => {
   it('has a server that lost its slot load its model anew before the next trial', async () => {
-    const { asked, node } = wedgedOnce()
-    await siteOn({ one: node }, plan).ready(cell, signal)
+    const { asked, ready } = wedgedOnce()
+    await ready(cell.id, signal)
     expect(asked).toEqual(['prefill', 'unload', 'prefill'])
   })
 
   it('unloads the model before a trial that is to load it', async () => {
-    const { asked, node } = wedgedOnce()
+    const { asked, ready } = wedgedOnce()
     asked.push('earlier')
-    await siteOn({ one: node }, plan).ready({ ...cell, load: 'cold' }, signal)
+    await ready(cold.id, signal)
     expect(asked).toEqual(['earlier', 'prefill', 'unload'])
   })
 })

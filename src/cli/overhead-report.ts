@@ -1,100 +1,92 @@
-import type { Contrast, Overhead, Replication, Slope } from '../experiments/overhead/result.ts'
+import { intervalName } from '../experiments/overhead/answer.ts'
+import type { Overhead, Replication } from '../experiments/overhead/result.ts'
 import { milliseconds } from '../pages/figures.ts'
+import { tableLines } from './ab/table.ts'
 import { oneLine, paragraph, type Screen } from './screen.ts'
 
-type Canvas = Pick<Screen, 'width' | 'paint'>
-
-const NAME_WIDTH = 42
-const VALUE_WIDTH = 10
+/** What is measured, its figure, and its interval. */
+type Row = readonly [name: string, value: string, interval: string]
 
 /** The result for people: the answer, the contrasts, the slopes, the two runs, what to know. Lines, unended. */
-export function overheadLines(result: Overhead, canvas: Canvas): string[] {
-  const { setting, answer, contrasts, slopes, replication, cautions, durationMs, warmUps, execution } = result
-  const { model, blocks, maxTokens, servers } = setting
-  const where = servers.map(({ name, version }) => (version === undefined ? name : `${name} ${version}`)).join(', ')
+export function overheadLines(result: Overhead, canvas: Pick<Screen, 'width' | 'paint'>): string[] {
+  const { setting, answer, contrasts, slopes, replication, cautions, durationMs, warmUps, execution, scope } = result
+  const { width, paint } = canvas
+  const { model, blocks, maxTokens, servers, skipped } = setting
+  const where = servers.map((each) => [each.name, each.version, each.address].filter(Boolean).join(' ')).join(', ')
+  const size = `${model}, ${maxTokens} tokens an answer, ${blocks} ${blocks === 1 ? 'block' : 'blocks'}`
+  const section = (title: string, rows: readonly Row[]) =>
+    rows.length === 0
+      ? []
+      : [
+          ...['', ...paragraph(title, width).map((line) => paint('heading', line))],
+          ...tableLines(
+            [],
+            rows.map(([name, ...rest]) => [name, ...rest]),
+            { width: width - 2, paint, right: [1], firstAtMost: 44 },
+          ).map((line) => `  ${line}`),
+        ]
+  const notes = [
+    scope,
+    replication.note,
+    ...skipped.map((each) => `No ${each.transport}: ${each.reason}.`),
+    ...cautions,
+  ]
   return [
-    canvas.paint('heading', oneLine(`${model}, ${maxTokens} tokens an answer, ${blocks} blocks`, canvas.width)),
-    ...paragraph(where, canvas.width, '  '),
+    paint('heading', oneLine(size, width)),
+    ...paragraph(where, width, '  '),
     '',
-    ...paragraph(answer, canvas.width),
-    ...section('Contrasts (median of the differences within blocks, 95 %)', contrasts.map(contrastRow), canvas),
-    ...section('Slope inside the first stage, ms a ms', slopes.map(slopeRow), canvas),
-    ...section('The two runs', runRows(result), canvas),
-    ...notes([replication.note, ...setting.skipped.map(skippedNote), ...cautions], canvas),
-    '',
-    canvas.paint(
-      'quiet',
-      oneLine(`measured in ${milliseconds(durationMs)}, ${warmUps} warm-ups thrown away; ${execution}`, canvas.width),
+    ...paragraph(answer, width),
+    ...section(
+      `Contrasts (median of the differences within blocks, ${intervalName(blocks)})`,
+      contrasts.map(({ name, server, ms, interval, n }) => [
+        `${name}, ${server}`,
+        ms === undefined ? 'none' : signed(ms),
+        (ms === undefined ? '' : rangeOf(interval, signed)) +
+          (interval !== undefined && intervalName(n) !== intervalName(blocks) ? ` (${intervalName(n)})` : ''),
+      ]),
     ),
+    ...section(
+      'Slope inside the first stage, ms a ms (95 % interval)',
+      slopes.map(({ handoff, transport, value, interval }) => [
+        `${handoff}, ${transport}`,
+        value === undefined ? 'none' : ratio(value),
+        value === undefined ? '' : rangeOf(interval, ratio),
+      ]),
+    ),
+    ...section(`The two runs (${intervalName(replication.n)})`, runRows(result)),
+    ...['', paint('heading', 'To know'), ...notes.flatMap((note) => paragraph(note, width, '- ', '  '))],
+    '',
+    ...paragraph(
+      `Measured in ${milliseconds(durationMs)}; ${warmUps} warm-ups were thrown away. Execution ${execution}.`,
+      width,
+    ).map((line) => paint('quiet', line)),
   ]
 }
-
-interface Row {
-  readonly name: string
-  readonly value: string
-  readonly rest: string
-}
-
-const section = (title: string, rows: readonly Row[], { width, paint }: Canvas): string[] =>
-  rows.length === 0
-    ? []
-    : [
-        '',
-        paint('heading', oneLine(title, width)),
-        ...rows.map(({ name, value, rest }) => {
-          const left = `  ${name.padEnd(NAME_WIDTH)} ${value.padStart(VALUE_WIDTH)}`
-          const room = width - left.length - 2
-          return room < rest.length ? oneLine(left, width) : `${left}  ${paint('quiet', rest)}`
-        }),
-      ]
 
 /** A difference may be negative. */
-const signed = (ms: number): string => (ms < 0 ? `-${milliseconds(-ms)}` : milliseconds(ms))
+const signed = (ms: number): string => (ms < 0 ? `−${milliseconds(-ms)}` : milliseconds(ms))
+const ratio = (value: number): string => value.toFixed(2).replace('-', '−')
+const rangeOf = (interval: readonly [number, number] | undefined, figure: (value: number) => string): string =>
+  interval === undefined ? 'no interval' : `${figure(interval[0])} to ${figure(interval[1])}`
 
-const range = (interval: readonly [number, number] | undefined, figure: (value: number) => string): string =>
-  interval === undefined ? '' : `${figure(interval[0])} to ${figure(interval[1])}`
-
-const contrastRow = ({ name, server, ms, interval }: Contrast): Row => ({
-  name: `${name}, ${server}`,
-  value: ms === undefined ? 'none' : signed(ms),
-  rest: range(interval, signed),
-})
-
-const ratio = (value: number): string => value.toFixed(2)
-
-const slopeRow = ({ handoff, transport, value, interval }: Slope): Row => ({
-  name: `${handoff}, ${transport}`,
-  value: value === undefined ? 'none' : ratio(value),
-  rest: range(interval, ratio),
-})
-
-function runRows({ replication, replicationInProcess }: Overhead): Row[] {
-  const inProcess = replicationInProcess === undefined ? [] : replicationRows(replicationInProcess)
+/** What the difference consists of is told where there is one. */
+function runRows({ replication, replicationInProcess, finding }: Overhead): Row[] {
+  const isOne = finding !== 'not known' && (replication.interval?.[0] ?? 0) > 0
+  const parts = isOne ? replication.parts.slice(0, 4) : []
   return [
-    ...replicationRows(replication),
-    ...replication.parts
-      .slice(0, 4)
-      .map(({ name, ms }) => ({ name: `  of the difference, ${name}`, value: signed(ms), rest: '' })),
-    ...inProcess,
+    ...rowsOf(replication),
+    ...parts.map(({ name, ms }): Row => [`  of the difference, ${name}`, signed(ms), '']),
+    ...(replicationInProcess === undefined ? [] : rowsOf(replicationInProcess)),
   ]
 }
 
-function replicationRows(run: Replication): Row[] {
-  const { transport, at100Ms, at500Ms, differenceMs, interval, abortAt100Ms } = run
+function rowsOf({ transport, at100Ms, at500Ms, differenceMs, interval, abortAt100Ms }: Replication): Row[] {
   const row = (name: string, ms: number | undefined, rest = ''): Row[] =>
-    ms === undefined ? [] : [{ name: `${transport}: ${name}`, value: signed(ms), rest }]
+    ms === undefined ? [] : [[`${transport}: ${name}`, signed(ms), rest]]
   return [
-    ...row('interrupt in the first stage, drain', at100Ms),
+    ...row('interrupted, drain', at100Ms),
     ...row('after its end', at500Ms),
-    ...row('difference', differenceMs, range(interval, signed)),
-    ...row('in the first stage, abort', abortAt100Ms),
+    ...row('difference', differenceMs, rangeOf(interval, signed)),
+    ...row('interrupted, abort', abortAt100Ms),
   ]
 }
-
-const skippedNote = ({ transport, reason }: Overhead['setting']['skipped'][number]) => `No ${transport}: ${reason}.`
-
-const notes = (sentences: readonly string[], { width, paint }: Canvas): string[] => [
-  '',
-  paint('heading', 'To know'),
-  ...sentences.flatMap((sentence) => paragraph(sentence, width, '- ', '  ')),
-]

@@ -1,9 +1,9 @@
 import { Command } from 'commander'
 import { durationSchema } from '../core/duration.ts'
 import { CaesuraError } from '../core/errors.ts'
+import type { ExperimentRecords, HowFar } from '../experimenting.ts'
 import type { Overhead } from '../experiments/overhead/result.ts'
-import { overheadPage } from '../experiments/report/overhead-page.ts'
-import { measureOverhead, overheadFrom, type Progress } from '../overhead.ts'
+import { measureOverhead, overheadFrom } from '../overhead.ts'
 import { milliseconds } from '../pages/figures.ts'
 import { sqliteStore } from '../stores.ts'
 import { printJson, printLines, remark } from './output.ts'
@@ -32,22 +32,31 @@ interface OverheadFlags {
 const LARGEST_SEED = 2 ** 31 - 1
 const MOST_BLOCKS = 1_000
 const DEFAULT_BLOCKS = { quick: 9, full: 40 } as const
-/** What is begun when the budget ends is finished. */
-const DEFAULT_BUDGET_MS = { quick: 50_000, full: 15 * 60_000 } as const
+const DEFAULT_BUDGET_MS = { quick: 50_000, named: 120_000, full: 15 * 60_000 } as const
 const LEAST_BUDGET_MS = 1_000
 
 /** `overhead`: measures which share of an interrupt is HTTP, and which is drain, abort, slot, connection, load, prefill. Exit 130 or 143 when a signal stopped it. */
 export function overheadCommand(): Command {
   return new Command('overhead')
     .description('answer "is it HTTP?": the same engine in-process and behind HTTP, interrupted in every way')
-    .option('--quick', 'the contrasts in less than a minute; else the interactions too, in about 15 minutes')
+    .option(
+      '--quick',
+      'the contrasts only, in about a minute, or two with --url; else the interactions too, in about 15',
+    )
     .option('--report <file>', 'writes a page of HTML')
     .option('--json', 'one JSON document on stdout')
     .option('--seed <n>', 'of the order, the interrupts and the intervals', whole('--seed', 0, LARGEST_SEED), 1)
-    .option('--budget <duration>', 'no block begins that would end later; 50s with --quick, else 15m', parseBudget)
-    .option('--blocks <n>', 'the most blocks', whole('--blocks', 1, MOST_BLOCKS))
+    .option(
+      '--budget <duration>',
+      'for all of it: no block begins that would end later, and what is begun may take a tenth longer; 50s with --quick, 2m with --quick and --url, else 15m',
+      parseBudget,
+    )
+    .option('--blocks <n>', 'the most blocks; 9 with --quick, else 40', whole('--blocks', 1, MOST_BLOCKS))
     .option('--model <file>', 'a GGUF file; the bundled model by default')
-    .option('--url <url>', 'an Ollama with the same model; without it one is looked for')
+    .option(
+      '--url <url>',
+      'an Ollama with the same model: the answer is for it then. Without it the answer is for a server of our own on this machine, unless OLLAMA_HOST names one that has the model',
+    )
     .option('--ollama-model <name>', 'what Ollama calls it; caesura-demo by default')
     .option('--from <execution>', 'measures nothing: the result of a recorded execution, or of the last one')
     .option('--config <file>', 'the configuration: where records are')
@@ -64,15 +73,20 @@ function parseBudget(value: string): number {
 }
 
 async function overhead(flags: OverheadFlags): Promise<void> {
+  const { report, json, from } = flags
   const { recordsFile } = await readSettings(flags)
   const store = sqliteStore(recordsFile)
   const stop = stopOnSignals()
   try {
-    const result =
-      flags.from === undefined ? await measured(flags, store, stop.signal) : overheadFrom(store, flags.from)
-    if (flags.report !== undefined) await writeWhole(flags.report, overheadPage(result))
-    if (flags.json) printJson(result)
+    const result = from === undefined ? await measured(flags, store, stop.signal) : overheadFrom(store, from)
+    if (report !== undefined) {
+      // Charts take as long to load as a model: only who wants a page pays for them.
+      const { overheadPage } = await import('../experiments/report/overhead-page.ts')
+      await writeWhole(report, overheadPage(result))
+    }
+    if (json) printJson(result)
     else printLines(overheadLines(result, screenOn(process.stdout)))
+    if (report !== undefined) remark(`wrote ${report}`)
   } catch (error) {
     // Stopped before there was anything to tell of.
     if (stop.exitCode === undefined) throw error
@@ -84,28 +98,24 @@ async function overhead(flags: OverheadFlags): Promise<void> {
   if (stop.exitCode !== undefined) process.exitCode = stop.exitCode
 }
 
-async function measured(
-  flags: OverheadFlags,
-  store: ReturnType<typeof sqliteStore>,
-  signal: AbortSignal,
-): Promise<Overhead> {
-  const { seed, model, url, ollamaModel } = flags
-  const quick = flags.quick ?? false
+async function measured(flags: OverheadFlags, store: ExperimentRecords, signal: AbortSignal): Promise<Overhead> {
+  const { seed, quick = false, model, url, ollamaModel, blocks, budget } = flags
   const size = quick ? 'quick' : 'full'
+  const budgetMs = budget ?? DEFAULT_BUDGET_MS[quick && url !== undefined ? 'named' : size]
   const ollamaHost = process.env.OLLAMA_HOST
   const progress = progressOn(screenOn(process.stderr))
   const notices: string[] = []
-  progress.begin(`Measuring overhead (${size})`)
+  const ends = performance.now() + budgetMs
+  progress.begin(`Measuring overhead (${size}, ${milliseconds(budgetMs)} at most)`)
   try {
     return await measureOverhead({
-      ...{ store, quick, seed, signal },
-      budgetMs: flags.budget ?? DEFAULT_BUDGET_MS[size],
-      blocks: flags.blocks ?? DEFAULT_BLOCKS[size],
+      ...{ store, quick, seed, signal, budgetMs },
+      blocks: blocks ?? DEFAULT_BLOCKS[size],
       ...(model !== undefined && { model }),
       ...(url !== undefined && { url }),
       ...(ollamaHost !== undefined && { ollamaHost }),
       ...(ollamaModel !== undefined && { ollamaModel }),
-      tell: (step) => progress.tell(inWords(step)),
+      tell: (step) => progress.tell(typeof step === 'string' ? step : inWords(step, ends - performance.now())),
       notice: (line) => notices.push(line),
     })
   } finally {
@@ -114,7 +124,5 @@ async function measured(
   }
 }
 
-function inWords({ cell, block, leftMs }: Pick<Progress, 'cell'> & Partial<Progress>): string {
-  const left = leftMs === undefined ? '' : `, ${milliseconds(Math.max(0, leftMs))} left at most`
-  return `${block === undefined ? '' : `block ${block}, `}${cell}${left}`
-}
+const inWords = ({ arm, block }: HowFar, leftMs: number): string =>
+  `${block === undefined ? 'warm-up' : `block ${block + 1}`}, ${arm}, ${milliseconds(Math.max(0, leftMs))} left at most`

@@ -45,6 +45,16 @@ export interface Arm {
   /** In few words. */
   readonly policy: string
   readonly pipeline: Pipeline
+  /** Arms of one group follow each other in each round; the arms without one are a group. */
+  readonly group?: string
+  /** Its trials in each round; 1 by default. */
+  readonly repeat?: number
+  /** When its interrupts come; those of the workload by default. Times that are drawn fall into as many equal parts as it has trials. */
+  readonly interrupts?: OwnTimes
+  /** Gives its prompts `vars.nonce`, a text that no other trial has. */
+  readonly nonce?: true
+  /** A run that is begun first, and until when a trial waits: until its first token, or its end, and at least so long, ms. */
+  readonly before?: { readonly pipeline: Pipeline; readonly until: 'first-token' | 'end'; readonly leastMs?: number }
 }
 
 /** When the interrupts of the trials come. Times are ms from the start of the first stage's call. */
@@ -59,6 +69,11 @@ export type InterruptTimes =
   | { readonly kind: 'share'; readonly of: readonly number[] }
   /** The times since the call's start of the interrupts that are recorded: of a pipeline, or of an experiment. */
   | { readonly kind: 'recorded'; readonly pipeline?: string; readonly experiment?: string }
+
+/** Those that one arm may have for itself: known beforehand, or with a token of the first stage. */
+export type OwnTimes =
+  | Exclude<InterruptTimes, { readonly kind: 'share' | 'recorded' }>
+  | { readonly kind: 'tokens'; readonly after: number }
 
 export interface Workload {
   /** One is drawn for each trial. At least one. */

@@ -1,4 +1,4 @@
-import { type Clock, msToNs, nsToMs } from '../core/clock.ts'
+import { type Clock, msToNs, type Nanoseconds, nsToMs } from '../core/clock.ts'
 import type { Experiment } from '../core/experiment.ts'
 import type { Execution } from '../core/trial.ts'
 import { type Cell, cellsOf, type PlannedTrial } from './schedule.ts'
@@ -8,6 +8,8 @@ export interface Conducting {
   readonly clock: Clock
   /** Aborting it ends the work; what was begun and not ended is not kept. */
   readonly signal: AbortSignal
+  /** On its clock: no block but the first begins that would end later, were it as long as the longest before it. */
+  readonly deadline?: Nanoseconds
   /** Makes one trial and keeps it. Resolves to what it generated, tokens; to undefined where it was stopped. */
   trial(planned: PlannedTrial, lagMs?: number): Promise<number | undefined>
   /** Called while no trial is being made. */
@@ -26,7 +28,7 @@ export async function conduct(
   done: ReadonlySet<number>,
   conducting: Conducting,
 ): Promise<How> {
-  const { clock, signal } = conducting
+  const { clock, signal, deadline = Number.POSITIVE_INFINITY } = conducting
   const begun = clock.now()
   let tokens = 0
   const make: Conducting['trial'] = async (planned, lagMs) => {
@@ -40,13 +42,16 @@ export async function conduct(
   const experiment = afterWarmUps()
   const { timeMs = Number.POSITIVE_INFINITY, tokens: mostTokens = Number.POSITIVE_INFINITY } = experiment.budget
   let block: number | undefined
+  let [blockBegan, longest] = [clock.now(), 0]
   for (const cell of cellsOf(experiment)) {
     const missing = cell.sessions
       .map((runs) => runs.filter(({ trial }) => trial === undefined || !done.has(trial)))
       .filter((runs) => runs.length > 0)
     if (missing.length === 0) continue
     if (block !== undefined && cell.block !== block) {
-      if (nsToMs(clock.now() - begun) >= timeMs) return 'time'
+      longest = Math.max(longest, clock.now() - blockBegan)
+      blockBegan = clock.now()
+      if (nsToMs(blockBegan - begun) >= timeMs || blockBegan + longest > deadline) return 'time'
       if (tokens >= mostTokens) return 'tokens'
     }
     if (block !== undefined) await pause(betweenCells(experiment), conducting)
@@ -104,7 +109,7 @@ async function arrive(runs: readonly PlannedTrial[], make: Conducting['trial'], 
 }
 
 /** Waits, unless it is stopped. */
-function pause(ms: number, { clock, signal }: Conducting): Promise<void> {
+export function pause(ms: number, { clock, signal }: Pick<Conducting, 'clock' | 'signal'>): Promise<void> {
   if (ms <= 0 || signal.aborted) return Promise.resolve()
   return new Promise((resolve) => {
     const end = () => {

@@ -3,8 +3,9 @@ import { randomExponential } from 'd3-random'
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64'
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
-import type { Experiment, InterruptTimes } from '../core/experiment.ts'
-import { armNames, unitOf } from '../core/experiment-design.ts'
+import type { Arm, Experiment, InterruptTimes, OwnTimes } from '../core/experiment.ts'
+import { aaName } from '../core/experiment-checks.ts'
+import { unitOf } from '../core/experiment-design.ts'
 
 /** One run to be made. */
 export interface PlannedTrial {
@@ -20,6 +21,10 @@ export interface PlannedTrial {
   readonly seed: number
   /** From the start of the first stage's call. */
   readonly interruptMs?: number
+  /** Instead of a time: with this token of the first stage. */
+  readonly interruptTokens?: number
+  /** A text that no other trial has; for arms that ask for one. */
+  readonly nonce?: string
   /** With an open load: when it begins, from the start of its cell, ms. */
   readonly arrivesMs?: number
 }
@@ -36,6 +41,7 @@ const WARM_UP_STREAM = 0
 const CONTENT_STREAM = 1
 const ORDER_STREAM = 2
 const ARRIVAL_STREAM = 3
+const OWN_TIMES_STREAM = 4
 const MOST_SEED = 2_147_483_647
 
 /** Streams of one seed that do not overlap. */
@@ -49,25 +55,46 @@ function stream(seed: number, index: number) {
 }
 type Stream = ReturnType<typeof stream>
 
+/** All arms as they are run, that of the A/A arm last. */
+export function armsOf({ arms, aa, baseline }: Experiment): readonly Arm[] {
+  const base = arms.find(({ name }) => name === baseline)
+  return aa && base !== undefined ? [...arms, { ...base, name: aaName(baseline) }] : arms
+}
+
 /** How many trials are measured in all. */
 export const trialCount = (experiment: Experiment): number =>
-  armNames(experiment).length * experiment.sessions * experiment.turns
+  armsOf(experiment).reduce((sum, { repeat = 1 }) => sum + repeat, 0) * experiment.sessions * experiment.turns
 
 /** The warm-ups before the first block, arm by arm. `interrupts` none: they measure the first stage, so nothing cuts it short. */
 export function warmUpsOf(experiment: Experiment): PlannedTrial[] {
   const content = contents(experiment, WARM_UP_STREAM)
-  return armNames(experiment).flatMap((arm) =>
-    Array.from({ length: experiment.warmUp }, (_, index) => warmUp(experiment, arm, index, content())),
+  const fill = fillFor(experiment)
+  return turnsOf(experiment, 1).flatMap((turn) =>
+    Array.from({ length: experiment.warmUp }, (_, index): PlannedTrial => {
+      const session = `warm-up-${index}-${turn.place}`
+      return { arm: turn.arm.name, session, warmUp: true, ...fill(content(), turn) }
+    }),
   )
 }
 
-function warmUp(experiment: Experiment, arm: string, index: number, content: Content): PlannedTrial {
-  const session = `warm-up-${index}-${armNames(experiment).indexOf(arm)}`
-  return { arm, session, warmUp: true, ...contentFor(experiment, content, arm) }
+/** One of the trials that an arm has in each round. */
+interface Turn {
+  readonly arm: Arm
+  /** The arm's place among all. */
+  readonly place: number
+  /** From 0, of `of`. */
+  readonly part: number
+  readonly of: number
 }
 
+const turnsOf = (experiment: Experiment, most = Number.POSITIVE_INFINITY): Turn[] =>
+  armsOf(experiment).flatMap((arm, place) => {
+    const of = arm.repeat ?? 1
+    return Array.from({ length: Math.min(of, most) }, (_, part) => ({ arm, place, part, of }))
+  })
+
 /**
- * Randomised complete blocks: each has every arm equally often, in an order by chance that puts each arm into each place equally
+ * Randomised complete blocks: each has every arm as often as any other block, in an order by chance that puts each arm into each place equally
  * often over as many rounds as there are arms. The sessions of a round get the same prompts, seeds and interrupt times in all arms.
  * Where sessions share a server at the same time, all those of one arm in a block come before the next arm's (switchback).
  */
@@ -77,36 +104,41 @@ export function* cellsOf(experiment: Experiment): IterableIterator<Cell> {
   const unit = unitOf(load)
   const content = contents(experiment, CONTENT_STREAM)
   const arrivals = stream(experiment.seed, ARRIVAL_STREAM)
-  const rounds = orders(armNames(experiment), stream(experiment.seed, ORDER_STREAM))
+  const fill = fillFor(experiment)
+  const rounds = roundsOf(experiment, stream(experiment.seed, ORDER_STREAM))
   const sessionsOfRound = unit === 'cell' ? inBlock : 1
   let trial = 0
   for (let first = 0; first < sessions; first += sessionsOfRound) {
     const block = Math.floor(first / inBlock)
     const shared = Array.from({ length: sessionsOfRound }, () => Array.from({ length: turns }, content))
     const begin = load.kind === 'open' ? poissonTimes(load.perSecond, sessionsOfRound * turns, arrivals) : undefined
-    for (const arm of rounds()) {
+    for (const own of rounds()) {
       const planned = shared.map((session, index) =>
         session.map((each, turn): PlannedTrial => {
           const arrivesMs = begin?.[turn * sessionsOfRound + index]
           return {
-            arm,
-            session: sessionName(experiment, first + index, arm),
+            arm: own.arm.name,
+            session: sessionName(experiment, first + index, own),
             block,
-            ...contentFor(experiment, each, arm),
+            ...fill(each, own),
             ...(arrivesMs !== undefined && { arrivesMs }),
           }
         }),
       )
       const ordered =
         begin === undefined ? planned : [planned.flat().sort((a, b) => (a.arrivesMs ?? 0) - (b.arrivesMs ?? 0))]
-      yield { arm, block, sessions: ordered.map((runs) => runs.map((run) => ({ trial: trial++, ...run }))) }
+      yield {
+        arm: own.arm.name,
+        block,
+        sessions: ordered.map((runs) => runs.map((run) => ({ trial: trial++, ...run }))),
+      }
     }
   }
 }
 
-function sessionName({ sessions, ...experiment }: Experiment, index: number, arm: string): string {
-  const place = String(index).padStart(String(sessions - 1).length, '0')
-  return `${place}-${armNames(experiment).indexOf(arm)}`
+function sessionName({ sessions }: Experiment, index: number, { place, part, of }: Turn): string {
+  const first = String(index).padStart(String(sessions - 1).length, '0')
+  return `${first}-${place}${of === 1 ? '' : `-${part}`}`
 }
 
 /** What sessions of one round share. */
@@ -147,15 +179,34 @@ function interruptsOf(times: InterruptTimes, random: Stream): () => number | und
   }
 }
 
-/** A nonce is as long in every arm, but another text: what one arm leaves in a prefix cache is of no use to the next. */
-function contentFor(experiment: Experiment, { prompt, seed, interruptMs, nonce }: Content, arm: string) {
-  const mark = (nonce ^ ((armNames(experiment).indexOf(arm) + 1) * 0x9e3779b1)) >>> 0
-  return {
-    input: experiment.nonce ? `${mark.toString(16).padStart(8, '0')} ${prompt}` : prompt,
-    seed,
-    ...(interruptMs !== undefined && { interruptMs }),
+/**
+ * What of a session's content an arm has, with its own interrupts. A nonce is as long in every arm, but another text: what one arm
+ * leaves in a prefix cache is of no use to the next.
+ */
+function fillFor(experiment: Experiment) {
+  const random = stream(experiment.seed, OWN_TIMES_STREAM)
+  const places = armsOf(experiment).length
+  const times = new Map<string, () => number | undefined>()
+  return (content: Content, { arm, place, part, of }: Turn) => {
+    const mark = (content.nonce ^ ((place + part * places + 1) * 0x9e3779b1)) >>> 0
+    const nonce = mark.toString(16).padStart(8, '0')
+    return {
+      input: experiment.nonce ? `${nonce} ${content.prompt}` : content.prompt,
+      seed: content.seed,
+      ...(arm.nonce && { nonce }),
+      ...(arm.interrupts === undefined ? interruptAt(content.interruptMs) : ownInterrupt(arm.interrupts)),
+    }
+    function ownInterrupt(own: OwnTimes) {
+      if (own.kind === 'tokens') return { interruptTokens: own.after }
+      const next =
+        times.get(`${place} ${part}`) ?? interruptsOf(own, { ...random, unit: () => (part + random.unit()) / of })
+      times.set(`${place} ${part}`, next)
+      return interruptAt(next())
+    }
   }
 }
+
+const interruptAt = (interruptMs: number | undefined) => interruptMs !== undefined && { interruptMs }
 
 /** Arrivals of a Poisson process, ms, rising. */
 function poissonTimes(perSecond: number, count: number, random: Stream): number[] {
@@ -167,13 +218,22 @@ function poissonTimes(perSecond: number, count: number, random: Stream): number[
   })
 }
 
-/** Orders of the arms: the rows of a Latin square in an order by chance, then those of another one. */
-function orders(arms: readonly string[], random: Stream): () => readonly string[] {
+/** In what order the trials of a round are made: groups are ordered as arms are, and those of a group follow each other. */
+function roundsOf(experiment: Experiment, random: Stream): () => readonly Turn[] {
+  const byGroup = Map.groupBy(turnsOf(experiment), ({ arm, part }) => `${arm.group} ${part}`)
+  const [only, ...others] = [...byGroup.values()].map((turns) => orders(turns, random))
+  if (only === undefined || others.length === 0) return only ?? (() => [])
+  const groups = orders([only, ...others], random)
+  return () => groups().flatMap((turns) => turns())
+}
+
+/** Orders of some things: the rows of a Latin square in an order by chance, then those of another one. */
+function orders<T>(things: readonly T[], random: Stream): () => readonly T[] {
   const shuffle = shuffler(random.unit)
-  let rows: string[][] = []
+  let rows: T[][] = []
   return () => {
     if (rows.length === 0) {
-      const first = shuffle([...arms])
+      const first = shuffle([...things])
       rows = shuffle(first.map((_, by) => [...first.slice(by), ...first.slice(0, by)]))
     }
     return rows.pop() ?? []

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -36,8 +36,11 @@ describe('caesura overhead', () => {
     expect(result.cautions).toContain('It did not come to its end (stopped).')
     expect(store.readExecution('overhead')?.ended?.how).toBe('stopped')
     store.close()
-    const again = await caesura(folder, ['overhead', '--from', result.execution, '--json'])
+    const report = join(folder, 'overhead.html')
+    const again = await caesura(folder, ['overhead', '--from', result.execution, '--json', '--report', report])
     expect(again.stdout).toBe(stdout)
+    expect(again.stderr).toContain(`wrote ${report}`)
+    expect(readFileSync(report, 'utf8')).toContain(result.answer)
     // On a busy machine the servers and the calibration take a while.
   }, 60_000)
 
@@ -66,6 +69,10 @@ describe('caesura overhead', () => {
     const text = lines.join('\n')
     expect(text.replace(/\s+/g, ' ')).toContain(result.answer)
     for (const { name, server } of result.contrasts) expect(text).toContain(`${name}, ${server}`)
-    expect(text).toContain('To know\n- At 500 ms the first stage had been over for')
+    expect(text).toContain('To know\n- The answer is for a server of our own on this machine.')
+    expect(text).toContain('- At 500 ms the first stage had been over for')
+    expect(lines.at(-1)).toContain(`Execution ${result.execution}.`)
+    expect(text).toContain('within blocks, range of 3 blocks)')
+    expect(text.replace('there is no 95 % interval', '').match(/95 %/g)).toHaveLength(1)
   })
 })

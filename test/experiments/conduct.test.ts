@@ -16,7 +16,13 @@ interface Made {
 /** Trials that take `lengthMs` each; `stopAfter` of them it is stopped. */
 async function made(
   experiment: Experiment,
-  { lengthMs = 100, done = new Set<number>(), stopAfter = Number.POSITIVE_INFINITY, tokens = 10 } = {},
+  {
+    lengthMs = 100,
+    done = new Set<number>(),
+    stopAfter = Number.POSITIVE_INFINITY,
+    tokens = 10,
+    deadlineMs = Number.POSITIVE_INFINITY,
+  } = {},
 ) {
   const clock = new VirtualClock()
   const stop = new AbortController()
@@ -30,7 +36,9 @@ async function made(
     return tokens
   }
   const how = await clock.until(
-    conduct(warmUpsOf(experiment), () => experiment, done, { clock, signal: stop.signal, trial }),
+    conduct(warmUpsOf(experiment), () => experiment, done, {
+      ...{ clock, signal: stop.signal, trial, deadline: msToNs(deadlineMs) },
+    }),
   )
   const measured = ended.filter(({ planned }) => planned.trial !== undefined)
   return { how, ended, measured, numbers: measured.map(({ planned }) => planned.trial) }
@@ -138,5 +146,12 @@ describe('conducting an experiment', () => {
     const experiment = experimentOf({ blocks: 1, warmUp: 0, load })
     const work = conduct([], () => experiment, new Set(), { clock, signal: new AbortController().signal, trial })
     await expect(clock.until(work)).rejects.toThrow('the disk is full')
+  })
+
+  it('begins no block that would end after the deadline, but always the first one', async () => {
+    // Two warm-ups, then blocks of two trials: each takes 200 ms.
+    expect(await made(experimentOf(), { deadlineMs: 800 })).toMatchObject({ how: 'time', numbers: range(0, 6) })
+    expect(await made(experimentOf(), { deadlineMs: 799 })).toMatchObject({ how: 'time', numbers: range(0, 4) })
+    expect(await made(experimentOf(), { deadlineMs: 1 })).toMatchObject({ how: 'time', numbers: range(0, 2) })
   })
 })

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { Experiment, InterruptTimes, Load } from '../../src/core/experiment.ts'
+import type { Experiment, InterruptTimes, Load, OwnTimes } from '../../src/core/experiment.ts'
 import { armNames } from '../../src/core/experiment-design.ts'
 import { type Cell, cellsOf, type PlannedTrial, trialCount, warmUpsOf } from '../../src/experiments/schedule.ts'
 import { experimentOf, pipelineWith } from './experiment.ts'
@@ -159,5 +159,40 @@ describe('the schedule of an experiment', () => {
     const last = cell?.sessions[0]?.at(-1)?.arrivesMs ?? 0
     expect(last).toBeGreaterThan(18_000)
     expect(last).toBeLessThan(22_000)
+  })
+
+  it('has the trials of a group follow each other, as often as each arm says, in orders of their own', () => {
+    const pipeline = pipelineWith('abort')
+    const arm = (name: string, more: object) => ({ name, policy: 'p', pipeline, ...more })
+    const experiment = experimentOf({
+      arms: [arm('a', { group: 'x', repeat: 2 }), arm('b', { group: 'x', repeat: 2 }), arm('c', { group: 'y' })],
+      baseline: 'a',
+      ...{ sessions: 40, blocks: 40 },
+    })
+    const blocks = [...Map.groupBy(trialsOf(all(experiment)), ({ block }) => block).values()]
+    expect(trialCount(experiment)).toBe(40 * 5)
+    const orders = blocks.map((trials) => trials.map((trial) => trial.arm).join(''))
+    for (const order of orders) expect(order).toMatch(/^(?:(?:ab|ba)c?){2}$|^c(?:ab|ba){2}$/)
+    expect(new Set(orders).size).toBeGreaterThan(8)
+    expect(new Set(blocks.flat().map(({ session }) => session)).size).toBe(40 * 5)
+  })
+
+  it('gives an arm its own interrupts and nonces, those of a range one from each of its parts', () => {
+    const pipeline = pipelineWith('abort')
+    const own = (name: string, interrupts: OwnTimes) =>
+      ({ name, policy: 'p', pipeline, interrupts, nonce: true, repeat: 4 }) as const
+    const experiment = experimentOf({
+      arms: [own('drawn', { kind: 'uniform', fromMs: 0, toMs: 80 }), own('token', { kind: 'tokens', after: 7 })],
+      baseline: 'drawn',
+      ...{ sessions: 10, blocks: 10, warmUp: 2 },
+    })
+    const trials = trialsOf(all(experiment))
+    for (const ofBlock of Map.groupBy(trials, ({ block }) => block).values()) {
+      const drawn = ofBlock.flatMap(({ interruptMs }) => interruptMs ?? []).toSorted((a, b) => a - b)
+      expect(drawn.map((ms) => Math.floor(ms / 20))).toEqual([0, 1, 2, 3])
+    }
+    for (const { arm, interruptTokens } of trials) expect(interruptTokens).toBe(arm === 'token' ? 7 : undefined)
+    const nonces = [...trials, ...warmUpsOf(experiment)].map(({ nonce }) => nonce)
+    expect(new Set(nonces).size).toBe(10 * 8 + 2 * 2)
   })
 })

@@ -1,9 +1,7 @@
 import type { Engine } from '../../core/engine.ts'
 import { CaesuraError } from '../../core/errors.ts'
-import type { Pipeline } from '../../core/pipeline.ts'
-import type { CallRecord } from '../../core/record.ts'
 import type { OverheadDesign } from './design.ts'
-import { FIRST, LONG_TEXT, SECOND, TrialPipelines } from './pipelines.ts'
+import { type Define, type Prefix, stageOf } from './experiment.ts'
 import { ORIGINAL } from './replication.ts'
 
 export const SHORT_TOKENS = 4
@@ -20,6 +18,7 @@ const ENOUGH = 1.1
 const LIKE_THE_ORIGINAL = [130, 350] as const
 
 type Prompt = Pick<OverheadDesign, 'system' | 'prompt'>
+type Plan = Prompt & Pick<OverheadDesign, 'maxTokens'>
 
 /**
  * The bundled model says 309 tokens to the first and more than 600 to the second, none of them 30 times in a row: there Ollama
@@ -31,28 +30,24 @@ const prompts: readonly Prompt[] = [
   { system: 'You answer household questions. Answer at length.', prompt: 'How do I descale my kettle?' },
 ]
 
-export interface Calibrated extends Prompt, Pick<OverheadDesign, 'maxTokens'> {
-  /** How long it took on the engine that it was found on, ms. */
-  readonly firstStageMs: number
-}
-
 export interface Calibrating {
   readonly engine: Engine
-  readonly definePipeline: (value: unknown) => Pipeline
+  readonly define: Define
   readonly seed: number
   readonly signal: AbortSignal
 }
 
 /**
  * Finds a prompt and a number of tokens such that an answer is never ended by the model before that number, and takes about as
- * long as the original's first stage. Throws what failed, and `CAESURA_E_EXPERIMENT` for a model that says next to nothing.
+ * long as the original's first stage; `firstStageMs` is how long on this engine. Throws what failed, and `CAESURA_E_EXPERIMENT` for
+ * a model that says next to nothing.
  */
-export async function calibrate(work: Calibrating): Promise<Calibrated> {
-  let longest: Calibrated | undefined
+export async function calibrate(work: Calibrating): Promise<Plan & { readonly firstStageMs: number }> {
+  let longest: (Plan & { readonly firstStageMs: number }) | undefined
   for (const prompt of prompts) {
     let tried = TRY_TOKENS
     for (;;) {
-      const { ms, tokens } = await timed(work, prompt, tried)
+      const { ms, tokens } = await timed(work, { ...prompt, maxTokens: tried })
       if (tokens < tried) {
         // The token that ended it is not counted: one fewer is surely ended by the limit.
         if (tokens - 1 > (longest?.maxTokens ?? 0)) longest = { ...prompt, maxTokens: tokens - 1, firstStageMs: ms }
@@ -75,12 +70,11 @@ export async function calibrate(work: Calibrating): Promise<Calibrated> {
 }
 
 /** How long the first stage takes on this engine, ms: the fastest of some. Throws what failed. */
-export async function firstStageOn(
-  work: Calibrating,
-  plan: Prompt & Pick<OverheadDesign, 'maxTokens'>,
-): Promise<number> {
-  return (await timed(work, plan, plan.maxTokens)).ms
-}
+export const firstStageOn = async (work: Calibrating, plan: Plan): Promise<number> => (await timed(work, plan)).ms
+
+/** How long the prompt of the cells `mid-prefill` is read, ms. Throws what failed. */
+export const longPrefillOn = async (work: Calibrating, plan: Prompt): Promise<number> =>
+  (await timed(work, { ...plan, maxTokens: 1 }, 'long')).ms
 
 /** The times of the two runs: the original's where the first stage is about as long as it was, else in proportion to it. */
 export function replicationTimes(firstStageMs: readonly number[]): OverheadDesign['replicationMs'] {
@@ -90,34 +84,23 @@ export function replicationTimes(firstStageMs: readonly number[]): OverheadDesig
   return { early: ORIGINAL.earlyMs * scale, late: Math.max(ORIGINAL.lateMs * scale, 1.5 * Math.max(...firstStageMs)) }
 }
 
-/** How long the prompt of the cells `mid-prefill` is read, ms. Throws what failed. */
-export async function longPrefillOn(work: Calibrating, plan: Prompt): Promise<number> {
-  return (await timed(work, plan, 1, (repeat) => `${work.seed}-${repeat}${LONG_TEXT} `)).ms
-}
-
-async function timed(
-  { engine, definePipeline, seed, signal }: Calibrating,
-  prompt: Prompt,
-  maxTokens: number,
-  before: (repeat: number) => string = () => '',
-) {
-  const plan = { ...prompt, model: 'measured', seed, maxTokens, shortTokens: SHORT_TOKENS }
-  const pipeline = new TrialPipelines(definePipeline, plan, CALL_LIMIT_MS).alone('whole')
-  const calls: CallRecord[] = []
+async function timed({ engine, define, seed, signal }: Calibrating, plan: Plan, prefix: Prefix = 'shared') {
+  const stage = stageOf({ ...plan, seed, limitMs: CALL_LIMIT_MS }, 'first', plan.maxTokens, prefix)
+  const pipeline = define({ name: 'overhead: calibration', stages: [stage] })
+  let [ms, tokens] = [Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY]
   for (let repeat = 0; repeat < REPEATS; repeat++) {
-    const vars = { [FIRST]: before(repeat), [SECOND]: '' }
+    const vars = { nonce: `${seed}-${repeat}` }
     const { stages, outcome, error } = await engine.start(pipeline, { input: '', signal, vars }).result
     signal.throwIfAborted()
-    const call = stages[0]
+    const [call] = stages
     if (outcome !== 'completed' || call === undefined)
       throw new CaesuraError(
         (error?.code as CaesuraError['code']) ?? 'CAESURA_E_MODEL_ERROR',
         error?.message ?? outcome,
       )
-    calls.push(call)
+    tokens = Math.min(tokens, call.tokens.generated)
+    // The fastest: a first stage that was cut too short in a busy moment would end before its interrupt in all others.
+    ms = Math.min(ms, call.settledMs - call.startMs)
   }
-  const tokens = Math.min(...calls.map((call) => call.tokens.generated))
-  // The fastest: a first stage that was cut too short in a busy moment would end before its interrupt in all others.
-  const ms = Math.min(...calls.map(({ startMs, settledMs }) => settledMs - startMs))
   return { ms, tokens }
 }

@@ -58,7 +58,7 @@ const usualCells = (transport: Transport): CellPlan[] => [
   middle(transport, 'abort and wait'),
 ]
 
-/** When the first stage is interrupted matters, and the two runs that the claim came from; of the embedded engine. */
+/** When the first stage is interrupted matters, and the two runs that the claim came from. */
 const timedCells = (transport: Transport): CellPlan[] => [
   cellOf({ transport, interrupt: 'uniform', handoff: 'drain', repeat: SLOPE_REPEATS }),
   cellOf({ transport, interrupt: 'uniform', handoff: 'abort and wait' }),
@@ -97,11 +97,18 @@ function furtherCells(transport: Transport): CellPlan[] {
   ]
 }
 
-/** The cells of a block: those that the contrasts need, and in the full experiment the main interactions too. */
-export const cellsFor = (there: readonly Transport[], quick: boolean): CellPlan[] =>
-  there.flatMap((transport) => [
+/**
+ * The cells of a block: those that the contrasts need, and in the full experiment the main interactions too. The two runs are made
+ * in-process and over the HTTP that the answer is for.
+ */
+export function cellsFor(there: readonly Transport[], quick: boolean, subject: Transport = 'http'): CellPlan[] {
+  const isTimed = (transport: Transport) =>
+    transport === 'in-process' || transport === subject || (transport === 'http' && !quick)
+  const cells = there.flatMap((transport) => [
     ...usualCells(transport),
-    ...(transport === 'ollama' ? [] : timedCells(transport)),
+    ...(isTimed(transport) ? timedCells(transport) : []),
     ...(transport === 'http' ? crowdedCells(transport) : []),
     ...(quick ? [] : furtherCells(transport)),
   ])
+  return [...new Map(cells.map((cell) => [cell.id, cell])).values()]
+}

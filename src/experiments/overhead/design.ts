@@ -71,10 +71,17 @@ export const overheadDesignSchema = z.strictObject({
   /** The most blocks; fewer where the budget ends. */
   blocks: count,
   budgetMs: ms,
-  servers: z.array(z.strictObject({ name: z.string(), version: z.string().optional() })),
+  /** `address` of the one that was named. */
+  servers: z.array(
+    z.strictObject({ name: z.string(), version: z.string().optional(), address: z.string().optional() }),
+  ),
+  /** Over which HTTP the answer is: to the Ollama that was named, or to a server of our own on this machine, the default. */
+  answersFor: z.enum(['http', 'ollama']).optional(),
   skipped: z.array(z.strictObject({ transport: z.string(), reason: z.string() })),
 })
 export type OverheadDesign = z.infer<typeof overheadDesignSchema>
+
+export const subjectOf = ({ answersFor = 'http' }: Pick<OverheadDesign, 'answersFor'>): 'http' | 'ollama' => answersFor
 
 /** As it was kept. Throws `CAESURA_E_EXPERIMENT` where it is none of this version. */
 export function readDesign(execution: string, design: unknown): OverheadDesign {

@@ -1,15 +1,16 @@
 import { phaseNames, type RunRecord } from '../../core/record.ts'
 import type { Execution } from '../../core/trial.ts'
+import { medianOf } from '../statistics/median-interval.ts'
+import { quantileOf } from '../statistics/quantile.ts'
 import { answerFrom } from './answer.ts'
-import { type Block, blocksOf, firstToken } from './blocks.ts'
-import { cautionsOn } from './cautions.ts'
+import { type Block, blocksOf, firstToken, rounded } from './blocks.ts'
+import { cautionsOn, scopeOf, serverInWords } from './cautions.ts'
 import { contrastsFrom } from './contrasts.ts'
-import { type CellPlan, type OverheadDesign, readDesign } from './design.ts'
+import { type CellPlan, type OverheadDesign, readDesign, serverName, subjectOf } from './design.ts'
 import { replicationOf } from './replication.ts'
 import type { Cell, Overhead } from './result.ts'
 import { type Sample, sampleOf } from './sample.ts'
 import { slopesFrom } from './slopes.ts'
-import { median, quantile, rounded } from './statistics.ts'
 
 /**
  * All figures of an execution of `overhead`, from what was kept of it alone: the same records give the same result, in whatever
@@ -27,12 +28,14 @@ export function overheadOf(execution: Execution, records: readonly RunRecord[]):
     return cell === undefined || warmUp ? [] : [sampleOf(record, cell)]
   })
   const blocks = blocksOf(samples)
+  const subject = subjectOf(design)
   const contrasts = contrastsFrom(blocks, design)
   const slopes = slopesFrom(blocks, design)
-  const replication = replicationOf(blocks, design, 'http')
+  const replication = replicationOf(blocks, design, subject)
   const inProcess = replicationOf(blocks, design, 'in-process')
-  const slope = slopes.find(({ transport, handoff }) => transport === 'http' && handoff === 'drain')
-  const promptTokens = median(samples.filter(isPlain).map((sample) => sample.promptTokens))
+  const firstOf = (wanted: string) => contrasts.find(({ name }) => name === wanted)
+  const slope = slopes.find(({ transport, handoff }) => transport === subject && handoff === 'drain')
+  const promptTokens = medianOf(samples.filter(isPlain).map((sample) => sample.promptTokens))
   return {
     schema: 'caesura.overhead/1',
     execution: execution.execution,
@@ -45,7 +48,11 @@ export function overheadOf(execution: Execution, records: readonly RunRecord[]):
       blocks: blocks.length,
       maxTokens: design.maxTokens,
       ...(promptTokens !== undefined && { promptTokens }),
-      servers: design.servers.map(({ name, version }) => ({ name, ...(version !== undefined && { version }) })),
+      servers: design.servers.map(({ name, version, address }) => ({
+        name,
+        ...(version !== undefined && { version }),
+        ...(address !== undefined && { address }),
+      })),
       skipped: design.skipped,
     },
     contrasts,
@@ -59,11 +66,13 @@ export function overheadOf(execution: Execution, records: readonly RunRecord[]):
     cells: design.cells.map((cell) => cellFigures(cell, blocks, design)),
     warmUps: inOrder.filter(({ experiment }) => experiment?.warmUp && cells.has(experiment.arm)).length,
     cautions: cautionsOn({ samples, blocks, contrasts, design, execution }),
-    answer: answerFrom(
-      contrasts.find(({ name }) => name === 'transport'),
-      replication,
-      inProcess,
-    ),
+    scope: scopeOf(design, contrasts),
+    ...answerFrom({
+      transport: firstOf('transport'),
+      drain: firstOf('drain'),
+      observed: contrasts.find(({ name, server }) => name === 'drain' && server === `${serverName(subject)}, observed`),
+      ...{ runs: replication, inProcess, server: serverInWords(design) },
+    }),
   }
 }
 
@@ -78,23 +87,24 @@ function lengthOf({ startedAt, ended }: Execution, records: readonly RunRecord[]
 
 function cellFigures(plan: CellPlan, blocks: readonly Block[], { maxTokens, shortTokens }: OverheadDesign): Cell {
   const samples = blocks.flatMap((block) => block.get(plan.id) ?? [])
-  const values = samples.flatMap((sample) => firstToken(sample) ?? [])
-  const [p50, p95] = [median(values), quantile(values, 0.95)]
+  const values = samples.flatMap((sample) => firstToken(sample) ?? []).sort((a, b) => a - b)
   const { id, transport, interrupt, handoff, slots, connection, prefix, load, answer } = plan
   return {
     ...{ id, transport, interrupt, handoff, slots, connection, prefix, load },
     maxTokens: answer === 'short' ? shortTokens : maxTokens,
     n: values.length,
-    ...(p50 !== undefined && { p50Ms: rounded(p50) }),
-    ...(p95 !== undefined && { p95Ms: rounded(p95) }),
     lost: samples.filter(({ lost }) => lost).length,
-    ...(values.length > 0 && { phases: medianPhases(samples) }),
+    ...(values.length > 0 && {
+      p50Ms: rounded(quantileOf(values, 0.5)),
+      p95Ms: rounded(quantileOf(values, 0.95)),
+      phases: medianPhases(samples),
+    }),
   }
 }
 
 function medianPhases(samples: readonly Sample[]): NonNullable<Cell['phases']> {
   const reached = samples.filter((sample) => firstToken(sample) !== undefined)
   return phaseNames
-    .map((name) => ({ name, ms: rounded(median(reached.map(({ phases }) => phases[name] ?? 0)) ?? 0) }))
+    .map((name) => ({ name, ms: rounded(medianOf(reached.map(({ phases }) => phases[name] ?? 0)) ?? 0) }))
     .filter(({ ms }) => ms > 0)
 }

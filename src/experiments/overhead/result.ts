@@ -1,4 +1,8 @@
 import type { PhaseName } from '../../core/record.ts'
+import type { CellPlan, Transport } from './design.ts'
+
+/** Whether HTTP is what an interrupt that waits for the old call costs. */
+export type Finding = 'yes' | 'no' | 'in part' | 'not known'
 
 // What `overhead --json` prints: plain JSON. What was not observed is absent: never null, never NaN.
 
@@ -7,12 +11,14 @@ export type ContrastName = 'transport' | 'connection' | 'load' | 'preparation' |
 /** One share of the time, as the difference of two cells of the factorial, or of two clocks of one call. */
 export interface Contrast {
   readonly name: ContrastName
-  /** Where: `embedded server`, `ollama`. The first contrast of a name is the embedded engine's. */
+  /** Where: `embedded server`, `ollama`. The first contrast of a name is that of the server that the answer is for. */
   readonly server: string
   /** Median of the differences within blocks, ms. Absent where nothing was measured: `note` says why. */
   readonly ms?: number
-  /** 95 %, bootstrap over blocks. */
+  /** Of the median, from the order statistics of the blocks. With fewer than six blocks it is their range. */
   readonly interval?: readonly [number, number]
+  /** Of the interval: 0.95; less with fewer than six blocks. */
+  readonly level?: number
   /** Blocks. */
   readonly n: number
   /** What minus what, in words. */
@@ -21,15 +27,7 @@ export interface Contrast {
 }
 
 /** One cell of the factorial. */
-export interface Cell {
-  readonly id: string
-  readonly transport: 'in-process' | 'http' | 'ollama'
-  readonly interrupt: string
-  readonly handoff: string
-  readonly slots: number
-  readonly connection: 'none' | 'fresh' | 'reused' | 'prewarmed'
-  readonly prefix: 'shared' | 'unique'
-  readonly load: 'warm' | 'cold'
+export interface Cell extends Readonly<Omit<CellPlan, 'answer' | 'repeat'>> {
   /** Tokens of the first answer. */
   readonly maxTokens?: number
   readonly n: number
@@ -43,9 +41,10 @@ export interface Cell {
 
 export interface Slope {
   readonly handoff: string
-  readonly transport: 'in-process' | 'http' | 'ollama'
+  readonly transport: Transport
   /** ms of interrupt → first token a ms that the interrupt comes later, inside the first stage. */
   readonly value?: number
+  /** 95 %, Student's t with the standard error of a bootstrap of whole blocks. */
   readonly interval?: readonly [number, number]
   /** ms, of the line at an interrupt at the call's start. */
   readonly intercept?: number
@@ -60,7 +59,9 @@ export interface Replication {
   readonly at100Ms?: number
   readonly at500Ms?: number
   readonly differenceMs?: number
+  /** As a contrast has them. */
   readonly interval?: readonly [number, number]
+  readonly level?: number
   readonly n: number
   /** The first stage's length here; in the original 187 ms. */
   readonly firstStageMs: number
@@ -68,7 +69,7 @@ export interface Replication {
   readonly abortAt100Ms?: number
   /** What the difference consists of, largest first; they sum to it with `unattributed`. */
   readonly parts: readonly { readonly name: PhaseName | 'transport'; readonly ms: number }[]
-  readonly transport: 'in-process' | 'http' | 'ollama'
+  readonly transport: Transport
   readonly note: string
 }
 
@@ -85,15 +86,15 @@ export interface Overhead {
     readonly blocks: number
     readonly maxTokens: number
     readonly promptTokens?: number
-    readonly servers: readonly { readonly name: string; readonly version?: string }[]
+    readonly servers: readonly { readonly name: string; readonly version?: string; readonly address?: string }[]
     /** Transports that could not be measured, and why. */
     readonly skipped: readonly { readonly transport: string; readonly reason: string }[]
   }
   readonly contrasts: readonly Contrast[]
-  /** Of drain over HTTP. */
+  /** Of drain over the HTTP that the answer is for. */
   readonly slopeInsideFirstStage: { readonly value?: number; readonly interval?: readonly [number, number] }
   readonly slopes: readonly Slope[]
-  /** Over HTTP, on the embedded server. */
+  /** Over the HTTP that the answer is for. */
   readonly replication: Replication
   /** The same two runs with the same engine and no HTTP. */
   readonly replicationInProcess?: Replication
@@ -101,5 +102,11 @@ export interface Overhead {
   readonly warmUps: number
   /** Why the figures must be read with care, if so. */
   readonly cautions: readonly string[]
+  /** In one or two sentences, from the first contrasts of transport and drain, and the two runs. */
   readonly answer: string
+  readonly finding: Finding
+  /** Why nothing is known, a clause each; empty where something is. */
+  readonly unknown: readonly string[]
+  /** For which server the answer is, and what it does not tell. */
+  readonly scope: string
 }

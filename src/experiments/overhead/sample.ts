@@ -2,6 +2,7 @@ import { msToNs } from '../../core/clock.ts'
 import type { MarkName } from '../../core/ledger.ts'
 import { interruptPhases } from '../../core/phases.ts'
 import type { CallRecord, PhaseName, RunRecord } from '../../core/record.ts'
+import { trialOf } from '../../core/trial.ts'
 import type { CellPlan } from './design.ts'
 
 /** What one trial says. Times in ms; what was not observed is absent. */
@@ -28,27 +29,23 @@ export interface Sample {
 }
 
 export function sampleOf(record: RunRecord, cell: CellPlan): Sample {
-  const { stages, interrupts, experiment, outcome } = record
-  const first = stages[0]
-  const interrupt = interrupts.find(({ suppressed }) => !suppressed)
+  const { stages, experiment, outcome } = record
+  const [first] = stages
+  const interrupt = trialOf(record)?.interrupts[0]
   const alone = stages.length === 1 && interrupt === undefined && outcome === 'completed' ? first : undefined
-  const reached = interrupt?.toFirstTokenMs !== undefined ? interrupt : requestPhases(alone)
+  const request = requestPhases(alone)
   const common = {
     cell,
     block: experiment?.block ?? 0,
     generated: first?.tokens.generated ?? 0,
     ...(first?.tokens.prompt !== undefined && { promptTokens: first.tokens.prompt }),
     ...(first?.text !== undefined && { text: first.text }),
-    ...(interrupt !== undefined && first !== undefined && { sinceCallMs: interrupt.at - first.startMs }),
+    ...(interrupt !== undefined && { sinceCallMs: interrupt.sinceCallMs }),
   }
-  if (reached?.toFirstTokenMs === undefined) return { ...common, phases: {}, lost: !tooLate(record) }
-  return {
-    ...common,
-    firstTokenMs: reached.toFirstTokenMs,
-    phases: sums(reached.phases),
-    ...(alone !== undefined && wholeCall(alone)),
-    lost: false,
-  }
+  const firstTokenMs = interrupt === undefined ? request?.toFirstTokenMs : interrupt.toFirstTokenMs
+  if (firstTokenMs === undefined) return { ...common, phases: {}, lost: !tooLate(record) }
+  const phases = interrupt?.phases ?? Object.fromEntries((request?.phases ?? []).map(({ name, ms }) => [name, ms]))
+  return { ...common, firstTokenMs, phases, ...(alone !== undefined && wholeCall(alone)), lost: false }
 }
 
 /** The first stage had ended when the interrupt was due: the trial says nothing, and nothing was lost. */
@@ -61,23 +58,15 @@ const markOf = (call: CallRecord, wanted: MarkName): number | undefined =>
 /** Request → first token, split as an interrupt's time is: as if the interrupt had come with the request. */
 function requestPhases(call: CallRecord | undefined) {
   if (call === undefined) return undefined
-  const { totalMs, loadMs, prefillMs, decodeMs } = call.server ?? {}
+  const { totalMs, loadMs, prefillMs, decodeMs, unused } = call.server ?? {}
+  const at = (ms: number | undefined) => (ms === undefined ? undefined : msToNs(ms))
+  const server = { totalNs: at(totalMs), loadNs: at(loadMs), prefillNs: at(prefillMs), decodeNs: at(decodeMs) }
+  const known = Object.fromEntries(Object.entries(server).filter(([, ns]) => ns !== undefined))
   return interruptPhases({
     interruptedAt: msToNs(call.startMs),
     call: () => undefined,
-    next: (name) => {
-      const ms = markOf(call, name)
-      return ms === undefined ? undefined : msToNs(ms)
-    },
-    ...(call.server !== undefined &&
-      call.server.unused === undefined && {
-        server: {
-          ...(totalMs !== undefined && { totalNs: msToNs(totalMs) }),
-          ...(loadMs !== undefined && { loadNs: msToNs(loadMs) }),
-          ...(prefillMs !== undefined && { prefillNs: msToNs(prefillMs) }),
-          ...(decodeMs !== undefined && { decodeNs: msToNs(decodeMs) }),
-        },
-      }),
+    next: (name) => at(markOf(call, name)),
+    ...(call.server !== undefined && unused === undefined && { server: known }),
   })
 }
 
@@ -90,11 +79,4 @@ function wholeCall(call: CallRecord): Pick<Sample, 'callMs' | 'beyondServerMs' |
     ...(callMs !== undefined && totalMs !== undefined && { beyondServerMs: callMs - totalMs }),
     ...(loadMs !== undefined && { serverLoadMs: loadMs }),
   }
-}
-
-/** A phase may be there twice: the engine decides before and after the old call. */
-function sums(phases: readonly { readonly name: PhaseName; readonly ms: number }[]): Sample['phases'] {
-  const all: Partial<Record<PhaseName, number>> = {}
-  for (const { name, ms } of phases) all[name] = (all[name] ?? 0) + ms
-  return all
 }

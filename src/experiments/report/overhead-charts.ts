@@ -1,5 +1,8 @@
 import { html, type Markup } from '../../pages/html.ts'
+import { intervalName } from '../overhead/answer.ts'
 import type { Contrast, Overhead, Slope } from '../overhead/result.ts'
+import { leavesOut } from '../statistics/contrast.ts'
+import { LEAST_FOR_95 } from '../statistics/median-interval.ts'
 import { type Cloud, cloudAxes, cloudChart } from './charts/cloud.ts'
 import { figureOf, panels } from './charts/figure.ts'
 import { type IntervalRow, intervalChart, intervalWords } from './charts/intervals.ts'
@@ -11,34 +14,31 @@ import { places } from './figures.ts'
 const SMALL = 0.1
 
 /** Every contrast with its interval. */
-export function contrastsFigure(contrasts: readonly Contrast[]): Markup | undefined {
-  const usual = contrasts[0]?.server
+export function contrastsFigure({ contrasts, setting: { blocks } }: Overhead): Markup | undefined {
+  const usual = contrasts[0]?.server.replace(/, .*/, '')
   const rows = contrasts
     .filter(({ ms }) => ms !== undefined)
     .map((each) => ({ ...rowOf(each, usual), size: sizeOf(each) }))
     .toSorted((a, b) => b.size - a.size)
   if (rows.length === 0) return undefined
   const largest = Math.max(...rows.map(({ size }) => size))
-  const large = rows.filter(({ size }) => size >= largest * SMALL)
-  const small = rows.filter(({ size }) => size < largest * SMALL)
-  const groups =
-    small.length === 0
-      ? [{ heading: 'All', rows: large }]
-      : [
-          { heading: 'The large ones', rows: large },
-          { heading: 'The small ones, on a finer scale', rows: small },
-        ]
+  const groups = [
+    { heading: 'The large ones', rows: rows.filter(({ size }) => size >= largest * SMALL) },
+    { heading: 'The small ones, on a finer scale', rows: rows.filter(({ size }) => size < largest * SMALL) },
+  ].filter((group) => group.rows.length > 0)
+  const name = intervalName(blocks)
   return figureOf({
     id: 'contrasts',
-    title: 'Each cost with its 95 % interval',
+    title: blocks < 2 ? 'Each cost' : `Each cost with its ${name}`,
     words: [
-      usual && `In the ${usual} where nothing else is said.`,
+      usual && `Of the ${usual} where nothing else is said.`,
       ...rows.map((row) => intervalWords(row, 'ms')),
-      'A filled point: the interval does not touch the line at 0, so this cost is there.',
+      blocks > 1 &&
+        `A filled point: the ${name} does not touch the line at 0${blocks < LEAST_FOR_95 ? '.' : ', so this cost is there.'}`,
     ],
     drawing: panels(
       groups.map(({ heading, rows }) => ({
-        heading,
+        heading: groups.length === 1 ? 'All' : heading,
         drawing: intervalChart({ width: PANEL, unit: 'ms', rows, sides: ['← saves time', 'costs time →'] }),
       })),
     ),
@@ -46,11 +46,18 @@ export function contrastsFigure(contrasts: readonly Contrast[]): Markup | undefi
   })
 }
 
-const rowOf = ({ name, server, ms, interval }: Contrast, usual: string | undefined): IntervalRow => ({
-  name: server === usual ? name : `${name}, ${server}`,
-  value: ms,
-  interval,
-  mark: interval !== undefined && (interval[0] > 0 || interval[1] < 0) ? 'same' : 'open',
+/** A drawing has room for 30 characters: the usual server is not named, and the embedded one in a word. */
+function nameOf({ name, server }: Contrast, usual: string | undefined): string {
+  const [where, ...by] = server.split(', ')
+  const what = where === usual ? name : `${where?.replace('embedded server', 'embedded')} ${name}`
+  return [what, ...by].join(', ')
+}
+
+const rowOf = (contrast: Contrast, usual: string | undefined): IntervalRow => ({
+  name: nameOf(contrast, usual),
+  value: contrast.ms,
+  interval: contrast.interval,
+  mark: contrast.interval !== undefined && leavesOut(contrast.interval, 0) ? 'same' : 'open',
 })
 
 const sizeOf = ({ ms = 0, interval = [ms, ms] }: Contrast) => Math.max(...[ms, ...interval].map(Math.abs))

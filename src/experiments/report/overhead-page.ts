@@ -1,6 +1,7 @@
 import { documentOf } from '../../pages/document.ts'
 import { milliseconds } from '../../pages/figures.ts'
 import { html, type Markup } from '../../pages/html.ts'
+import { intervalName } from '../overhead/answer.ts'
 import type { Contrast, ContrastName, Overhead } from '../overhead/result.ts'
 import { difference, intervalOf } from './figures.ts'
 import { contrastsFigure, slopesFigure } from './overhead-charts.ts'
@@ -10,12 +11,13 @@ import { reportStyle } from './style.ts'
 
 /** The report of `overhead`: one page that needs no script and nothing from anywhere. */
 export function overheadPage(overhead: Overhead): string {
-  const { answer, cautions, contrasts, quick, setting } = overhead
+  const { answer, cautions, contrasts, quick, scope, setting } = overhead
   return documentOf(
     'Is it HTTP? The cost of transport and interrupts',
     html`<header>
 <h1>Is it HTTP? <span class="badge neutral">${quick ? 'quick run' : 'full run'}</span></h1>
 <p class="lead verdict">${answer}</p>
+<p>${scope}</p>
 <p class="quiet">${setting.model}, ${setting.blocks} ${setting.blocks === 1 ? 'block' : 'blocks'}, ${overhead.startedAt.slice(0, 16).replace('T', ' ')} UTC, took ${milliseconds(overhead.durationMs)}</p>
 </header>
 <main>
@@ -26,7 +28,7 @@ ${
 }
 <section aria-labelledby="shares"><h2 id="shares">What costs how much</h2>
 ${cards(contrasts)}
-${contrastsFigure(contrasts) ?? html`<p>Nothing could be compared.</p>`}
+${contrastsFigure(overhead) ?? html`<p>Nothing could be compared.</p>`}
 ${contrastsTable(contrasts)}</section>
 ${replicationSection(overhead)}
 <section aria-labelledby="moments"><h2 id="moments">When the interrupt comes</h2>
@@ -42,7 +44,7 @@ ${settingTable(overhead)}</section>
   )
 }
 
-/** What the question is about. */
+/** What the question is about: the first contrast of each name, of which the answer is made too. */
 const asked: Partial<Record<ContrastName, string>> = {
   transport: 'HTTP, a call',
   drain: 'waiting for the old call (drain)',
@@ -57,9 +59,9 @@ function cards(contrasts: readonly Contrast[]): Markup | undefined {
   })
   if (shown.length === 0) return undefined
   return html`<dl class="cards">${shown.map(
-    ({ words, ms, interval, server }) => html`<div class="card"><dt>${words}</dt>
+    ({ words, ms, interval, server, n }) => html`<div class="card"><dt>${words}</dt>
 <dd class="now">${difference(ms, 'ms')}</dd>
-${interval && html`<dd class="quiet">95 % interval <span class="whole">${intervalOf(interval, 'ms')}</span></dd>`}<dd class="quiet">${server}</dd></div>
+${interval && html`<dd class="quiet">${intervalName(n)} <span class="whole">${intervalOf(interval, 'ms')}</span></dd>`}<dd class="quiet">${server}</dd></div>
 `,
   )}</dl>`
 }

@@ -1,5 +1,6 @@
 import { milliseconds } from '../../pages/figures.ts'
 import { html, type Markup } from '../../pages/html.ts'
+import { intervalName } from '../overhead/answer.ts'
 import type { Contrast, Overhead } from '../overhead/result.ts'
 import { difference, figure, intervalOf, places } from './figures.ts'
 import { figuresTable, pairsTable } from './tables.ts'
@@ -7,16 +8,16 @@ import { figuresTable, pairsTable } from './tables.ts'
 export const contrastsTable = (contrasts: readonly Contrast[]): Markup =>
   figuresTable(
     'Contrasts: medians of differences within blocks',
-    ['cost', 'where', 'ms', '95 % interval', 'blocks', 'what it is'],
+    ['cost', 'where', 'ms', 'interval', 'which is the', 'what it is'],
     contrasts.map(({ name, server, ms, interval, n, is, note }) => [
       name,
       server,
       ms === undefined ? undefined : difference(ms, 'ms'),
       interval && intervalOf(interval, 'ms'),
-      n,
+      interval && intervalName(n),
       html`${is}${note !== undefined && html`<br><span class="quiet">${note}</span>`}`,
     ]),
-    [1, 5],
+    [1, 4, 5],
   )
 
 export function slopesTable({ slopes }: Overhead): Markup | undefined {
@@ -78,9 +79,9 @@ export function settingTable({ setting, warmUps, execution }: Overhead): Markup 
       name: 'Tokens',
       says: `${maxTokens} generated${promptTokens === undefined ? '' : `, ${promptTokens} of the prompt`}`,
     },
-    ...servers.map(({ name, version }) => ({
+    ...servers.map(({ name, version, address }) => ({
       name: 'Server',
-      says: `${name}${version === undefined ? '' : ` ${version}`}`,
+      says: [name, version, address].filter((word) => word !== undefined).join(' '),
     })),
     ...skipped.map(({ transport, reason }) => ({ name: 'Not measured', says: `${transport}: ${reason}` })),
     { name: 'Warm-ups', says: `${warmUps.toLocaleString('en-US')}, in no figure` },

@@ -1,4 +1,5 @@
 import { html, type Markup } from '../../pages/html.ts'
+import { intervalName } from '../overhead/answer.ts'
 import type { Overhead, Replication } from '../overhead/result.ts'
 import { figureOf, inTwoWidths } from './charts/figure.ts'
 import { type PhaseLike, phasePatterns } from './charts/looks.ts'
@@ -20,26 +21,20 @@ const ORIGINAL = {
 } as const
 
 /** The comparison of two runs, made again: what its difference was said to consist of, and what it does consist of. */
-export function replicationSection({ replication, replicationInProcess: native }: Overhead): Markup {
+export function replicationSection({ replication, replicationInProcess: native, finding }: Overhead): Markup {
   const made = [
-    { name: `here, over ${transportName(replication)}`, of: replication },
+    { name: `here, ${transportName(replication)}`, of: replication },
     ...(native === undefined ? [] : [{ name: `here, ${transportName(native)}`, of: native }]),
   ]
   return html`<section aria-labelledby="replication"><h2 id="replication">The comparison of two runs, made again</h2>
 <p>${replication.note}</p>
-${partsFigure(made)}
+${
+  (finding === 'not known' ? undefined : partsFigure(made)) ??
+  html`<p>What the difference consists of is not drawn: it is not known whether the two runs differ, or why.</p>`
+}
 ${figuresTable(
-  'Interrupt → first token of the second stage: the original has one run each, here are medians',
-  [
-    'run',
-    'first stage',
-    'interrupt at 100 ms',
-    'at 500 ms',
-    'difference',
-    '95 % interval',
-    'abort at 100 ms',
-    'blocks',
-  ],
+  'Interrupt at 100 and at 500 ms → first token of the second stage: the original has one run each, here are medians',
+  ['run', 'first stage', 'at 100 ms', 'at 500 ms', 'difference', 'interval', 'it is the', 'with abort'],
   [
     [
       'the original',
@@ -60,8 +55,8 @@ ${figuresTable(
           ms(of.at500Ms),
           of.differenceMs === undefined ? undefined : difference(of.differenceMs, 'ms'),
           of.interval && intervalOf(of.interval, 'ms'),
+          of.interval && intervalName(of.n),
           ms(of.abortAt100Ms),
-          of.n,
         ] as const,
     ),
   ],
@@ -70,12 +65,12 @@ ${figuresTable(
 
 const ms = (value: number | undefined) => (value === undefined ? undefined : figure(value, 'ms'))
 const transportName = ({ transport }: Replication) =>
-  ({ http: 'HTTP', 'in-process': 'in-process', ollama: 'Ollama' })[transport]
+  ({ http: 'over HTTP', 'in-process': 'in-process', ollama: 'Ollama over HTTP' })[transport]
 
 /** The parts as shares of each difference, for the differences themselves are of other models and machines. */
 function partsFigure(made: readonly { readonly name: string; readonly of: Replication }[]): Markup | undefined {
-  const measured = made.flatMap(({ name, of: { differenceMs, parts } }) =>
-    differenceMs === undefined || differenceMs <= 0 || parts.length === 0
+  const measured = made.flatMap(({ name, of: { differenceMs, interval = [0, 0], parts } }) =>
+    differenceMs === undefined || interval[0] <= 0 || parts.length === 0
       ? []
       : [rowOf(`${name} (measured)`, differenceMs, parts)],
   )

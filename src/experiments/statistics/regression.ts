@@ -2,6 +2,8 @@ import { eachResample, studentInterval } from './bootstrap.ts'
 import type { RandomGenerator } from './random.ts'
 
 const DRAWS = 999
+/** So many of them must have a slope, as a share. */
+const ENOUGH = 0.9
 
 export interface Slope {
   readonly value: number
@@ -41,7 +43,10 @@ export function slopeOf(
   eachResample(clusters, drawn.length, random, (weights, draw) => {
     drawn[draw] = slopeUnder(sums, weights)
   })
-  const interval = clusters < 2 ? undefined : studentInterval(value, drawn, clusters)
+  // A draw may have nothing but points of one x: it has no slope. Where that is often so, there is no interval.
+  const known = drawn.filter(Number.isFinite)
+  const isEnough = clusters > 1 && known.length >= ENOUGH * DRAWS
+  const interval = isEnough ? studentInterval(value, known, clusters) : undefined
   return { value, intercept, ...(interval !== undefined && { interval }) }
 }
 
@@ -54,5 +59,7 @@ function slopeUnder(sums: Float64Array, weights: Uint16Array): number {
     if (weight > 0) for (let term = 0; term < STRIDE; term++) total[term]! += weight * sums[cluster * STRIDE + term]!
   }
   const [n = 0, x = 0, y = 0, xx = 0, xy = 0] = total
-  return (n * xy - x * y) / (n * xx - x * x)
+  const spread = n * xx - x * x
+  // Of one x only rounding is left.
+  return spread <= n * xx * 1e-9 ? Number.NaN : (n * xy - x * y) / spread
 }

@@ -4,7 +4,8 @@ import { cellsFor } from '../../../src/experiments/overhead/cells.ts'
 import { transports } from '../../../src/experiments/overhead/design.ts'
 import { overheadOf } from '../../../src/experiments/overhead/overhead-of.ts'
 import type { Overhead } from '../../../src/experiments/overhead/result.ts'
-import { type Costs, designOf, executionOf, lost, simulated, usualCosts } from './simulated.ts'
+import { overheadPage } from '../../../src/experiments/report/overhead-page.ts'
+import { busy, type Costs, designOf, executionOf, lost, simulated, usualCosts } from './simulated.ts'
 
 const derive = (costs: Costs, blocks = 3): Overhead => {
   const design = designOf(blocks)
@@ -55,6 +56,61 @@ describe('the contrasts of overhead', () => {
     const others = slopes.filter(({ handoff }) => handoff !== 'drain')
     expect(others).toHaveLength(4)
     for (const { value } of others) expect(value).toBeCloseTo(0, 2)
+  })
+})
+
+describe('the answer', () => {
+  it('is for the server that was named, however little a server of our own costs', () => {
+    const design = designOf(6, true, 'far:11434')
+    const costs = { ...usualCosts, transport: 400 }
+    const near = new Set(simulated(design, usualCosts).map((record) => JSON.stringify(record)))
+    const records = simulated(design, costs).map((record, at) =>
+      record.experiment!.arm.startsWith('ollama') ? record : JSON.parse([...near][at]!),
+    )
+    const result = overheadOf(executionOf(design), records)
+    expect(result.contrasts[0]).toMatchObject({ name: 'transport', server: 'ollama, two clocks', ms: 400 })
+    expect(contrast(result, 'transport')).toBeCloseTo(1.2, 2)
+    expect(result.answer).toMatch(/^Yes: HTTP costs 400 ms .* a call to the Ollama at far:11434;/)
+    expect(result.replication.transport).toBe('ollama')
+    expect(result.slopeInsideFirstStage.value).toBe(
+      result.slopes.find(({ transport, handoff }) => transport === 'ollama' && handoff === 'drain')?.value,
+    )
+    expect(result.scope).toContain('cannot be known from one address (slot)')
+    // Nothing in a drawing is cut short.
+    expect(overheadPage(result)).not.toContain('…')
+    const usual = derive(usualCosts)
+    expect(overheadPage(usual)).not.toContain('…')
+    expect(usual.scope).toContain('a server of our own on this machine')
+    expect(usual.contrasts[0]).toMatchObject({ name: 'transport', server: 'embedded server' })
+  })
+
+  it('never says what the cards and charts beside it do not, on a machine however busy', () => {
+    const spread = fc.double({ min: 0, max: 3, noNaN: true })
+    const chances = fc.infiniteStream(fc.double({ min: -1, max: 1, noNaN: true }))
+    const findings = new Set<string>()
+    fc.assert(
+      fc.property(spread, chances, fc.integer({ min: 1, max: 9 }), (most, drawn, blocks) => {
+        const design = designOf(blocks)
+        const records = busy(simulated(design, usualCosts), () => Math.exp(most * drawn.next().value!))
+        const result = overheadOf(executionOf(design), records)
+        const [http, wait] = ['transport', 'drain'].map((name) => result.contrasts.find((each) => each.name === name)!)
+        const page = overheadPage(result)
+        const cards = page.slice(page.indexOf('class="cards"'), page.indexOf('</dl>'))
+        const isKnown = result.finding !== 'not known'
+        findings.add(result.finding)
+        if (result.finding === 'no') expect(http!.interval![1]).toBeLessThan(wait!.interval![0] / 4)
+        if (isKnown) expect(wait!.interval![0]).toBeGreaterThan(0)
+        expect(page.includes('id="parts"')).toBe(
+          isKnown && (result.replication.interval![0] > 0 || result.replicationInProcess!.interval![0] > 0),
+        )
+        expect(cards.includes('95 % interval')).toBe(blocks >= 6)
+        expect(page.includes('Each cost with its 95 % interval')).toBe(blocks >= 6)
+        expect(result.answer.includes('95 % interval')).toBe(blocks >= 6)
+      }),
+      { numRuns: 40 },
+    )
+    expect(findings).toContain('not known')
+    expect(findings).toContain('no')
   })
 })
 
@@ -129,6 +185,18 @@ describe('overheadOf', () => {
     const { cautions } = overheadOf(executionOf(design), records)
     expect(cautions).toContain('Answers are not all of 200 tokens: http (9).')
     expect(cautions).toContain('The same engine did not give the same text in-process and over HTTP.')
+  })
+
+  it('tells of interrupts that came too late, which are in no figure and not lost', () => {
+    const design = designOf(1)
+    const arm = 'http / at 100 ms / drain'
+    const records = simulated(design, usualCosts).map((record) =>
+      record.experiment?.arm === arm ? { ...record, interrupts: [] } : record,
+    )
+    const { cautions, cells, replication } = overheadOf(executionOf(design), records)
+    expect(cautions).toContainEqual(expect.stringMatching(/^1 of \d+ trials were to be interrupted after/))
+    expect(cells.find(({ id }) => id === arm)).toMatchObject({ n: 0, lost: 0 })
+    expect(replication.differenceMs).toBeUndefined()
   })
 
   it('refuses an execution of something else', () => {

@@ -1,7 +1,7 @@
 import type { CallRecord, InterruptRecord, RunRecord } from '../../../src/core/record.ts'
 import type { Execution } from '../../../src/core/trial.ts'
 import { cellsFor } from '../../../src/experiments/overhead/cells.ts'
-import type { CellPlan, OverheadDesign } from '../../../src/experiments/overhead/design.ts'
+import { type CellPlan, type OverheadDesign, transports } from '../../../src/experiments/overhead/design.ts'
 
 /** What an engine and its server cost, ms. */
 export interface Costs {
@@ -28,17 +28,21 @@ export const usualCosts: Costs = {
 
 const TOKENS = 200
 
-export const designOf = (blocks: number, quick = true): OverheadDesign => ({
+export const designOf = (blocks: number, quick = true, url?: string): OverheadDesign => ({
   kind: 'overhead/1',
   ...{ quick, model: 'model', seed: 7, system: 'system', prompt: 'prompt', maxTokens: TOKENS, shortTokens: 4 },
-  firstStageMs: { 'in-process': 190, http: 190 },
+  firstStageMs: { 'in-process': 190, http: 190, ...(url !== undefined && { ollama: 190 }) },
   longPrefillMs: 200,
   replicationMs: { early: 100, late: 500 },
-  cells: cellsFor(['in-process', 'http'], quick),
+  cells: url === undefined ? cellsFor(['in-process', 'http'], quick) : cellsFor(transports, quick, 'ollama'),
+  ...(url !== undefined && { answersFor: 'ollama' }),
   ...{
     blocks,
     budgetMs: 60_000,
-    servers: [{ name: 'in-process', version: '3' }, { name: 'embedded server' }],
+    servers: [
+      ...[{ name: 'in-process', version: '3' }, { name: 'embedded server' }],
+      ...(url === undefined ? [] : [{ name: 'ollama', address: url }]),
+    ],
     skipped: [],
   },
 })
@@ -138,6 +142,22 @@ function recordOf(stages: CallRecord[], interrupts: InterruptRecord[] = []): Run
     ...{ stages, interrupts, cost: { generatedTokens: 1, wastedTokens: 0, slotMs: 1, wastedSlotMs: 0 } },
   }
 }
+
+/** The same runs on a machine that is so busy that all that follows an interrupt or a request takes `factor()` times as long. */
+export const busy = (records: readonly RunRecord[], factor: () => number): RunRecord[] =>
+  records.map((record) => {
+    const by = factor()
+    const longer = <T extends { readonly ms: number }>(each: T): T => ({ ...each, ms: each.ms * by })
+    return {
+      ...record,
+      stages: record.stages.map((call) => ({ ...call, marks: call.marks.map(longer) })),
+      interrupts: record.interrupts.map((each) => ({
+        ...each,
+        toFirstTokenMs: each.toFirstTokenMs! * by,
+        phases: each.phases.map(longer),
+      })),
+    }
+  })
 
 /** The same run, broken off before any token. */
 export function lost(record: RunRecord): RunRecord {
