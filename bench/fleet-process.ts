@@ -3,10 +3,10 @@ import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 import { Queue, Worker } from 'bullmq'
 import { Redis } from 'ioredis'
-import { scriptedBackend } from '../src/backends/scripted.ts'
+import { hostRuns, serveNode } from '../src/app/fleet.ts'
+import { ollama } from '../src/app/nodes.ts'
 import type { Backend } from '../src/core/ports.ts'
-import { hostRuns, serveNode } from '../src/fleet.ts'
-import { ollama } from '../src/nodes.ts'
+import { scriptedBackend } from '../src/nodes/backends/scripted.ts'
 import { monotonicMs } from './model-server.ts'
 
 /** A part of the fleet, in a process of its own. `stages` calls a server; `no-op` answers one token; `stamps` tells when each token was made. */

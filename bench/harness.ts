@@ -5,11 +5,11 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { runExperiment } from '../src/app/experimenting.ts'
+import { sqliteStore } from '../src/app/stores.ts'
 import type { Experiment } from '../src/core/experiment.ts'
 import type { RunRecord } from '../src/core/record.ts'
-import { runExperiment } from '../src/experimenting.ts'
 import { createEngine, definePipeline, scripted } from '../src/index.ts'
-import { sqliteStore } from '../src/stores.ts'
 import { fixed, judge, machine, printTable, setting, spread } from './figures.ts'
 
 const LIMIT_MS = 0.2

@@ -4,8 +4,8 @@
  */
 import fc from 'fast-check'
 import { MOST_INPUT_CHARACTERS } from '../src/core/caller-input.ts'
-import { renderTemplate } from '../src/core/template.ts'
-import { templateFilters } from '../src/core/template-filters.ts'
+import { renderTemplate } from '../src/pipelines/template.ts'
+import { templateFilters } from '../src/pipelines/template-filters.ts'
 import { fixed, judge, machine, printTable, setting } from './figures.ts'
 
 const LIMIT_MS = 200

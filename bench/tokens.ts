@@ -2,8 +2,9 @@
  * CPU a token of one run, and how it grows with the answer's length: trigger evaluated at each token, a reader attached, against
  * the scripted backend alone. Settings: `rounds=N`.
  */
-import { scriptedBackend } from '../src/backends/scripted.ts'
+
 import { type Clock, createEngine, definePipeline, type Pipeline, scripted } from '../src/index.ts'
+import { scriptedBackend } from '../src/nodes/backends/scripted.ts'
 import { fixed, judge, machine, printTable, setting, spread } from './figures.ts'
 
 const LIMIT_GROWTH = 1.3

@@ -4,7 +4,7 @@
  * stuck, or a process ended by itself.
  */
 import { parseArgs } from 'node:util'
-import { connectFleet } from '../src/fleet.ts'
+import { connectFleet } from '../src/app/fleet.ts'
 import { Chance } from './chaos/chance.ts'
 import { House } from './storms/house.ts'
 import { Allowance, doubledCalls, noFindings } from './storms/oracle.ts'

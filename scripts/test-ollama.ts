@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { ollamaUrl } from '../src/backends/ollama-url.ts'
+import { ollamaUrl } from '../src/nodes/backends/ollama-url.ts'
 import { importDemoModel } from './ollama/model.ts'
 import { provideOllama } from './ollama/provide.ts'
 import { startServer } from './ollama/serve.ts'

@@ -1,4 +1,3 @@
-export type { CallScript, Script } from './backends/scripted.ts'
 export {
   catalogue,
   createEngine,
@@ -6,7 +5,11 @@ export {
   type EngineSettings,
   type FleetEngineSettings,
   type PipelineSettings,
-} from './compose.ts'
+} from './app/compose.ts'
+export { type CatalogueExtension, extendCatalogue } from './app/extend-catalogue.ts'
+export { llamaCpp, type NodeSettings, ollama, openai, scripted } from './app/nodes.ts'
+export { type ObservedProcess, type Observing, observe as openTelemetry } from './app/observing.ts'
+export type { DurationInput, OwnPipelineInput, PipelineInput, StagePolicyInput } from './app/pipeline-input.ts'
 export { type BackendKind, type BackendPlace, backendKind, type Environment } from './core/backend-kind.ts'
 export type {
   CallEnd,
@@ -79,8 +82,5 @@ export {
   type TemplatePlace,
 } from './core/step.ts'
 export type { TraceContext, TraceHeaders } from './core/trace.ts'
-export { type CatalogueExtension, extendCatalogue } from './extend-catalogue.ts'
-export { llamaCpp, type NodeSettings, ollama, openai, scripted } from './nodes.ts'
-export { type ObservedProcess, type Observing, observe as openTelemetry } from './observing.ts'
-export type { DurationInput, OwnPipelineInput, PipelineInput, StagePolicyInput } from './policies/pipeline-input.ts'
-export { VirtualClock } from './simulation/virtual-clock.ts'
+export { VirtualClock } from './lab/simulation/virtual-clock.ts'
+export type { CallScript, Script } from './nodes/backends/scripted.ts'

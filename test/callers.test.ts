@@ -1,8 +1,8 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { scriptedBackend } from '../src/backends/scripted.ts'
-import { createEngine, definePipeline } from '../src/compose.ts'
+import { createEngine, definePipeline } from '../src/app/compose.ts'
 import type { Backend, Node } from '../src/core/ports.ts'
+import { scriptedBackend } from '../src/nodes/backends/scripted.ts'
 import { speak, twoStages } from './fixtures/scripted-run.ts'
 
 // biome-ignore lint/suspicious/noExplicitAny: as a program without types calls
@@ -62,6 +62,8 @@ describe('an engine that is called without types', () => {
     [{ input: 'i', vars: { a: 5 } }, 'options.vars.a'],
     [{ input: 'i', vars: { a: 'a'.repeat(MIB + 1) } }, 'options.vars.a'],
     [{ input: 'i', signals: {} }, 'options.signals'],
+    [{ input: 'i', interrupts: [{ afterMs: Number.NaN }] }, 'options.interrupts[0].afterMs'],
+    [{ input: 'i', interrupts: [], signals: [] }, 'options.signals'],
     [{ input: 'i', signals: [{ input: 'x' }] }, 'options.signals[0]'],
     [{ input: 'i', signals: [{ afterMs: Number.NaN }] }, 'options.signals[0].afterMs'],
     [{ input: 'i', signals: [{ afterMs: 1, afterTokens: 1 }] }, 'options.signals[0]'],

@@ -5,15 +5,15 @@ import { fileURLToPath, pathToFileURL } from 'node:url'
 import { afterAll, describe, expect, it } from 'vitest'
 import { drawn } from '../scripts/policies-page.ts'
 import { written } from '../scripts/telemetry-page.ts'
+import { catalogue } from '../src/app/compose.ts'
+import { extendCatalogue } from '../src/app/extend-catalogue.ts'
 import { filesBeside } from '../src/cli/load-experiment.ts'
-import { catalogue } from '../src/compose.ts'
-import { readConfig } from '../src/core/config-schema.ts'
 import { readDocument } from '../src/core/document.ts'
-import { readExperiment } from '../src/core/experiment-schema.ts'
-import { definePipelineWith } from '../src/core/pipeline-schema.ts'
 import type { ResponseDefinition } from '../src/core/policy.ts'
 import { phaseNames } from '../src/core/record.ts'
-import { extendCatalogue } from '../src/extend-catalogue.ts'
+import { readExperiment } from '../src/lab/design/experiment-schema.ts'
+import { readConfig } from '../src/nodes/config-schema.ts'
+import { definePipelineWith } from '../src/pipelines/pipeline-schema.ts'
 import { caesura, startNode } from './cli/caesura.ts'
 import { scriptedRun, speak } from './fixtures/scripted-run.ts'
 import { startOllamaLike } from './servers/ollama-like.ts'
@@ -87,7 +87,7 @@ describe('the documentation', () => {
         ),
       )
     expect(commands.map(([verb]) => verb)).toEqual(['run', 'explain', 'check', 'policies', 'doctor', 'ab', 'overhead'])
-    // `overhead --quick` takes most of a minute: test/overhead.test.ts makes a smaller one.
+    // `overhead --quick` takes most of a minute: test/app/overhead.test.ts makes a smaller one.
     for (const args of commands.filter(([verb]) => verb !== 'overhead')) {
       const { status, stdout } = await caesura(root, args[0] === 'ab' ? withFewSessions(args) : args, {
         CAESURA_RECORDS: join(folder, 'runs.sqlite'),

@@ -3,9 +3,9 @@ import { ordinary } from '../scripts/chaos/pipelines.ts'
 import { draftPrompt, refinePrompt, scriptFor, tokensFor } from '../scripts/chaos/text.ts'
 import type { Story } from '../scripts/chaos/verify.ts'
 import { Allowance, check, doubledCalls, noFindings } from '../scripts/storms/oracle.ts'
-import { scriptedBackend } from '../src/backends/scripted.ts'
-import { createEngine } from '../src/compose.ts'
+import { createEngine } from '../src/app/compose.ts'
 import type { RunEvent } from '../src/core/event.ts'
+import { scriptedBackend } from '../src/nodes/backends/scripted.ts'
 
 /** A run as it should be. */
 async function told(): Promise<Story> {

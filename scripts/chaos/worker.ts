@@ -1,7 +1,7 @@
 import { Redis } from 'ioredis'
-import { scriptedBackend } from '../../src/backends/scripted.ts'
+import { hostRuns, serveNode } from '../../src/app/fleet.ts'
 import { logTo } from '../../src/core/log.ts'
-import { hostRuns, serveNode } from '../../src/fleet.ts'
+import { scriptedBackend } from '../../src/nodes/backends/scripted.ts'
 import { scriptFor } from './text.ts'
 
 // A worker process of the chaos run: `worker.ts pipelines URL` or `worker.ts stages URL NAME`.

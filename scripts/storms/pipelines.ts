@@ -1,4 +1,4 @@
-import { definePipeline } from '../../src/compose.ts'
+import { definePipeline } from '../../src/app/compose.ts'
 import type { Pipeline } from '../../src/core/pipeline.ts'
 import { ordinary } from '../chaos/pipelines.ts'
 

@@ -1,9 +1,9 @@
-import { scriptedBackend } from '../../src/backends/scripted.ts'
+import { hostRuns, serveNode } from '../../src/app/fleet.ts'
+import { serveFleet } from '../../src/app/fleet-serving.ts'
+import { sqliteStore } from '../../src/app/stores.ts'
 import type { CallRequest } from '../../src/core/call.ts'
 import { logTo } from '../../src/core/log.ts'
-import { hostRuns, serveNode } from '../../src/fleet.ts'
-import { serveFleet } from '../../src/fleet-serving.ts'
-import { sqliteStore } from '../../src/stores.ts'
+import { scriptedBackend } from '../../src/nodes/backends/scripted.ts'
 import { scriptFor } from '../chaos/text.ts'
 import { FLOOD, floodTokens, pipelines } from './pipelines.ts'
 

@@ -1,6 +1,6 @@
-import { LEAST_TO_LOOK, lookAt } from '../../src/experiments/sequences.ts'
-import { randomFor } from '../../src/experiments/statistics/random.ts'
-import { SortedColumn } from '../../src/experiments/statistics/sorted-column.ts'
+import { LEAST_TO_LOOK, lookAt } from '../../src/lab/sequences.ts'
+import { randomFor } from '../../src/lab/statistics/random.ts'
+import { SortedColumn } from '../../src/lab/statistics/sorted-column.ts'
 import { drawsFrom, sessionLatencies } from './simulated.ts'
 import { shapeLatencies, type shapes } from './worlds.ts'
 

@@ -1,8 +1,8 @@
 import type { MetricPlan } from '../../src/core/experiment.ts'
-import { analyseTable } from '../../src/experiments/analyse.ts'
-import type { Comparison } from '../../src/experiments/analysis.ts'
-import { randomFor } from '../../src/experiments/statistics/random.ts'
-import { tableOf } from '../../src/experiments/trial-table.ts'
+import { analyseTable } from '../../src/lab/analyse.ts'
+import type { Comparison } from '../../src/lab/analysis.ts'
+import { randomFor } from '../../src/lab/statistics/random.ts'
+import { tableOf } from '../../src/lab/trial-table.ts'
 import { type Design, planOf, simulatedTrials } from './simulated.ts'
 
 /** Many experiments of one kind. */

@@ -2,7 +2,7 @@ import { randomExponential, randomNormal } from 'd3-random'
 import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64'
 import type { AnalysisPlan, MetricPlan } from '../../src/core/experiment.ts'
 import type { Trial } from '../../src/core/trial.ts'
-import { type RandomGenerator, randomFor } from '../../src/experiments/statistics/random.ts'
+import { type RandomGenerator, randomFor } from '../../src/lab/statistics/random.ts'
 
 /** Who was randomised: sessions each for itself, pairs of sessions, or cells of three sessions that share a server. */
 export type Design = 'sessions' | 'pairs' | 'cells'

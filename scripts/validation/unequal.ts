@@ -1,7 +1,7 @@
-import { analyse } from '../../src/experiments/analyse.ts'
-import type { Comparison } from '../../src/experiments/analysis.ts'
-import { leavesOut } from '../../src/experiments/statistics/contrast.ts'
-import { randomFor } from '../../src/experiments/statistics/random.ts'
+import { analyse } from '../../src/lab/analyse.ts'
+import type { Comparison } from '../../src/lab/analysis.ts'
+import { leavesOut } from '../../src/lab/statistics/contrast.ts'
+import { randomFor } from '../../src/lab/statistics/random.ts'
 import { trueDifference, type UnequalWorld, unequalPlan, unequalTrials } from './worlds.ts'
 
 /** Many experiments in one world. */

@@ -1,7 +1,7 @@
 import type { AnalysisPlan, MetricPlan } from '../../src/core/experiment.ts'
 import type { Trial } from '../../src/core/trial.ts'
-import { normalBelow } from '../../src/experiments/statistics/normal.ts'
-import { randomFor } from '../../src/experiments/statistics/random.ts'
+import { normalBelow } from '../../src/lab/statistics/normal.ts'
+import { randomFor } from '../../src/lab/statistics/random.ts'
 import { drawsFrom } from './simulated.ts'
 
 /** Arms whose figures do not have the same shape: what a drain and an abort are. Figures by their quantiles. */

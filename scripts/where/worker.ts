@@ -1,7 +1,7 @@
 import { once } from 'node:events'
-import { scriptedBackend } from '../../src/backends/scripted.ts'
+import { hostRuns, serveNode } from '../../src/app/fleet.ts'
 import { logTo } from '../../src/core/log.ts'
-import { hostRuns, serveNode } from '../../src/fleet.ts'
+import { scriptedBackend } from '../../src/nodes/backends/scripted.ts'
 import { promptOf, tokensFor } from '../chaos/text.ts'
 
 // A worker process: `worker.ts pipelines URL` or `worker.ts stages URL NAME`. It begins when its parent says so.

@@ -1,8 +1,8 @@
 import type { Activity } from '../core/activity.ts'
-import { FEWEST_ABORTS } from '../explaining/abort-lag.ts'
-import type { Alternative, Unknown } from '../explaining/alternatives.ts'
-import type { ExplainedInterrupt } from '../explaining/explanation.ts'
 import { counted, milliseconds } from '../pages/figures.ts'
+import { FEWEST_ABORTS } from '../records/explaining/abort-lag.ts'
+import type { Alternative, Unknown } from '../records/explaining/alternatives.ts'
+import type { ExplainedInterrupt } from '../records/explaining/explanation.ts'
 import { asTyped } from './as-typed.ts'
 
 /** What would have been different, and what shows it: two sentences without their full stops. */

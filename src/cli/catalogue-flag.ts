@@ -2,10 +2,10 @@ import { stat } from 'node:fs/promises'
 import { resolve } from 'node:path'
 import { pathToFileURL } from 'node:url'
 import { Option } from 'commander'
-import { catalogue } from '../compose.ts'
+import { catalogue } from '../app/compose.ts'
 import type { Catalogue } from '../core/catalogue.ts'
-import { checkCatalogue } from '../core/catalogue-check.ts'
 import { CaesuraError } from '../core/errors.ts'
+import { checkCatalogue } from '../policies/reading/catalogue-check.ts'
 
 export interface CatalogueFlag {
   readonly catalogue?: string

@@ -1,5 +1,5 @@
-import type { ExplainedInterrupt } from '../explaining/explanation.ts'
 import { counted, milliseconds } from '../pages/figures.ts'
+import type { ExplainedInterrupt } from '../records/explaining/explanation.ts'
 import { doingWords } from './alternative-words.ts'
 import { harmless, paragraph, type Screen } from './screen.ts'
 

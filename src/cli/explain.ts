@@ -1,6 +1,6 @@
 import { Command } from 'commander'
-import { type ExplainedInterrupt, type Explanation, explain } from '../explaining/explanation.ts'
 import { milliseconds } from '../pages/figures.ts'
+import { type ExplainedInterrupt, type Explanation, explain } from '../records/explaining/explanation.ts'
 import { alternativeInWords, claimsOf, sentenceOf, unknownInWords } from './alternative-words.ts'
 import { answersInWords } from './answer-words.ts'
 import { besideRecord } from './beside.ts'

@@ -1,6 +1,6 @@
 import { Command } from 'commander'
+import { exportRuns } from '../app/observing.ts'
 import { withoutPassword } from '../core/address.ts'
-import { exportRuns } from '../observing.ts'
 import { counted } from '../pages/figures.ts'
 import { fleetOption, redisFileOption } from './fleet-address.ts'
 import type { FleetFlags } from './on-fleet.ts'

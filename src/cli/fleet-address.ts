@@ -1,10 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { Option } from 'commander'
+import type { FleetAddress } from '../app/fleet.ts'
 import { withoutPassword } from '../core/address.ts'
-import type { Config } from '../core/config-schema.ts'
 import { CaesuraError } from '../core/errors.ts'
 import { REDIS_URL, readRedisUrl } from '../core/redis-address.ts'
-import type { FleetAddress } from '../fleet.ts'
+import type { Config } from '../nodes/config-schema.ts'
 
 const DEFAULT_URL = 'redis://127.0.0.1:6379'
 

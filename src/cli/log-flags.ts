@@ -1,9 +1,9 @@
 import { type Command, Option } from 'commander'
+import { type LogFormat, logFormats, openLog, type ProcessLog, readChoice } from '../app/logs.ts'
 import type { CaesuraError } from '../core/errors.ts'
 import type { FleetAddress } from '../core/fleet.ts'
 import { type Log, type LogLevel, logLevels } from '../core/log.ts'
 import { present } from '../core/present.ts'
-import { type LogFormat, logFormats, openLog, type ProcessLog, readChoice } from '../logs.ts'
 import { fatal } from './output.ts'
 import type { Settings } from './settings.ts'
 

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
-import type { Config } from '../core/config-schema.ts'
-import { withCapture } from '../logs.ts'
-import { type ObservedProcess, type Observing, observe } from '../observing.ts'
+import { withCapture } from '../app/logs.ts'
+import { type ObservedProcess, type Observing, observe } from '../app/observing.ts'
+import type { Config } from '../nodes/config-schema.ts'
 import { whole } from './script-flags.ts'
 
 export interface MetricsFlags {

@@ -1,5 +1,5 @@
 import { Command, Option } from 'commander'
-import { serveModel } from '../model-serving.ts'
+import { serveModel } from '../app/model-serving.ts'
 import { type LogFlags, processLog, withLogFlags } from './log-flags.ts'
 import { type MetricsFlags, observeWith, withMetricsFlags } from './metrics-flags.ts'
 import { printJson, printLines } from './output.ts'

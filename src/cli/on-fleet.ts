@@ -1,6 +1,6 @@
+import { connectFleet } from '../app/fleet.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Fleet, FleetRun } from '../core/fleet.ts'
-import { connectFleet } from '../fleet.ts'
 import { fleetAddress, type RedisFlag, tellOfPassword } from './fleet-address.ts'
 import { remark } from './output.ts'
 import { readSettings } from './settings.ts'

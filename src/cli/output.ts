@@ -1,7 +1,7 @@
 import { once } from 'node:events'
+import { redactor } from '../app/logs.ts'
 import type { CaesuraError } from '../core/errors.ts'
 import { visibleLines } from '../core/unsafe-text.ts'
-import { redactor } from '../logs.ts'
 
 /**
  * How an error that ends the process is told on stderr. A process with a log has it there instead, one line of JSON each. `redact`

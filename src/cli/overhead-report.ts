@@ -1,5 +1,5 @@
-import { intervalName } from '../experiments/overhead/answer.ts'
-import type { Overhead, Replication } from '../experiments/overhead/result.ts'
+import { intervalName } from '../lab/overhead/answer.ts'
+import type { Overhead, Replication } from '../lab/overhead/result.ts'
 import { milliseconds } from '../pages/figures.ts'
 import { tableLines } from './ab/table.ts'
 import { oneLine, paragraph, type Screen } from './screen.ts'

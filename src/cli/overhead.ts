@@ -1,11 +1,11 @@
 import { Command } from 'commander'
+import type { ExperimentRecords, HowFar } from '../app/experimenting.ts'
+import { measureOverhead, overheadFrom } from '../app/overhead.ts'
+import { sqliteStore } from '../app/stores.ts'
 import { durationSchema } from '../core/duration.ts'
 import { CaesuraError } from '../core/errors.ts'
-import type { ExperimentRecords, HowFar } from '../experimenting.ts'
-import type { Overhead } from '../experiments/overhead/result.ts'
-import { measureOverhead, overheadFrom } from '../overhead.ts'
+import type { Overhead } from '../lab/overhead/result.ts'
 import { milliseconds } from '../pages/figures.ts'
-import { sqliteStore } from '../stores.ts'
 import { printJson, printLines, remark } from './output.ts'
 import { overheadLines } from './overhead-report.ts'
 import { progressOn } from './progress.ts'
@@ -81,7 +81,7 @@ async function overhead(flags: OverheadFlags): Promise<void> {
     const result = from === undefined ? await measured(flags, store, stop.signal) : overheadFrom(store, from)
     if (report !== undefined) {
       // Charts take as long to load as a model: only who wants a page pays for them.
-      const { overheadPage } = await import('../experiments/report/overhead-page.ts')
+      const { overheadPage } = await import('../lab/report/overhead-page.ts')
       await writeWhole(report, overheadPage(result))
     }
     if (json) printJson(result)

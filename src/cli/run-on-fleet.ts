@@ -1,7 +1,7 @@
+import { connectFleet, type FleetAddress } from '../app/fleet.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { SubmitOptions } from '../core/fleet.ts'
 import type { Pipeline } from '../core/pipeline.ts'
-import { connectFleet, type FleetAddress } from '../fleet.ts'
 import { fleetAddress, type RedisFlag, tellOfPassword } from './fleet-address.ts'
 import { print, printJson, remark } from './output.ts'
 import type { NodeFlags, Settings } from './settings.ts'

@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { jsonSchemaOf, schemaName, schemaNames } from '../core/json-schemas.ts'
+import { jsonSchemaOf, schemaName, schemaNames } from '../app/json-schemas.ts'
 import { orList } from '../core/problems.ts'
 import { type CatalogueFlag, catalogueOf, catalogueOption } from './catalogue-flag.ts'
 

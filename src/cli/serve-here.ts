@@ -1,8 +1,8 @@
+import type { Observing } from '../app/observing.ts'
+import { serveHere } from '../app/process-serving.ts'
+import type { Api, ServingSettings } from '../app/serving.ts'
+import { chooseSurroundings, modelsOfAliases } from '../app/surroundings.ts'
 import { modelsAsked, type Pipeline } from '../core/pipeline.ts'
-import type { Observing } from '../observing.ts'
-import { serveHere } from '../process-serving.ts'
-import type { Api, ServingSettings } from '../serving.ts'
-import { chooseSurroundings, modelsOfAliases } from '../surroundings.ts'
 import { type NodeFlags, type Settings, wishesOf } from './settings.ts'
 
 /** The flags of `serve` that are of use without a Redis only, and a bound that both hosts have. */

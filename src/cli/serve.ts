@@ -1,11 +1,11 @@
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { Command } from 'commander'
+import { defaultLimits, readTokens, type ServingSettings } from '../app/serving.ts'
 import type { Catalogue } from '../core/catalogue.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { counted } from '../pages/figures.ts'
-import { defaultLimits, readTokens, type ServingSettings } from '../serving.ts'
 import { type CatalogueFlag, catalogueOption } from './catalogue-flag.ts'
 import { fleetOption, namedFleet, type RedisFlag, redisFileOption, tellOfPassword } from './fleet-address.ts'
 import { loadPipeline } from './load-pipeline.ts'
@@ -121,7 +121,7 @@ async function serve(flags: ServeFlags): Promise<void> {
     const api =
       redis === undefined
         ? await (await import('./serve-here.ts')).hostHere({ flags, settings, serving, telemetry })
-        : await (await import('../fleet-serving.ts')).serveFleet({
+        : await (await import('../app/fleet-serving.ts')).serveFleet({
             ...serving,
             redis,
             limits: { maxWaiting, memoryShare: memoryShare / PERCENT },

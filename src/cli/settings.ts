@@ -1,11 +1,11 @@
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { type Command, Option } from 'commander'
+import type { Wishes } from '../app/wishes.ts'
 import type { Catalogue } from '../core/catalogue.ts'
-import { type Config, defineConfig } from '../core/config-schema.ts'
 import { CaesuraError } from '../core/errors.ts'
 import { present } from '../core/present.ts'
-import type { Wishes } from '../wishes.ts'
+import { type Config, defineConfig } from '../nodes/config-schema.ts'
 import { type CatalogueFlag, catalogueOf } from './catalogue-flag.ts'
 import { readDocumentFile } from './read-file.ts'
 

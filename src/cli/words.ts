@@ -1,6 +1,6 @@
 import type { CallRecord, InterruptRecord, Phase, RunRecord } from '../core/record.ts'
-import type { ClockError } from '../explaining/clock-errors.ts'
 import { counted, listed, milliseconds, share } from '../pages/figures.ts'
+import type { ClockError } from '../records/explaining/clock-errors.ts'
 
 /** What was going on in a phase, as the end of `87 ms …`. */
 function doing({ name, candidates }: Phase, { from, to }: InterruptRecord): string {

@@ -3,10 +3,10 @@ import { dirname, resolve } from 'node:path'
 import ms from 'ms'
 import type { BackendFlags, BackendKind } from '../core/backend-kind.ts'
 import type { Catalogue } from '../core/catalogue.ts'
-import { defineConfig, type NodeConfig } from '../core/config-schema.ts'
 import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
 import { present } from '../core/present.ts'
 import { didYouMean, orList } from '../core/problems.ts'
+import { defineConfig, type NodeConfig } from '../nodes/config-schema.ts'
 import type { Settings } from './settings.ts'
 
 const LONGEST_MS = ms('365d')

@@ -3,6 +3,7 @@ import type { RunHandle, StartOptions } from './engine.ts'
 import { CaesuraError } from './errors.ts'
 import { numberWithin, textWithin, wholeWithin } from './number-schema.ts'
 import type { Pipeline } from './pipeline.ts'
+import { present } from './present.ts'
 import { isRecord, oneOrMany, parseWith, show, toErrors } from './problems.ts'
 
 /** The longest input of a run, of an interrupt, and value of a variable, in UTF-16 units: no longer prompt can be made of it. */
@@ -37,6 +38,7 @@ const like = <T>(expected: string, holds: (value: Record<string, unknown>) => bo
 const startSchema = z.strictObject({
   input: inputSchema,
   vars: z.record(z.string(), inputSchema).optional(),
+  interrupts: z.array(plannedSchema).max(MOST_SIGNALS, `at most ${MOST_SIGNALS} interrupts`).optional(),
   signals: z.array(plannedSchema).max(MOST_SIGNALS, `at most ${MOST_SIGNALS} signals`).optional(),
   signal: like<AbortSignal>('an AbortSignal', (value) => typeof value.addEventListener === 'function').optional(),
   runId: textWithin(200).optional(),
@@ -52,6 +54,12 @@ const startSchema = z.strictObject({
   ).optional(),
 })
 
+const startOptions = startSchema.superRefine(({ interrupts, signals }, { addIssue }) => {
+  if (interrupts === undefined || signals === undefined) return
+  const params = { expected: 'interrupts alone: signals is its older name' }
+  addIssue({ code: 'custom', path: ['signals'], input: signals, message: 'stands beside interrupts', params })
+})
+
 const signalSchema = z.strictObject({ input: inputSchema.optional() })
 const reasonSchema = inputSchema.optional()
 const seqSchema = wholeWithin(0, Number.MAX_SAFE_INTEGER)
@@ -64,12 +72,11 @@ function read<T>(schema: z.ZodType<T>, value: unknown, where: string): T {
   throw oneOrMany(toErrors(problems, 'CAESURA_E_USAGE'))
 }
 
-/** What a run is started with, as a caller without types may give it. Throws `CAESURA_E_USAGE` with the place and what was received. */
+/** What a run is started with (what is planned ahead under its older name, `signals`), as a caller without types may give it. Throws `CAESURA_E_USAGE` with the place and what was received. */
 export function readStart(pipeline: unknown, options: unknown): { pipeline: Pipeline; options: StartOptions } {
   const checked = readPipeline(pipeline)
-  const given = read(startSchema, options, 'options')
-  const present = Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined))
-  return { pipeline: checked, options: present as unknown as StartOptions }
+  const { interrupts, signals = interrupts, ...given } = read(startOptions, options, 'options')
+  return { pipeline: checked, options: present({ ...given, signals }) as unknown as StartOptions }
 }
 
 /** Only what tells a checked pipeline from one that was written by hand. */

@@ -3,7 +3,7 @@ import type { CarryDefinition, ChoiceDefinition, Preset, ResponseDefinition, Tri
 import type { StepKind } from './step.ts'
 
 /**
- * All that a pipeline and a configuration can be made of: kinds of steps, the parts of policies, kinds of backends. `src/catalogue.ts` is the one that
+ * All that a pipeline and a configuration can be made of: kinds of steps, the parts of policies, kinds of backends. `src/app/catalogue.ts` is the one that
  * ships.
  */
 export interface Catalogue {

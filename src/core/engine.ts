@@ -17,6 +17,9 @@ export interface StartOptions {
   /** At most 1,048,576 UTF-16 units, as the input of a signal and each of `vars`. */
   readonly input: string
   readonly vars?: Readonly<Record<string, string>>
+  /** Interrupts that are planned ahead. */
+  readonly interrupts?: readonly PlannedSignal[]
+  /** @deprecated The older name of `interrupts`, beside which it is refused. */
   readonly signals?: readonly PlannedSignal[]
   /** Aborting it cancels the run. */
   readonly signal?: AbortSignal

@@ -21,7 +21,7 @@ export interface ServerInfo {
   readonly address?: string
 }
 
-/** A model server. One file each in `backends/`, all held to `test/conformance/backend.ts`. */
+/** A model server. One file each in `nodes/backends/`, all held to `test/conformance/backend.ts`. */
 export interface Backend {
   readonly kind: string
   /** Host and port, or a file: for errors, spans and `doctor`. */
@@ -232,7 +232,7 @@ export interface ExperimentStore {
   release(owner: string): void
   /**
    * The execution of this id, or without one the newest of the experiment; undefined when there is none. That of the empty id is what
-   * an experiment on live traffic is (`core/live-design.ts`).
+   * an experiment on live traffic is (`lab/design/live-design.ts`).
    */
   readExecution(experiment: string, execution?: string): Execution | undefined
   /** Newest first: executions, and experiments on live traffic by their first run. */

@@ -147,7 +147,7 @@ export const executionSchema = z.strictObject({
   execution: z.string(),
   /** Of the design: a resumed execution must have the same. */
   digest: z.string(),
-  /** The checked experiment, as `core/experiment-schema.ts` has it. */
+  /** The checked experiment, as `lab/design/experiment-schema.ts` has it. */
   design: z.unknown(),
   /** The version of what its trials count (`core/counting.ts`); absent: 1. */
   counting: z.int().min(1).optional(),

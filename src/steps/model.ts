@@ -5,7 +5,7 @@ import { CaesuraError } from '../core/errors.ts'
 import { numberWithin, textWithin, wholeWithin } from '../core/number-schema.ts'
 import { present } from '../core/present.ts'
 import { type Step, stepKind } from '../core/step.ts'
-import { mentionsInterruptInput } from '../core/template.ts'
+import { mentionsInterruptInput } from '../pipelines/template.ts'
 
 /** A call of a model. */
 export interface ModelStep extends Step {

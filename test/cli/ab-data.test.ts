@@ -2,7 +2,7 @@ import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { sqliteStore } from '../../src/stores.ts'
+import { sqliteStore } from '../../src/app/stores.ts'
 import { caesura } from './caesura.ts'
 
 let folder: string

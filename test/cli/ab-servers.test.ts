@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { disagrees } from '../../scripts/validation/unequal.ts'
-import type { Analysis } from '../../src/experiments/analysis.ts'
+import type { Analysis } from '../../src/lab/analysis.ts'
 import { type AnswerScript, lastMessage, type SeenRequest, startOllamaLike } from '../servers/ollama-like.ts'
 import { caesura } from './caesura.ts'
 

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { connectFleet } from '../../src/fleet.ts'
+import { connectFleet } from '../../src/app/fleet.ts'
 import { FleetProcesses } from './fleet-processes.ts'
 
 // Each step is a process.

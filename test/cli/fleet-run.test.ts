@@ -1,10 +1,10 @@
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { createEngine, definePipeline } from '../../src/compose.ts'
+import { createEngine, definePipeline } from '../../src/app/compose.ts'
+import { scriptedPieces } from '../../src/app/model-serving.ts'
 import type { RunEvent } from '../../src/core/event.ts'
 import { type RunRecord, recordSchema } from '../../src/core/record.ts'
-import { scriptedPieces } from '../../src/model-serving.ts'
-import { sqliteStore } from '../../src/stores/sqlite.ts'
+import { sqliteStore } from '../../src/records/stores/sqlite.ts'
 import { caesura } from './caesura.ts'
 import { FleetProcesses, until } from './fleet-processes.ts'
 

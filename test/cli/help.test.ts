@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, describe, expect, it } from 'vitest'
 import { verbs } from '../../src/cli/verbs.ts'
-import { sqliteStore } from '../../src/stores/sqlite.ts'
+import { sqliteStore } from '../../src/records/stores/sqlite.ts'
 import { interruptedRun, plainRun } from '../records.ts'
 import { caesura } from './caesura.ts'
 

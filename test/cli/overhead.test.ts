@@ -5,9 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { overheadLines } from '../../src/cli/overhead-report.ts'
 import { plain } from '../../src/cli/screen.ts'
-import { overheadOf } from '../../src/experiments/overhead/overhead-of.ts'
-import { sqliteStore } from '../../src/stores/sqlite.ts'
-import { designOf, executionOf, simulated, usualCosts } from '../experiments/overhead/simulated.ts'
+import { overheadOf } from '../../src/lab/overhead/overhead-of.ts'
+import { sqliteStore } from '../../src/records/stores/sqlite.ts'
+import { designOf, executionOf, simulated, usualCosts } from '../lab/overhead/simulated.ts'
 import { caesura, startCaesura } from './caesura.ts'
 
 let folder: string

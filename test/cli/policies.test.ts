@@ -1,9 +1,9 @@
 import stringWidth from 'string-width'
 import { describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
+import { catalogue } from '../../src/app/compose.ts'
 import { policiesCommand } from '../../src/cli/policies.ts'
-import { catalogue } from '../../src/compose.ts'
-import { readPolicy } from '../../src/core/policy-schema.ts'
+import { readPolicy } from '../../src/policies/reading/policy-schema.ts'
 import { capture } from './capture.ts'
 
 const print = (...args: string[]) => capture(policiesCommand(), ...args)

@@ -7,8 +7,8 @@ import { runsTable } from '../../src/cli/runs.ts'
 import { harmless, oneLine, paragraph, plain } from '../../src/cli/screen.ts'
 import { callsInWords, costInWords, interruptInWords } from '../../src/cli/words.ts'
 import type { CallRecord, InterruptRecord } from '../../src/core/record.ts'
-import { explain } from '../../src/explaining/explanation.ts'
 import { counted, listed, milliseconds, share } from '../../src/pages/figures.ts'
+import { explain } from '../../src/records/explaining/explanation.ts'
 import { abortInterrupt, interruptedRun, plainRun } from '../records.ts'
 
 const canvas = { width: 80, paint: plain }

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { afterEach, describe, expect, it, vi } from 'vitest'
-import { definePipeline } from '../../src/compose.ts'
+import { definePipeline } from '../../src/app/compose.ts'
 import { assign } from '../../src/core/assignment.ts'
 
 const pipelineWith = (experiment: Record<string, unknown> = {}) =>

@@ -1,8 +1,8 @@
 import { z } from 'zod'
-import { backends } from '../../src/backends/kinds/catalogue.ts'
 import type { Catalogue } from '../../src/core/catalogue.ts'
 import { countSchema, durationSchema } from '../../src/core/duration.ts'
 import type { TriggerDefinition } from '../../src/core/policy.ts'
+import { backends } from '../../src/nodes/backends/kinds/catalogue.ts'
 import { steps } from '../../src/steps/catalogue.ts'
 
 const trigger = (name: string, parameter?: z.ZodType, parameterHint?: string): TriggerDefinition => ({

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { scriptedBackend } from '../../src/backends/scripted.ts'
-import { withoutText } from '../../src/compose.ts'
+import { withoutText } from '../../src/app/compose.ts'
 import { recordSchema } from '../../src/core/record.ts'
-import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
+import { VirtualClock } from '../../src/lab/simulation/virtual-clock.ts'
+import { scriptedBackend } from '../../src/nodes/backends/scripted.ts'
 import { scriptedRun, speak, twoStages } from '../fixtures/scripted-run.ts'
 
 const words = (count: number) => Array.from({ length: count }, (_, i) => `w${i}`).join(' ')

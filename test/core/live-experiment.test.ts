@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { describe, expect, it } from 'vitest'
-import { catalogue } from '../../src/compose.ts'
+import { catalogue } from '../../src/app/compose.ts'
 import { readDocument } from '../../src/core/document.ts'
-import { readPipeline } from '../../src/core/pipeline-schema.ts'
+import { readPipeline } from '../../src/pipelines/pipeline-schema.ts'
 import { pipelineFrom } from '../fixtures/pipeline.ts'
 
 const stages = `name: p

@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url'
 import { afterEach, describe, expect, it } from 'vitest'
-import { ollamaBackend } from '../../src/backends/ollama.ts'
 import { systemClock } from '../../src/core/clock.ts'
+import { ollamaBackend } from '../../src/nodes/backends/ollama.ts'
 import { startNode } from '../cli/caesura.ts'
 import { line, serve } from './cases/scene.ts'
 import { faultCases } from './catalogue.ts'

@@ -1,4 +1,4 @@
-import type { EngineSettings } from '../../src/compose.ts'
+import type { EngineSettings } from '../../src/app/compose.ts'
 import type { Settlement } from '../../src/core/call.ts'
 import type { ErrorCode } from '../../src/core/errors.ts'
 import type { RunRecord } from '../../src/core/record.ts'

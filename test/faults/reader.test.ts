@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { scriptedBackend } from '../../src/backends/scripted.ts'
-import { createEngine, definePipeline } from '../../src/compose.ts'
+import { createEngine, definePipeline } from '../../src/app/compose.ts'
 import { NS_PER_MS } from '../../src/core/clock.ts'
 import type { RunEvent } from '../../src/core/event.ts'
-import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
+import { VirtualClock } from '../../src/lab/simulation/virtual-clock.ts'
+import { scriptedBackend } from '../../src/nodes/backends/scripted.ts'
 
 const TOKENS = 2_000
 const pipeline = definePipeline({

@@ -1,7 +1,7 @@
-import { createEngine, definePipeline } from '../../src/compose.ts'
+import { createEngine, definePipeline } from '../../src/app/compose.ts'
+import { ollama } from '../../src/app/nodes.ts'
 import type { RunHandle } from '../../src/core/engine.ts'
 import { type ErrorCode, errorCodes } from '../../src/core/errors.ts'
-import { ollama } from '../../src/nodes.ts'
 import type { FaultCase, FaultRun, ReaderProgress } from './fault.ts'
 
 /** No fault may keep a run longer than this, ms; far above every limit in the cases. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { definePipeline } from '../../src/compose.ts'
+import { definePipeline } from '../../src/app/compose.ts'
 import { msToNs } from '../../src/core/clock.ts'
 import type { HostedRun } from '../../src/machines/start-run.ts'
 import { host, scripted } from './hosted.ts'

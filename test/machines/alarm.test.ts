@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { scriptedBackend } from '../../src/backends/scripted.ts'
-import { createEngine, definePipeline } from '../../src/compose.ts'
+import { createEngine, definePipeline } from '../../src/app/compose.ts'
 import type { Clock } from '../../src/core/clock.ts'
+import { VirtualClock } from '../../src/lab/simulation/virtual-clock.ts'
 import { Alarm } from '../../src/machines/alarm.ts'
-import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
+import { scriptedBackend } from '../../src/nodes/backends/scripted.ts'
 
 /** A virtual clock that counts the timers it was asked for. */
 function counted() {

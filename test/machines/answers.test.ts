@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { scriptedBackend } from '../../src/backends/scripted.ts'
 import { msToNs } from '../../src/core/clock.ts'
 import type { Node } from '../../src/core/ports.ts'
+import { scriptedBackend } from '../../src/nodes/backends/scripted.ts'
 import { pipelineFrom } from '../fixtures/pipeline.ts'
 import { scriptedRun, speak, twoStages } from '../fixtures/scripted-run.ts'
 

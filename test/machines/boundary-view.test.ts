@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { catalogue } from '../../src/compose.ts'
-import { definePipelineWith } from '../../src/core/pipeline-schema.ts'
+import { catalogue } from '../../src/app/compose.ts'
 import { type BoundaryView, fireNext, type ResponseDefinition, setDeadline } from '../../src/core/policy.ts'
+import { definePipelineWith } from '../../src/pipelines/pipeline-schema.ts'
 import { scriptedRun, speak } from '../fixtures/scripted-run.ts'
 
 const ms = (value: number) => value * 1e6

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { definePipeline } from '../../src/compose.ts'
+import { definePipeline } from '../../src/app/compose.ts'
 import { msToNs } from '../../src/core/clock.ts'
 import type { SignalAnswer } from '../../src/core/engine.ts'
 import { Estimates } from '../../src/core/estimates.ts'

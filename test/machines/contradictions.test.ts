@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { catalogue } from '../../src/compose.ts'
-import { loopProblems } from '../../src/core/pipeline-checks.ts'
-import { readPolicy } from '../../src/core/policy-schema.ts'
+import { catalogue } from '../../src/app/compose.ts'
+import { loopProblems } from '../../src/pipelines/pipeline-checks.ts'
+import { readPolicy } from '../../src/policies/reading/policy-schema.ts'
 import { pipelineFrom } from '../fixtures/pipeline.ts'
 import { combinations, isEndless, mayIgnore, nameOf, writePolicy } from './combinations.ts'
 

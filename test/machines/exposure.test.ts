@@ -1,11 +1,11 @@
 import { describe, expect, it } from 'vitest'
-import { catalogue, definePipeline } from '../../src/compose.ts'
+import { catalogue, definePipeline } from '../../src/app/compose.ts'
 import { COUNTING } from '../../src/core/counting.ts'
 import type { PlannedSignal } from '../../src/core/engine.ts'
 import type { RunEvent } from '../../src/core/event.ts'
 import { exposureOf } from '../../src/core/exposure.ts'
 import { Journal, type JournalState } from '../../src/core/journal.ts'
-import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
+import { VirtualClock } from '../../src/lab/simulation/virtual-clock.ts'
 import { defaultScript, scriptedRun } from '../fixtures/scripted-run.ts'
 
 const pipelineWith = (own: object, ...arms: object[]) =>

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { type Script, scriptedBackend } from '../../src/backends/scripted.ts'
-import { definePipeline } from '../../src/compose.ts'
+import { definePipeline } from '../../src/app/compose.ts'
 import type { CallRequest } from '../../src/core/call.ts'
 import type { ErrorCode } from '../../src/core/errors.ts'
 import type { Node } from '../../src/core/ports.ts'
+import { type Script, scriptedBackend } from '../../src/nodes/backends/scripted.ts'
 import { scriptedRun, speak } from '../fixtures/scripted-run.ts'
 
 const failing = (code: ErrorCode, afterTokens = 0, retryable = false) => ({

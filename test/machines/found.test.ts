@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { definePipeline } from '../../src/compose.ts'
+import { definePipeline } from '../../src/app/compose.ts'
 import { scriptedRun, speak, twoStages } from '../fixtures/scripted-run.ts'
 
 /** Small cases of what the random interleavings found. */

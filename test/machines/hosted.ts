@@ -1,14 +1,14 @@
-import { type Script, scriptedBackend } from '../../src/backends/scripted.ts'
-import { catalogue } from '../../src/catalogue.ts'
+import { catalogue } from '../../src/app/catalogue.ts'
 import { Estimates } from '../../src/core/estimates.ts'
 import { Journal } from '../../src/core/journal.ts'
 import type { Pipeline } from '../../src/core/pipeline.ts'
 import type { Backend } from '../../src/core/ports.ts'
-import { renderKnownStart, renderTemplate } from '../../src/core/template.ts'
-import { inProcessExecutor } from '../../src/executors/in-process.ts'
+import { VirtualClock } from '../../src/lab/simulation/virtual-clock.ts'
 import type { RunEnvironment } from '../../src/machines/environment.ts'
 import { type HostedRun, startRun } from '../../src/machines/start-run.ts'
-import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
+import { type Script, scriptedBackend } from '../../src/nodes/backends/scripted.ts'
+import { inProcessExecutor } from '../../src/nodes/in-process.ts'
+import { renderKnownStart, renderTemplate } from '../../src/pipelines/template.ts'
 
 type Given = Partial<RunEnvironment> & { readonly backend: Backend; readonly clock?: VirtualClock }
 

@@ -1,8 +1,7 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { catalogue } from '../../src/compose.ts'
+import { catalogue } from '../../src/app/compose.ts'
 import type { Catalogue } from '../../src/core/catalogue.ts'
-import { definePipelineWith } from '../../src/core/pipeline-schema.ts'
 import {
   type CarryDefinition,
   cancelCall,
@@ -10,6 +9,7 @@ import {
   setDeadline,
   type TriggerDefinition,
 } from '../../src/core/policy.ts'
+import { definePipelineWith } from '../../src/pipelines/pipeline-schema.ts'
 import { scriptedRun, speak } from '../fixtures/scripted-run.ts'
 
 /** As a program without types may write them. */

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import type { CallScript } from '../../src/backends/scripted.ts'
 import type { PlannedSignal } from '../../src/core/engine.ts'
+import type { CallScript } from '../../src/nodes/backends/scripted.ts'
 import { pipelineFrom } from '../fixtures/pipeline.ts'
 import { scriptedRun, speak } from '../fixtures/scripted-run.ts'
 

@@ -1,8 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { catalogue } from '../../src/compose.ts'
+import { catalogue } from '../../src/app/compose.ts'
 import { msToNs } from '../../src/core/clock.ts'
 import { durationSchema } from '../../src/core/duration.ts'
-import { definePipelineWith } from '../../src/core/pipeline-schema.ts'
 import {
   cancelCall,
   decide,
@@ -13,6 +12,7 @@ import {
   releaseDelivery,
   setDeadline,
 } from '../../src/core/policy.ts'
+import { definePipelineWith } from '../../src/pipelines/pipeline-schema.ts'
 import { pipelineFrom } from '../fixtures/pipeline.ts'
 import { scriptedRun, speak, twoStages } from '../fixtures/scripted-run.ts'
 

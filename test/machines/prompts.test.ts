@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { scriptedBackend } from '../../src/backends/scripted.ts'
-import { catalogue } from '../../src/catalogue.ts'
+import { catalogue } from '../../src/app/catalogue.ts'
 import type { ChatMessage } from '../../src/core/call.ts'
 import { environmentOf, keptOf, type RunEnvironment, responseOf, triggerOf } from '../../src/machines/environment.ts'
+import { scriptedBackend } from '../../src/nodes/backends/scripted.ts'
 import { pipelineFrom } from '../fixtures/pipeline.ts'
 import { scriptedRun, speak } from '../fixtures/scripted-run.ts'
 

@@ -1,7 +1,7 @@
 import fc from 'fast-check'
-import type { CallScript } from '../../src/backends/scripted.ts'
 import type { PlannedSignal } from '../../src/core/engine.ts'
 import type { ErrorCode } from '../../src/core/errors.ts'
+import type { CallScript } from '../../src/nodes/backends/scripted.ts'
 import type { Reader } from '../fixtures/scripted-run.ts'
 import {
   type Combination,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import type { CallScript } from '../../src/backends/scripted.ts'
 import { Journal } from '../../src/core/journal.ts'
-import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
+import { VirtualClock } from '../../src/lab/simulation/virtual-clock.ts'
+import type { CallScript } from '../../src/nodes/backends/scripted.ts'
 import { pipelineFrom } from '../fixtures/pipeline.ts'
 import { scriptedRun } from '../fixtures/scripted-run.ts'
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from 'vitest'
-import { type CallScript, scriptedBackend } from '../../src/backends/scripted.ts'
-import { createEngine } from '../../src/compose.ts'
+import { createEngine } from '../../src/app/compose.ts'
 import type { Node } from '../../src/core/ports.ts'
-import { VirtualClock } from '../../src/simulation/virtual-clock.ts'
+import { VirtualClock } from '../../src/lab/simulation/virtual-clock.ts'
+import { type CallScript, scriptedBackend } from '../../src/nodes/backends/scripted.ts'
 import { pipelineFrom } from '../fixtures/pipeline.ts'
 import { scriptedRun } from '../fixtures/scripted-run.ts'
 

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest'
-import { catalogue } from '../../src/compose.ts'
+import { catalogue } from '../../src/app/compose.ts'
 import type { PlannedSignal } from '../../src/core/engine.ts'
 import type { RunEvent } from '../../src/core/event.ts'
-import { definePipelineWith } from '../../src/core/pipeline-schema.ts'
 import { fireNext, type ResponseDefinition, withdrawNext } from '../../src/core/policy.ts'
+import { definePipelineWith } from '../../src/pipelines/pipeline-schema.ts'
 import { scriptedRun, speak } from '../fixtures/scripted-run.ts'
 
 /** Events but tokens, each as a line: `ms type key=value …`, every key that is there. */

@@ -1,10 +1,10 @@
 import { Worker } from 'node:worker_threads'
-import { ollamaBackend } from '../../src/backends/ollama.ts'
-import { openaiBackend } from '../../src/backends/openai.ts'
-import { createEngine, definePipeline } from '../../src/compose.ts'
+import { createEngine, definePipeline } from '../../src/app/compose.ts'
 import type { Pipeline } from '../../src/core/pipeline.ts'
 import type { Backend } from '../../src/core/ports.ts'
 import type { CallRecord, Phase, PhaseName, RunRecord } from '../../src/core/record.ts'
+import { ollamaBackend } from '../../src/nodes/backends/ollama.ts'
+import { openaiBackend } from '../../src/nodes/backends/openai.ts'
 import type { Scenario } from './scenario.ts'
 import type { ToldInstants } from './told-server.ts'
 

@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import { catalogue } from '../../src/catalogue.ts'
+import { catalogue } from '../../src/app/catalogue.ts'
 
 const carry = (name: string) => catalogue.carries.find((candidate) => candidate.name === name)!
 const keep = (name: string, text: string, delivered = text, complete = false) =>

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { catalogue } from '../../src/catalogue.ts'
-import { readPolicy } from '../../src/core/policy-schema.ts'
+import { catalogue } from '../../src/app/catalogue.ts'
+import { readPolicy } from '../../src/policies/reading/policy-schema.ts'
 
 type Kind = 'triggers' | 'responses' | 'carries' | 'warms' | 'placements' | 'thens'
 const find = (kind: Kind, name: string) => catalogue[kind].find((factor) => factor.name === name)!

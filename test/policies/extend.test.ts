@@ -1,12 +1,12 @@
 import { describe, expect, it } from 'vitest'
-import { scriptedBackend } from '../../src/backends/scripted.ts'
-import { catalogue } from '../../src/catalogue.ts'
-import { createEngine, definePipeline } from '../../src/compose.ts'
+import { catalogue } from '../../src/app/catalogue.ts'
+import { createEngine, definePipeline } from '../../src/app/compose.ts'
+import { extendCatalogue } from '../../src/app/extend-catalogue.ts'
 import type { Catalogue } from '../../src/core/catalogue.ts'
 import { msToNs } from '../../src/core/clock.ts'
 import { CaesuraError } from '../../src/core/errors.ts'
 import { cancelCall, fireWhenSettled, type ResponseDefinition, type TriggerDefinition } from '../../src/core/policy.ts'
-import { extendCatalogue } from '../../src/extend-catalogue.ts'
+import { scriptedBackend } from '../../src/nodes/backends/scripted.ts'
 import { scriptedRun, speak } from '../fixtures/scripted-run.ts'
 
 const stop: ResponseDefinition = { name: 'stop', summary: 'stops', start: () => [cancelCall, fireWhenSettled] }

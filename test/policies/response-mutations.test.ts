@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
-import { catalogue } from '../../src/catalogue.ts'
-import { definePipelineWith } from '../../src/core/pipeline-schema.ts'
+import { catalogue } from '../../src/app/catalogue.ts'
 import type { Command, ResponseDefinition } from '../../src/core/policy.ts'
+import { definePipelineWith } from '../../src/pipelines/pipeline-schema.ts'
 import { scriptedRun, speak } from '../fixtures/scripted-run.ts'
 import { check, type Moment, rows } from './response-table.ts'
 

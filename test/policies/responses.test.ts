@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { catalogue } from '../../src/catalogue.ts'
+import { catalogue } from '../../src/app/catalogue.ts'
 import { check, rows } from './response-table.ts'
 
 describe('responses', () => {

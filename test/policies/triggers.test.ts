@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { catalogue } from '../../src/catalogue.ts'
+import { catalogue } from '../../src/app/catalogue.ts'
 import { msToNs } from '../../src/core/clock.ts'
 import type { CallEvent, TriggerDefinition } from '../../src/core/policy.ts'
 import { anyOf } from '../../src/policies/triggers/any.ts'

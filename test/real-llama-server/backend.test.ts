@@ -1,12 +1,12 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { DEMO_MODEL } from '../../scripts/llama-server/serve.ts'
-import { openaiBackend } from '../../src/backends/openai.ts'
-import { busySlots } from '../../src/backends/openai-slots.ts'
 import type { CallEnd, ChatMessage } from '../../src/core/call.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import { CallCancelled } from '../../src/core/errors.ts'
 import type { MarkName } from '../../src/core/ledger.ts'
 import { createEngine, definePipeline, openai } from '../../src/index.ts'
+import { openaiBackend } from '../../src/nodes/backends/openai.ts'
+import { busySlots } from '../../src/nodes/backends/openai-slots.ts'
 import { describeBackend } from '../conformance/backend.ts'
 
 const url = process.env.LLAMA_SERVER_URL

@@ -1,10 +1,10 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { DEMO_MODEL } from '../../scripts/ollama/model.ts'
-import { ollamaBackend } from '../../src/backends/ollama.ts'
 import type { CallEnd, CallRequest, ChatMessage } from '../../src/core/call.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import { CallCancelled } from '../../src/core/errors.ts'
 import type { MarkName } from '../../src/core/ledger.ts'
+import { ollamaBackend } from '../../src/nodes/backends/ollama.ts'
 import { describeBackend } from '../conformance/backend.ts'
 import { recoverFromWedge, WEDGED_AFTER_MS, wedges } from './wedge.ts'
 

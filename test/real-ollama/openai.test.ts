@@ -1,8 +1,8 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { DEMO_MODEL } from '../../scripts/ollama/model.ts'
-import { openaiBackend } from '../../src/backends/openai.ts'
 import type { CallEnd, ChatMessage } from '../../src/core/call.ts'
 import { systemClock } from '../../src/core/clock.ts'
+import { openaiBackend } from '../../src/nodes/backends/openai.ts'
 import { describeBackend } from '../conformance/backend.ts'
 import { recoverFromWedge, WEDGED_AFTER_MS } from './wedge.ts'
 

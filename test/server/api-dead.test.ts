@@ -1,6 +1,6 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Api } from '../../src/fleet-serving.ts'
+import type { Api } from '../../src/app/fleet-serving.ts'
 import { fleetKeys } from '../../src/workers/keys.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
 import { TestFleet, until } from '../workers/fleet.ts'

@@ -1,7 +1,7 @@
-import { definePipeline } from '../../src/compose.ts'
+import { definePipeline } from '../../src/app/compose.ts'
+import { type Api, type ServingSettings, serveFleet } from '../../src/app/fleet-serving.ts'
 import type { RunEvent } from '../../src/core/event.ts'
 import type { Pipeline } from '../../src/core/pipeline.ts'
-import { type Api, type ServingSettings, serveFleet } from '../../src/fleet-serving.ts'
 import type { Problem } from '../../src/server/api/problem.ts'
 
 export const twoStages = definePipeline({

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Api } from '../../src/fleet-serving.ts'
+import type { Api } from '../../src/app/fleet-serving.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
 import { pause, TestFleet } from '../workers/fleet.ts'
 import { ask, eventsOf, lines, problemIn, startRun, testApi } from './api-fixture.ts'

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import type { Api } from '../../src/fleet-serving.ts'
+import type { Api } from '../../src/app/fleet-serving.ts'
 import { ReachableFleet } from '../../src/server/hosts/reachable-fleet.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
 import { TestFleet, until } from '../workers/fleet.ts'

@@ -3,8 +3,8 @@ import { text } from 'node:stream/consumers'
 import { Validator } from '@seriousme/openapi-schema-validator'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Api } from '../../src/app/fleet-serving.ts'
 import { MOST_INPUT_CHARACTERS } from '../../src/core/caller-input.ts'
-import type { Api } from '../../src/fleet-serving.ts'
 import { problemSchema } from '../../src/server/api/problem.ts'
 import { until } from '../workers/fleet.ts'
 import { type Answered, ask, problemIn, startRun } from './api-fixture.ts'
@@ -44,6 +44,8 @@ describe.each(sites)('where %s hosts the runs,', (_, open) => {
       ['a tenant with other characters', { ...run, tenant: 'a b' }, 'tenant'],
       ['a priority below 0', { ...run, priority: -1 }, 'priority'],
       ['a signal without a moment', { ...run, signals: [{}] }, 'signals[0]'],
+      ['an interrupt of no stage', { ...run, interrupts: [{ afterMs: 1, stage: 'x' }] }, 'interrupts[0].stage'],
+      ['interrupts under both names', { ...run, interrupts: [], signals: [] }, 'signals'],
       ['a signal with two', { ...run, signals: [{ afterMs: 1, afterTokens: 1 }] }, 'signals[0]'],
       ['a signal of no stage', { ...run, signals: [{ afterMs: 1, stage: 'drft' }] }, 'signals[0].stage'],
       ['a cancel on disconnect without a stream', { ...run, cancelOnDisconnect: true }, 'cancelOnDisconnect'],

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import type { Api } from '../../src/app/fleet-serving.ts'
 import { recordSchema } from '../../src/core/record.ts'
-import type { Api } from '../../src/fleet-serving.ts'
 import { until } from '../workers/fleet.ts'
 import { ask, problemIn, startRun } from './api-fixture.ts'
 import { type Site, sites } from './sites.ts'
@@ -54,8 +54,8 @@ describe.each(sites)('the runs that %s hosts', (host, open) => {
       expect(malformed.status).toBe(201)
     })
 
-    it('carries out the signals that were planned', async () => {
-      const runId = await startRun(api, { signals: [{ stage: 'draft', afterTokens: 3, input: 'now' }] })
+    it.each(['interrupts', 'signals'])('carries out the %s that were planned', async (name) => {
+      const runId = await startRun(api, { [name]: [{ stage: 'draft', afterTokens: 3, input: 'now' }] })
       expect(await endOf(runId)).toMatchObject({ interrupts: [{ trigger: 'signal', input: 'now', decision: 'abort' }] })
     })
 

@@ -1,10 +1,10 @@
 import { connect } from 'node:net'
 import { afterEach, describe, expect, it } from 'vitest'
-import { bundledModel } from '../../src/backends/model-file.ts'
+import { llamaCpp } from '../../src/app/nodes.ts'
 import type { CallEnd } from '../../src/core/call.ts'
 import type { MarkName } from '../../src/core/ledger.ts'
 import type { Backend } from '../../src/core/ports.ts'
-import { llamaCpp } from '../../src/nodes.ts'
+import { bundledModel } from '../../src/nodes/backends/model-file.ts'
 import { type ModelServer, startModelServer } from '../../src/server/model-server/model-server.ts'
 import { ask, sendTo, textOf } from './ollama-request.ts'
 

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { ollamaBackend } from '../../src/backends/ollama.ts'
 import type { ChatMessage } from '../../src/core/call.ts'
+import { ollamaBackend } from '../../src/nodes/backends/ollama.ts'
 import { describeBackend } from '../conformance/backend.ts'
 import { describeMainJob } from '../conformance/main-job.ts'
 import { type ModelServerProcess, startModelServerProcess } from './model-server-process.ts'

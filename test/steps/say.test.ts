@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { definePipeline } from '../../src/compose.ts'
+import { definePipeline } from '../../src/app/compose.ts'
 import { scriptedRun, speak } from '../fixtures/scripted-run.ts'
 
 const script = () => speak('one two three four five six')

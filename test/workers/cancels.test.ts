@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { definePipeline } from '../../src/compose.ts'
+import { definePipeline } from '../../src/app/compose.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
 import { pause, TestFleet } from './fleet.ts'
 

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { createEngine, definePipeline } from '../../src/compose.ts'
+import { createEngine, definePipeline } from '../../src/app/compose.ts'
 import { assign } from '../../src/core/assignment.ts'
 import { COUNTING } from '../../src/core/counting.ts'
 import type { RunEvent } from '../../src/core/event.ts'

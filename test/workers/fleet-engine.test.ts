@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { createEngine, definePipeline } from '../../src/compose.ts'
+import { createEngine, definePipeline } from '../../src/app/compose.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
 import { TestFleet } from './fleet.ts'
 

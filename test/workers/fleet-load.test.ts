@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { definePipeline } from '../../src/compose.ts'
+import { definePipeline } from '../../src/app/compose.ts'
 import type { FleetClient } from '../../src/workers/fleet-client.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
 import { TestFleet, until } from './fleet.ts'

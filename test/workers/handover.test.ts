@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { scriptedBackend } from '../../src/backends/scripted.ts'
-import { definePipeline } from '../../src/compose.ts'
+import { definePipeline } from '../../src/app/compose.ts'
+import { scriptedBackend } from '../../src/nodes/backends/scripted.ts'
 import type { FleetClient } from '../../src/workers/fleet-client.ts'
 import { lostNews } from '../../src/workers/news.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { definePipeline } from '../../src/compose.ts'
+import { definePipeline } from '../../src/app/compose.ts'
 import { spanIdOf } from '../../src/core/trace.ts'
 import { openFleetRedis } from '../../src/workers/redis.ts'
 import { TicketQueues } from '../../src/workers/ticket-queues.ts'

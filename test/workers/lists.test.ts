@@ -1,6 +1,6 @@
 import * as fc from 'fast-check'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { definePipeline } from '../../src/compose.ts'
+import { definePipeline } from '../../src/app/compose.ts'
 import type { RunFilter } from '../../src/core/fleet.ts'
 import type { RunRecord } from '../../src/core/record.ts'
 import type { FleetClient } from '../../src/workers/fleet-client.ts'

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
 import { kill, startVictim, type Victim } from '../../scripts/chaos/processes.ts'
-import { definePipeline } from '../../src/compose.ts'
+import { definePipeline } from '../../src/app/compose.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
 import { TestFleet } from './fleet.ts'
 

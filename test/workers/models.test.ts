@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { scriptedBackend } from '../../src/backends/scripted.ts'
-import { definePipeline } from '../../src/compose.ts'
+import { definePipeline } from '../../src/app/compose.ts'
 import type { Backend } from '../../src/core/ports.ts'
+import { scriptedBackend } from '../../src/nodes/backends/scripted.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
 import { TestFleet } from './fleet.ts'
 

@@ -1,6 +1,6 @@
 import { Redis } from 'ioredis'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { definePipeline } from '../../src/compose.ts'
+import { definePipeline } from '../../src/app/compose.ts'
 import { Refusals, refusalOf } from '../../src/workers/refusals.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
 import { pause, TestFleet, until } from './fleet.ts'

@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
-import { definePipeline } from '../../src/compose.ts'
+import { definePipeline } from '../../src/app/compose.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
 import { TestFleet } from './fleet.ts'
 

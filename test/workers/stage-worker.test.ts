@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { scriptedBackend } from '../../src/backends/scripted.ts'
+import { scriptedBackend } from '../../src/nodes/backends/scripted.ts'
 import { pipelineFrom } from '../fixtures/pipeline.ts'
 import { startRedis, type TestRedis } from '../fixtures/redis.ts'
 import { TestFleet, until } from './fleet.ts'

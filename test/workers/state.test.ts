@@ -1,6 +1,6 @@
 import { createServer } from 'node:net'
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { definePipeline } from '../../src/compose.ts'
+import { definePipeline } from '../../src/app/compose.ts'
 import type { RunEvent } from '../../src/core/event.ts'
 import { openFleetRedis } from '../../src/workers/redis.ts'
 import { FLEET_VERSION } from '../../src/workers/run-spec.ts'

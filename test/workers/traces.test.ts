@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
-import { definePipeline } from '../../src/compose.ts'
+import { definePipeline } from '../../src/app/compose.ts'
 import type { Telemetry } from '../../src/core/ports.ts'
 import type { RunRecord } from '../../src/core/record.ts'
 import { newTraceId, spanIdOf } from '../../src/core/trace.ts'

@@ -1,10 +1,10 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { StringDecoder } from 'node:string_decoder'
 import { CaesuraError } from '../../core/errors.ts'
-import { type PlanFile, readPlan } from '../../core/plan-schema.ts'
 import { oneOrMany, show } from '../../core/problems.ts'
 import type { Trial } from '../../core/trial.ts'
-import { trialsOfLines } from '../../experiments/trial-lines.ts'
+import { type PlanFile, readPlan } from '../../lab/design/plan-schema.ts'
+import { trialsOfLines } from '../../lab/trial-lines.ts'
 import { readDocumentFile } from '../read-file.ts'
 
 const CHUNK_BYTES = 1 << 20

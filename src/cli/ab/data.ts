@@ -1,7 +1,7 @@
 import { Command, Option } from 'commander'
 import { stringify } from 'csv-stringify/sync'
 import type { Trial } from '../../core/trial.ts'
-import { type DataRow, dataColumns, dataRows } from '../../experiments/data-rows.ts'
+import { type DataRow, dataColumns, dataRows } from '../../lab/data-rows.ts'
 import { printChunks, remark } from '../output.ts'
 import { writeWhole } from '../write-file.ts'
 import { keptExecution, type RecordsFlags, withExperiments } from './records.ts'

@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { Command } from 'commander'
+import { isGone } from '../../app/sitting.ts'
 import type { ExperimentSummary } from '../../core/ports.ts'
-import { isGone } from '../../sitting.ts'
 import { print, printJson, printLines } from '../output.ts'
 import { screenOn } from '../screen.ts'
 import { readSettings } from '../settings.ts'

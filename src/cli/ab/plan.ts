@@ -1,5 +1,5 @@
 import { Command } from 'commander'
-import { planDocument } from '../../core/plan-schema.ts'
+import { planDocument } from '../../lab/design/plan-schema.ts'
 import { printJson } from '../output.ts'
 import { keptExecution, type RecordsFlags, withExperiments } from './records.ts'
 

@@ -1,12 +1,12 @@
 import { existsSync } from 'node:fs'
+import type { ExperimentRecords } from '../../app/experimenting.ts'
+import { sqliteStore } from '../../app/stores.ts'
 import { CaesuraError } from '../../core/errors.ts'
 import type { AnalysisPlan } from '../../core/experiment.ts'
-import { keptDesign } from '../../core/experiment-design.ts'
-import { planOfLive } from '../../core/live-design.ts'
 import { didYouMean } from '../../core/problems.ts'
 import type { Execution } from '../../core/trial.ts'
-import type { ExperimentRecords } from '../../experimenting.ts'
-import { sqliteStore } from '../../stores.ts'
+import { keptDesign } from '../../lab/design/experiment-design.ts'
+import { planOfLive } from '../../lab/design/live-design.ts'
 import { readSettings } from '../settings.ts'
 
 export interface RecordsFlags {

@@ -1,6 +1,6 @@
 import { type MetricName, metrics } from '../../core/experiment.ts'
-import type { Analysis, Comparison } from '../../experiments/analysis.ts'
-import { carryOverWords, duplicateWords, levelsOf } from '../../experiments/words.ts'
+import type { Analysis, Comparison } from '../../lab/analysis.ts'
+import { carryOverWords, duplicateWords, levelsOf } from '../../lab/words.ts'
 import { counted, milliseconds } from '../../pages/figures.ts'
 import { paragraph, type Screen } from '../screen.ts'
 import { tableLines } from './table.ts'

@@ -1,10 +1,10 @@
+import type { ExperimentRecords } from '../../app/experimenting.ts'
 import type { AnalysisPlan } from '../../core/experiment.ts'
 import type { Trial } from '../../core/trial.ts'
-import type { ExperimentRecords } from '../../experimenting.ts'
-import { analyseTable } from '../../experiments/analyse.ts'
-import type { Analysis } from '../../experiments/analysis.ts'
-import { curvesOfTable } from '../../experiments/draw-curves.ts'
-import { tableOf } from '../../experiments/trial-table.ts'
+import { analyseTable } from '../../lab/analyse.ts'
+import type { Analysis } from '../../lab/analysis.ts'
+import { curvesOfTable } from '../../lab/draw-curves.ts'
+import { tableOf } from '../../lab/trial-table.ts'
 import { printJson, printLines, remark } from '../output.ts'
 import { screenOn } from '../screen.ts'
 import { writeWhole } from '../write-file.ts'
@@ -51,7 +51,7 @@ export async function show(
   const analysis = analyseTable(plan, table, id === undefined ? {} : { execution: id })
   if (report !== undefined) {
     // Charts take as long to load as a model: only who wants a page pays for them.
-    const { abPage } = await import('../../experiments/report/ab-page.ts')
+    const { abPage } = await import('../../lab/report/ab-page.ts')
     const curves = curvesOfTable(plan, table)
     const data = dataFor(trials())
     await writeWhole(report, abPage({ analysis, curves, plan, data, command }))

@@ -1,6 +1,6 @@
 import { type MetricName, metrics } from '../../core/metric.ts'
-import type { Analysis, Comparison, Distribution, Sequence } from '../../experiments/analysis.ts'
-import type { Participation } from '../../experiments/participation.ts'
+import type { Analysis, Comparison, Distribution, Sequence } from '../../lab/analysis.ts'
+import type { Participation } from '../../lab/participation.ts'
 import { counted, milliseconds, share } from '../../pages/figures.ts'
 import { asTyped } from '../as-typed.ts'
 

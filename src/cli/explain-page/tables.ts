@@ -1,9 +1,9 @@
 import { callName, callsOf } from '../../core/call-names.ts'
 import type { CallRecord, RunRecord } from '../../core/record.ts'
-import type { ExplainedInterrupt } from '../../explaining/explanation.ts'
 import { scrolling } from '../../pages/document.ts'
 import { milliseconds } from '../../pages/figures.ts'
 import { html, type Markup } from '../../pages/html.ts'
+import type { ExplainedInterrupt } from '../../records/explaining/explanation.ts'
 import { decisionRows } from '../decision.ts'
 
 /** What the policy decided, and from what. */

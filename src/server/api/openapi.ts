@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import { runEventSchema } from '../../core/event.ts'
-import type { JsonSchema } from '../../core/policy-json-schema.ts'
 import { recordSchema } from '../../core/record.ts'
+import type { JsonSchema } from '../../policies/reading/policy-json-schema.ts'
 import { PROBLEM_TYPE, problemSchema } from './problem.ts'
 import type { Answer, Route } from './route.ts'
 import {

@@ -40,7 +40,13 @@ export const runRequestSchema = (pipeline: z.ZodType) =>
       )
       .optional()
       .describe('For {{ vars.key }} in prompts.'),
-    signals: z.array(signal).max(MOST_SIGNALS, 'at most 1000 signals').optional().describe('Planned ahead.'),
+    interrupts: z.array(signal).max(MOST_SIGNALS, 'at most 1000 interrupts').optional().describe('Planned ahead.'),
+    signals: z
+      .array(signal)
+      .max(MOST_SIGNALS, 'at most 1000 signals')
+      .optional()
+      .meta({ deprecated: true })
+      .describe('The older name of `interrupts`, beside which it is refused.'),
     runId: runId.optional().describe('Made by default.'),
     tenant: tenant.optional(),
     priority: wholeWithin(0, 2_000_000).optional().describe('Smaller goes first; 0 by default.'),

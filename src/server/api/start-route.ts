@@ -1,6 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
-import type { JsonSchema } from '../../core/policy-json-schema.ts'
+import type { JsonSchema } from '../../policies/reading/policy-json-schema.ts'
 import { tenantOf } from './access.ts'
 import { type StreamFormat, streamFormats } from './event-stream.ts'
 import { misuse } from './problem.ts'
@@ -8,7 +8,7 @@ import { defineRoute, type Route } from './route.ts'
 import { acceptedOf, streamRun } from './run-stream.ts'
 import { type RunRequest, runRequestSchema } from './schemas.ts'
 import type { ApiContext, ApiSettings } from './settings.ts'
-import { checkSignals, idsOfKey, pipelineOf } from './submit.ts'
+import { idsOfKey, pipelineOf, plannedIn } from './submit.ts'
 
 const CREATED = { location: 'Of the run.', 'idempotency-replayed': '`true` where the key had been used before.' }
 
@@ -68,7 +68,7 @@ async function submit(context: ApiContext, body: RunRequest, request: FastifyReq
   const { runs, settings, metrics } = context
   const { pipelines } = settings
   const chosen = pipelineOf(body.pipeline, settings)
-  const signals = checkSignals(body.signals, chosen)
+  const signals = plannedIn(body, chosen)
   const key = request.headers['idempotency-key']
   const caller = context.callerOf(request)
   const ids = key === undefined ? undefined : idsOfKey(String(key), caller.id, body)

@@ -63,18 +63,25 @@ export function pipelineOf(
   })
 }
 
-/** Throws `CAESURA_E_USAGE`. */
-export function checkSignals(signals: RunRequest['signals'], { stages }: Pipeline): readonly PlannedSignal[] {
+/** What is planned ahead, by its own name or its older one. Throws `CAESURA_E_USAGE`. */
+export function plannedIn({ interrupts, signals }: RunRequest, { stages }: Pipeline): readonly PlannedSignal[] {
+  if (interrupts !== undefined && signals !== undefined)
+    throw new CaesuraError('CAESURA_E_USAGE', 'signals stands beside interrupts, whose older name it is', {
+      path: 'signals',
+      expected: 'interrupts alone',
+    })
+  const name = interrupts === undefined ? 'signals' : 'interrupts'
+  const planned = interrupts ?? signals ?? []
   const ids = stages.map(({ id }) => id)
-  for (const [index, { stage }] of (signals ?? []).entries()) {
+  for (const [index, { stage }] of planned.entries()) {
     if (stage === undefined || ids.includes(stage)) continue
     const hint = didYouMean(stage, ids)
     throw new CaesuraError('CAESURA_E_USAGE', 'the pipeline has no stage of this name', {
-      path: `signals[${index}].stage`,
+      path: `${name}[${index}].stage`,
       received: stage,
       expected: orList(ids),
       ...(hint !== undefined && { hint }),
     })
   }
-  return (signals ?? []) as readonly PlannedSignal[]
+  return planned as readonly PlannedSignal[]
 }

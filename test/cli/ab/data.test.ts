@@ -1,7 +1,7 @@
 import * as fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
 import { csv } from '../../../src/cli/ab/data.ts'
-import type { DataRow } from '../../../src/experiments/data-rows.ts'
+import type { DataRow } from '../../../src/lab/data-rows.ts'
 
 const written = (rows: DataRow[]) => [...csv([rows])].join('')
 /** The cells of RFC 4180. */

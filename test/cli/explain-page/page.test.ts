@@ -6,7 +6,7 @@ import { type Browser, chromium } from 'playwright-core'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { explanationPage } from '../../../src/cli/explain-page/page.ts'
 import type { RunRecord } from '../../../src/core/record.ts'
-import { explain } from '../../../src/explaining/explanation.ts'
+import { explain } from '../../../src/records/explaining/explanation.ts'
 import { abortInterrupt, draftAborted, interruptedRun, plainRun, refineCompleted } from '../../records.ts'
 import { findChromium } from './browser.ts'
 

@@ -1,0 +1,335 @@
+import { randomUUID } from 'node:crypto'
+import { assign } from '../core/assignment.ts'
+import { checkedHandle, readStart } from '../core/caller-input.ts'
+import type { Catalogue } from '../core/catalogue.ts'
+import { type Clock, systemClock } from '../core/clock.ts'
+import type { Engine, PlannedSignal, RunHandle, StartOptions } from '../core/engine.ts'
+import { toldWholly } from '../core/error-text.ts'
+import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
+import { defaultPriors, Estimates, type Priors } from '../core/estimates.ts'
+import type { FleetAddress, FleetLimits } from '../core/fleet.ts'
+import type { EngineRun, HostingEngine, PreparedRun } from '../core/hosting.ts'
+import { Journal, type RunIdentity } from '../core/journal.ts'
+import type { OutputLimits } from '../core/output-limit.ts'
+import type { Pipeline } from '../core/pipeline.ts'
+import type { Policy } from '../core/policy.ts'
+import type { Node, RunStore, Telemetry } from '../core/ports.ts'
+import { priorsOf } from '../core/probe.ts'
+import { show } from '../core/problems.ts'
+import type { RunRecord } from '../core/record.ts'
+import { REDIS_URL, readRedisUrl } from '../core/redis-address.ts'
+import { newTraceId } from '../core/trace.ts'
+import { within } from '../core/within.ts'
+import { recordKeeper } from '../lab/design/live-design.ts'
+import { startRun } from '../machines/start-run.ts'
+import { inProcessExecutor } from '../nodes/in-process.ts'
+import { definePipelineWith } from '../pipelines/pipeline-schema.ts'
+import { renderKnownStart, renderTemplate } from '../pipelines/template.ts'
+import { checkCatalogue, checkPolicies } from '../policies/reading/catalogue-check.ts'
+import { fleetEngine } from '../workers/fleet-engine.ts'
+import { catalogue } from './catalogue.ts'
+import type { OwnPipelineInput, PipelineInput } from './pipeline-input.ts'
+
+export { catalogue }
+
+/** What an engine works with. */
+export interface EngineSettings {
+  /** The nodes that take calls, in this process. At least one. */
+  readonly nodes: readonly Node[]
+  /** Alias → the model's name as the servers know it. A name that is no alias is used as it is. */
+  readonly models?: Readonly<Record<string, string>>
+  /** Where records of finished runs go; none by default. */
+  readonly store?: RunStore
+  /** Keeps the text of inputs and outputs in the stored records; false by default. The record that `result` gives always has it. */
+  readonly keepText?: boolean
+  /** The policies that pipelines may name; the one that pipelines were checked against. All that ship by default. */
+  readonly catalogue?: Catalogue
+  /** How much one run may generate; a call that goes beyond it fails with `CAESURA_E_OUTPUT_LIMIT`. 1,000,000 tokens or 64 Mi characters by default. */
+  readonly outputLimits?: Partial<OutputLimits>
+  /** Real time by default. */
+  readonly clock?: Clock
+  /** Numbers from 0 to below 1, for the pauses before retries; `Math.random` by default. */
+  readonly random?: () => number
+  /** Makes spans and figures of the runs; none by default. The engine does not close it. */
+  readonly telemetry?: Telemetry | undefined
+  /**
+   * How long `close` waits for calls that it has told to stop, and then for backends to close, ms of real time each; 5000 by default. A
+   * backend that takes longer is named in a `CAESURA_E_BACKEND` that `close` rejects with, when all else is closed.
+   */
+  readonly closeWithinMs?: number
+  readonly redis?: never
+}
+
+const CLOSING_MS = 5000
+
+/** What an engine works with whose runs are hosted by the workers of a fleet. */
+export interface FleetEngineSettings extends Pick<EngineSettings, 'models' | 'store' | 'keepText' | 'telemetry'> {
+  /** The fleet's Redis: `redis://host:port`, or another address of `docs/fleet.md`. */
+  readonly redis: string | FleetAddress
+  /** What the fleet takes at most: beyond it a run's `result` rejects with `CAESURA_E_FLEET_FULL`. */
+  readonly limits?: FleetLimits
+  /**
+   * How long `close` waits for the runs that it has told to end, ms; 5000 by default. The `result` of a run that takes longer rejects with
+   * `CAESURA_E_REDIS`, and so does `close` where Redis has not taken the order.
+   */
+  readonly closeWithinMs?: number
+  readonly nodes?: never
+}
+
+/** What a pipeline is checked against. */
+export interface PipelineSettings {
+  /** The policies that it may name; those that ship by default. The engine that runs it must have the same one. */
+  readonly catalogue?: Catalogue | undefined
+}
+
+/**
+ * Checks a pipeline and fills its defaults in. Throws `CaesuraErrors` with every problem (`CAESURA_E_PIPELINE`, `CAESURA_E_TEMPLATE`, …), and
+ * `CAESURA_E_CONFIG` for a catalogue that is none. The message of what it throws has the place, what was received, what is allowed and a hint.
+ */
+export function definePipeline<Id extends string>(
+  value: PipelineInput<Id>,
+  settings?: { readonly catalogue?: undefined },
+): Pipeline
+/** With policies of a catalogue of one's own; their names are checked when it runs. */
+export function definePipeline(value: OwnPipelineInput, settings: PipelineSettings): Pipeline
+export function definePipeline(value: unknown, settings: PipelineSettings = {}): Pipeline {
+  const policies = checkCatalogue(settings.catalogue ?? catalogue)
+  try {
+    return definePipelineWith(policies, value)
+  } catch (error) {
+    throw toldWholly(error, definePipeline)
+  }
+}
+
+/**
+ * An engine that runs pipelines in this process, on `nodes`; or on a fleet, whose workers host the runs: those go on when this
+ * process ends without `close`. Throws `CAESURA_E_CONFIG` without a node, with a name twice, for an address of no Redis. A Redis that
+ * cannot be used rejects a run's `result`, `events` and `interrupt` with `CAESURA_E_REDIS`.
+ */
+export const createEngine = (settings: EngineSettings | FleetEngineSettings): Engine =>
+  settings.redis === undefined ? inThisProcess(settings) : onFleet(settings)
+
+function onFleet(settings: FleetEngineSettings): Engine {
+  const { redis, limits = {}, models = {}, store, keepText = false, nodes, telemetry, closeWithinMs } = settings
+  const address = typeof redis === 'string' ? { url: redis } : redis
+  if (nodes !== undefined)
+    throw new CaesuraError(
+      'CAESURA_E_CONFIG',
+      'an engine has nodes or a Redis: the nodes of a fleet are its workers’',
+      {
+        path: 'nodes',
+      },
+    )
+  if (readRedisUrl(address.url) === undefined)
+    throw new CaesuraError('CAESURA_E_CONFIG', 'redis is no address of a Redis', {
+      path: 'redis',
+      expected: REDIS_URL,
+    })
+  checkLimits(limits)
+  const write = store && recordKeeper(store, { isShared: true })
+  const keep = (record: RunRecord, pipeline: Pipeline) => write?.(keepText ? record : withoutText(record), pipeline)
+  const engine = fleetEngine({
+    ...{ redis: address, limits, models, keep },
+    ...(telemetry !== undefined && { telemetry }),
+    ...(closeWithinMs !== undefined && { closeWithinMs }),
+  })
+  async function close(): Promise<void> {
+    await engine.close().finally(() => store?.close())
+  }
+  function start(asked: Pipeline, given: StartOptions): RunHandle {
+    const { pipeline, options } = readStart(asked, given)
+    return checkedHandle(engine.start(pipeline, options))
+  }
+  return { start, close, [Symbol.asyncDispose]: close }
+}
+
+function inThisProcess(settings: EngineSettings): Engine {
+  const { prepare, close } = hostingEngine(settings)
+  return { start: (pipeline, options) => prepare(pipeline, options).begin(), close, [Symbol.asyncDispose]: close }
+}
+
+/** An engine in this process for a host, that begins runs later than it checks them. Throws as `createEngine` does. */
+export function hostingEngine(settings: EngineSettings): HostingEngine {
+  const { nodes, models = {}, store, keepText = false, clock = systemClock, random = Math.random, telemetry } = settings
+  const { closeWithinMs = CLOSING_MS } = settings
+  checkNodes(nodes)
+  const policies = checkCatalogue(settings.catalogue ?? catalogue)
+  const executor = inProcessExecutor(nodes)
+  const estimates = new Estimates((model, node) => priors(store, model, node))
+  const write = store && recordKeeper(store)
+  const running = new Set<RunHandle>()
+  let closed = false
+
+  function prepare(wanted: Pipeline, given: StartOptions, submittedBy?: string): PreparedRun {
+    if (closed) throw new CaesuraError('CAESURA_E_USAGE', 'this engine is closed: it starts no runs any more')
+    const { pipeline: asked, options } = readStart(wanted, given)
+    checkPlacement(asked, nodes)
+    checkPolicies(policies, asked)
+    const runId = options.runId ?? randomUUID()
+    const { pipeline, experiment } = assign(asked, { ...options, runId })
+    const trace = telemetry?.begin(options.trace) ?? options.trace ?? { traceId: newTraceId() }
+    const identity: RunIdentity = {
+      ...{ runId, trace, pipeline: pipeline.name, stages: pipeline.stages },
+      ...(experiment !== undefined && { experiment }),
+      ...(submittedBy !== undefined && { submittedBy }),
+      ...(pipeline.experiment !== undefined && { exposing: pipeline.experiment.boundaries }),
+    }
+    return { traceId: trace.traceId, begin: () => begin(pipeline, identity, options) }
+  }
+
+  function begin(pipeline: Pipeline, identity: RunIdentity, options: StartOptions): EngineRun {
+    const journal = new Journal(identity, clock, settings.outputLimits)
+    // So that its spans are the same ones, whoever sends them again.
+    if (telemetry !== undefined) journal.own(telemetry.process)
+    const handle = startRun(
+      {
+        journal,
+        pipeline,
+        catalogue: policies,
+        executor,
+        clock,
+        input: options.input,
+        vars: options.vars ?? {},
+        resolveModel: (model) => models[model] ?? model,
+        render: renderTemplate,
+        renderKnownStart,
+        nodes: new Set(nodes.map(({ name }) => name)),
+        random,
+        estimates,
+        planned: options.signals?.length ? new Set(options.signals) : noSignals,
+        tickets: new Map(),
+        inFlight: new Map(),
+      },
+      options.signal,
+    )
+    const result = handle.result.then((record) => {
+      running.delete(stored)
+      telemetry?.runEnded(record)
+      write?.(keepText ? record : withoutText(record), pipeline)
+      return record
+    })
+    // Who does not wait for the record is not stopped by a store that fails; who does, hears of it.
+    result.catch(() => undefined)
+    const stored = checkedHandle({ ...handle, result, log: journal.log })
+    running.add(stored)
+    return stored
+  }
+
+  async function close(): Promise<void> {
+    closed = true
+    for (const run of running) run.cancel('the engine is closing')
+    const ended = () => Promise.allSettled([...running].map((run) => run.result))
+    const faults: unknown[] = []
+    if (!(await within(closeWithinMs, ended()))) {
+      faults.push(...executor.abandon(closeWithinMs))
+      await ended()
+    }
+    faults.push(...(await executor.closeWithin(closeWithinMs)))
+    store?.close()
+    if (faults.length > 0) throw faults.length === 1 ? faults[0] : new CaesuraErrors(faults.map(asCaesuraError))
+  }
+
+  return { prepare, usage: () => executor.usage(), close }
+}
+
+const asCaesuraError = (error: unknown): CaesuraError =>
+  error instanceof CaesuraError
+    ? error
+    : new CaesuraError('CAESURA_E_BACKEND', `a backend has thrown while it was closed: ${String(error)}`, {
+        cause: error,
+      })
+
+/** Of most runs; one for all, for an empty set takes 0.2 kB of each. Nothing is ever added to the planned signals of a run. */
+const noSignals: Set<PlannedSignal> = new Set()
+
+/** Throws `CAESURA_E_CONFIG`. */
+function checkLimits({ maxWaiting = 1, memoryShare = 1 }: FleetLimits): void {
+  const refuse = (name: string, received: number, expected: string) =>
+    new CaesuraError('CAESURA_E_CONFIG', `limits.${name} is no bound`, {
+      path: `limits.${name}`,
+      received: String(received),
+      expected,
+    })
+  if (!Number.isInteger(maxWaiting) || maxWaiting < 1)
+    throw refuse('maxWaiting', maxWaiting, 'a whole number, 1 or more')
+  if (!(memoryShare > 0 && memoryShare <= 1)) throw refuse('memoryShare', memoryShare, 'a number above 0, at most 1')
+}
+
+/** A record without what people wrote and models answered. What a fault received may be either. */
+export function withoutText({ output: _, unusedSignals, ...record }: RunRecord): RunRecord {
+  const told = <T extends { readonly error?: RunRecord['error'] }>(of: T): T =>
+    of.error?.received === undefined ? of : { ...of, error: { code: of.error.code, message: of.error.message } }
+  return {
+    ...told(record),
+    stages: record.stages.map(({ text: _, ...stage }) => told(stage)),
+    interrupts: record.interrupts.map(({ input: _, ...interrupt }) => interrupt),
+    ...(unusedSignals && { unusedSignals: unusedSignals.map(({ input: _, ...signal }) => signal) }),
+  }
+}
+
+/** Nothing is "another node" where there is only one: in no arm either, or that arm would lose its runs. Throws `CAESURA_E_PIPELINE`. */
+function checkPlacement({ stages, experiment }: Pipeline, nodes: readonly Node[]): void {
+  if (nodes.length > 1) return
+  const refuse = (stage: string, path: string) => {
+    throw new CaesuraError('CAESURA_E_PIPELINE', `stage ${stage} wants another node, and there is only one`, {
+      path: `${path}.policy.placement`,
+      received: 'other',
+      expected: 'two nodes or more',
+      hint: 'Add a node, or write `placement: { other: { otherwise: any } }`.',
+    })
+  }
+  for (const [index, { id, policy }] of stages.entries()) if (needsAnother(policy)) refuse(id, `stages[${index}]`)
+  for (const [index, { policies }] of experiment?.arms.entries() ?? [])
+    for (const [id, policy] of Object.entries(policies))
+      if (needsAnother(policy)) refuse(id, `experiment.arms[${index}]`)
+}
+
+const needsAnother = ({ placement, placementOtherwise }: Policy): boolean =>
+  placement === 'other' && placementOtherwise === undefined
+
+/** What a probe of this node found; the stated priors where there was none, or where it observed nothing. */
+function priors(store: RunStore | undefined, model: string, node: string): Priors {
+  const result = store?.findProbe(node, model)
+  if (result === undefined) return defaultPriors
+  const { firstTokenMs, msPerToken, abortLagMs } = priorsOf(result)
+  return {
+    ...defaultPriors,
+    ...(firstTokenMs !== undefined && { firstTokenMs }),
+    ...(msPerToken !== undefined && { msPerToken }),
+    ...(abortLagMs.decode !== undefined && { abortLagMs: abortLagMs.decode }),
+    source: 'probe',
+  }
+}
+
+const canWork = (backend: Partial<Node['backend']>): boolean =>
+  typeof backend.generate === 'function' && typeof backend.close === 'function'
+
+function checkNodes(nodes: readonly Node[]): void {
+  if (nodes.length === 0) {
+    throw new CaesuraError('CAESURA_E_CONFIG', 'an engine needs at least one node', { path: 'nodes', received: '[]' })
+  }
+  const names = new Set<string>()
+  for (const [index, node] of nodes.entries()) {
+    const { name, slots, backend } = (node ?? {}) as Partial<Node>
+    if (typeof name !== 'string' || name === '' || backend === undefined || !canWork(backend)) {
+      throw new CaesuraError('CAESURA_E_CONFIG', 'this is no node', {
+        path: `nodes[${index}]`,
+        received: show(node),
+        expected: 'what ollama(), openai(), llamaCpp() or scripted() return: { name, backend, slots, pool }',
+      })
+    }
+    if (names.has(name)) {
+      throw new CaesuraError('CAESURA_E_CONFIG', `two nodes are named ${name}`, {
+        path: `nodes[${index}].name`,
+        received: name,
+      })
+    }
+    if (!Number.isInteger(slots) || (slots as number) < 1) {
+      throw new CaesuraError('CAESURA_E_CONFIG', `node ${name} needs a whole number of slots, 1 or more`, {
+        path: `nodes[${index}].slots`,
+        received: String(slots),
+      })
+    }
+    names.add(name)
+  }
+}

@@ -1,7 +1,0 @@
-import { backends } from './backends/kinds/catalogue.ts'
-import type { Catalogue } from './core/catalogue.ts'
-import { policies } from './policies/catalogue.ts'
-import { steps } from './steps/catalogue.ts'
-
-/** All that ships, of which pipelines and configurations are made. */
-export const catalogue: Catalogue = { steps, ...policies, backends }

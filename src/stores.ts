@@ -1,2 +1,0 @@
-/** Part of the composition root: the store that the command line uses, apart from the model servers, which take longer to load. */
-export { sqliteStore } from './stores/sqlite.ts'
