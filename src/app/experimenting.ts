@@ -1,9 +1,11 @@
 import { randomUUID } from 'node:crypto'
+import type { Catalogue } from '../core/catalogue.ts'
 import { type Clock, type Nanoseconds, systemClock } from '../core/clock.ts'
 import { COUNTING, countingOf } from '../core/counting.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Experiment } from '../core/experiment.ts'
 import type { ExperimentStore, Node, RunStore, Telemetry } from '../core/ports.ts'
+import { present } from '../core/present.ts'
 import type { RunRecord } from '../core/record.ts'
 import type { Execution } from '../core/trial.ts'
 import { digestOf, unitOf } from '../lab/design/experiment-design.ts'
@@ -23,6 +25,8 @@ export interface ExperimentSettings {
   readonly store: ExperimentRecords
   readonly keepText: boolean
   readonly telemetry?: Telemetry | undefined
+  /** What the arms' pipelines were checked against; all that ships by default. */
+  readonly catalogue?: Catalogue
   /** Goes on with the newest execution of the same design that is not complete. */
   readonly resume: boolean
   /** Aborting it stops the work; what was measured is kept. */
@@ -40,10 +44,11 @@ export interface ExperimentSettings {
  */
 export async function runExperiment(experiment: Experiment, settings: ExperimentSettings): Promise<Execution> {
   const { nodes, models, store, telemetry, keepText, resume, clock = systemClock, signal, tell } = settings
+  const { catalogue } = settings
   let keep: RunStore['write'] | undefined
   await using engine = createEngine({
     ...{ nodes, models, keepText, clock },
-    ...(telemetry !== undefined && { telemetry }),
+    ...present({ telemetry, catalogue }),
     store: { ...store, write: (record) => keep?.(record), close: () => undefined },
   })
   const place = [nodes.map(({ name, slots, backend: { kind, address } }) => [name, slots, kind, address]), models]

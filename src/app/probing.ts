@@ -6,7 +6,7 @@ import { chooseSurroundings } from './surroundings.ts'
 import { ANSWER_MS, noModel, type Wishes } from './wishes.ts'
 
 /** Part of the composition root: what `probe` measures, and with what. */
-export { type ProbeSettings, probeNode } from '../nodes/probe/probe.ts'
+export { probeNode } from '../nodes/probe/probe.ts'
 
 /** One node and a model on it. Close the node's backend after use. */
 export interface Probed {

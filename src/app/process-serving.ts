@@ -11,14 +11,13 @@ import { endLostRuns } from '../server/hosts/lost-runs.ts'
 import { ProcessHost } from '../server/hosts/process-host.ts'
 import { processNodes } from '../server/hosts/process-nodes.ts'
 import { RecordWriter } from '../server/hosts/record-writer.ts'
-import { defaultHostLimits, type HostLimits } from '../server/hosts/turns.ts'
+import type { HostLimits } from '../server/hosts/turns.ts'
 import { hostingEngine } from './compose.ts'
 import { type ServingSettings, serveRuns } from './serving.ts'
 import { isGone, thisProcess } from './sitting.ts'
 import { version } from './version.ts'
 
 /** Part of the composition root: the HTTP API, and an engine in this process that hosts its runs. */
-export { defaultHostLimits }
 
 export interface ProcessServingSettings extends Omit<ServingSettings, 'models'> {
   /** The nodes that take calls, in this process. Closed with the server. */

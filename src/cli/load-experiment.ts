@@ -1,5 +1,5 @@
 import { dirname, isAbsolute, join } from 'node:path'
-import { catalogue } from '../app/compose.ts'
+import type { Catalogue } from '../core/catalogue.ts'
 import type { Experiment } from '../core/experiment.ts'
 import { oneOrMany } from '../core/problems.ts'
 import type { ExperimentFiles } from '../lab/design/experiment-files.ts'
@@ -15,7 +15,7 @@ export const filesBeside = (file: string): ExperimentFiles => {
 }
 
 /** Reads and checks an experiment file. Warnings go to stderr. Throws every problem at once. */
-export async function loadExperiment(file: string): Promise<Experiment> {
+export async function loadExperiment(file: string, catalogue: Catalogue): Promise<Experiment> {
   const document = await readDocumentFile(file)
   const { value, errors, warnings } = await readExperiment(catalogue, document.value, document, filesBeside(file))
   if (value === undefined) throw oneOrMany(errors)

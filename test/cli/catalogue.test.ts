@@ -45,6 +45,60 @@ describe('--catalogue', () => {
     expect(JSON.parse(stdout).stages[0]).toMatchObject({ settlement: 'aborted' })
   })
 
+  it('is known to every verb by CAESURA_CATALOGUE', async () => {
+    write('caesura.config.yaml', 'nodes: [{ name: desk, backend: canned, answer: Later. }]\nmodels: { fast: canned }\n')
+    write(
+      'backends.ts',
+      `import { backendKind, extendCatalogue, scripted } from '${index}'
+import { z } from '${pathToFileURL(join(import.meta.dirname, '../../node_modules/zod/index.js')).href}'
+const open = ({ answer }) => scripted({ name: 'n', script: { tokens: [answer] } }).backend
+export const catalogue = extendCatalogue({ backends: [backendKind({ name: 'canned', summary: 's', shape: { answer: z.string() }, open })] })\n`,
+    )
+    try {
+      expect(await caesura(folder, ['runs'])).toMatchObject({ status: 2, stderr: expect.stringContaining('canned') })
+      const env = { CAESURA_CATALOGUE: join(folder, 'backends.ts') }
+      expect(await caesura(folder, ['runs'], env)).toMatchObject({ status: 0 })
+      expect(await caesura(folder, ['doctor'], env)).toMatchObject({ stdout: expect.stringContaining('desk') })
+      const none = { CAESURA_CATALOGUE: 'none.ts' }
+      expect(await caesura(folder, ['runs'], none)).toMatchObject({
+        status: 2,
+        stderr: expect.stringContaining('CAESURA_CATALOGUE is no file'),
+      })
+    } finally {
+      rmSync(join(folder, 'caesura.config.yaml'))
+    }
+  })
+
+  it('makes it known to an experiment', async () => {
+    write(
+      'stop.experiment.yaml',
+      `name: stop
+pipeline: own.yaml
+arms: [{ name: stop, policy: { response: stop } }, { name: drain, policy: { response: drain } }]
+baseline: drain
+workload: { prompts: [Q], interrupts: { after: 1ms } }
+sessions: 4
+warmUp: 0
+`,
+    )
+    const own = ['--catalogue', 'policies.ts']
+    expect(await caesura(folder, ['check', 'stop.experiment.yaml', ...own])).toMatchObject({
+      status: 0,
+      stderr: expect.anything(),
+    })
+    expect(await caesura(folder, ['ab', 'stop.experiment.yaml', '--backend', 'embedded'])).toMatchObject({ status: 2 })
+    const { status, stdout } = await caesura(folder, [
+      'ab',
+      'stop.experiment.yaml',
+      '--backend',
+      'embedded',
+      '--json',
+      ...own,
+    ])
+    expect(status).toBe(0)
+    expect(JSON.parse(stdout).arms.map(({ name }: { name: string }) => name)).toEqual(['stop', 'drain'])
+  })
+
   it.each([
     ['is not there', 'none.ts', 'CAESURA_E_FILE', '--catalogue is no file'],
     ['exports something else', 'empty.ts', 'CAESURA_E_CONFIG', '--catalogue exports no catalogue'],

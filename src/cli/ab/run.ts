@@ -8,6 +8,7 @@ import { chooseSurroundings } from '../../app/surroundings.ts'
 import { modelsAsked } from '../../core/pipeline.ts'
 import type { Execution } from '../../core/trial.ts'
 import { asTyped } from '../as-typed.ts'
+import { type CatalogueFlag, catalogueOption } from '../catalogue-flag.ts'
 import { loadExperiment } from '../load-experiment.ts'
 import { remark } from '../output.ts'
 import { type Progress, progressOn } from '../progress.ts'
@@ -17,7 +18,7 @@ import { stopOnSignals } from '../stop-on-signals.ts'
 import { keptExecution } from './records.ts'
 import { type ReportFlags, show, shownOf } from './show.ts'
 
-interface AbFlags extends NodeFlags, ReportFlags {
+interface AbFlags extends NodeFlags, ReportFlags, CatalogueFlag {
   readonly resume?: boolean
   readonly keepText?: boolean
 }
@@ -33,13 +34,15 @@ export function abRunCommand(): Command {
     .option('--resume', 'go on with the newest execution that is not complete')
     .option('--report <file>', 'write a page that needs nothing else')
     .option('--json', 'one JSON document on stdout')
+    .addOption(catalogueOption())
     .option('--keep-text', 'keep prompts and outputs in the records')
   return withNodeFlags(command).action(ab)
 }
 
 async function ab(file: string, flags: AbFlags): Promise<void> {
-  const experiment = await loadExperiment(file)
   const settings = await readSettings(flags)
+  const { catalogue } = settings
+  const experiment = await loadExperiment(file, catalogue)
   const { resume = false, report: _report, json: _json, keepText = settings.keepText, ...nodeFlags } = flags
   const store = sqliteStore(settings.recordsFile)
   const stop = stopOnSignals()
@@ -55,7 +58,7 @@ async function ab(file: string, flags: AbFlags): Promise<void> {
     const progress = progressOn(screenOn(process.stderr))
     progress.begin(experiment.name)
     const execution = await runExperiment(experiment, {
-      ...where,
+      ...{ ...where, catalogue },
       store,
       keepText,
       telemetry,

@@ -97,8 +97,6 @@ export function experimentFileSchema(catalogue: Catalogue): ReturnType<typeof ma
   return schema
 }
 
-/** An experiment as its file writes it. */
-export type ExperimentInput = z.input<ReturnType<typeof experimentFileSchema>>
 export type WrittenExperiment = z.output<ReturnType<typeof experimentFileSchema>>
 
 /**
