@@ -7,14 +7,15 @@ import { readDocument } from '../src/core/document.ts'
 import { digestOf } from '../src/lab/design/experiment-design.ts'
 import { readExperiment } from '../src/lab/design/experiment-schema.ts'
 import { renderTemplate } from '../src/pipelines/template.ts'
-import type { ModelStep } from '../src/steps/model.ts'
 import { pipelineFrom } from './fixtures/pipeline.ts'
 
 const read = (file: string) => readDocument(readFileSync(new URL(`../examples/${file}`, import.meta.url)), file)
 
 describe('draft-refine.yaml', () => {
   const { stages } = pipelineFrom(read('draft-refine.yaml').value)
-  const [draft, refine] = stages.map(({ step }) => step as ModelStep)
+  const [draft, refine] = stages.map(
+    ({ step }) => step as unknown as { readonly system: string; readonly prompt: string },
+  )
   const render = (output: string, input?: string) =>
     renderTemplate(refine!.prompt, { input: 'Q?', draft: { output }, interrupt: { input }, vars: {} })
 

@@ -97,9 +97,13 @@ type WrittenBy<S extends z.ZodRawShape> = DeepReadonly<z.input<z.ZodObject<S>>>
 type Written = DeepReadonly<z.input<ReturnType<typeof pipelineSchema>>>
 type ModelInput = WrittenBy<typeof modelShape & typeof limitsShape>
 type SayInput = WrittenBy<typeof sayShape>
+/** What a model is shown: `system` and `prompt`, or `messages`. */
+type PromptInput =
+  | { readonly prompt: string; readonly messages?: never }
+  | { readonly messages: NonNullable<ModelInput['messages']>; readonly prompt?: never; readonly system?: never }
 /** What a stage does: it has the keys of one kind, and none of another's. */
 type StepInput =
-  | (ModelInput & { readonly [K in keyof SayInput]?: never })
+  | (ModelInput & PromptInput & { readonly [K in keyof SayInput]?: never })
   | (SayInput & { readonly [K in keyof ModelInput]?: never })
 type WrittenExperiment = NonNullable<Written['experiment']>
 

@@ -21,6 +21,19 @@ export interface GenerationOptions {
   readonly contextTokens?: number
 }
 
+/** How hard a model is to think before it answers. `true`: as it does by itself. */
+export const thinkLevels = ['low', 'medium', 'high', 'max'] as const
+export type Think = boolean | (typeof thinkLevels)[number]
+
+/** How a model is asked, beside its messages and options. What is absent is left to the server. */
+export interface Asking {
+  readonly think?: Think
+  /** How long the server keeps the model in memory after the call, ms; 0: not at all, -1: for ever. Told to Ollama only. */
+  readonly keepAliveMs?: number
+  /** Handed to the server as they are: to Ollama among its `options`, to an OpenAI-compatible server beside `messages`. Plain JSON. */
+  readonly parameters?: Readonly<Record<string, unknown>>
+}
+
 /** Limits of one call in ms, counted from its start. Passing one is a failure with its own code, not an interrupt. */
 export interface CallTimeouts {
   readonly firstTokenMs?: number
@@ -32,7 +45,7 @@ export interface CallTimeouts {
 export type Placement = 'any' | 'same' | 'other'
 
 /** One attempt of one stage, ready to send. Plain JSON: it may cross a process border. */
-export interface CallRequest {
+export interface CallRequest extends Asking {
   /** Unique in its run: the stage's id and the number of the call among all calls of the stage. */
   readonly callId: string
   readonly runId: string
@@ -64,7 +77,7 @@ export interface CallRequest {
 export type NodeWish = Pick<CallRequest, 'model' | 'placement' | 'otherwise' | 'previousNode' | 'node'>
 
 /** The beginning of a prompt that is known before the call is. */
-export interface PrefillRequest {
+export interface PrefillRequest extends Asking {
   /** As the server knows it. */
   readonly model: string
   /** The last one may be cut off: its text goes on in the call itself when `isCut`. */

@@ -1,5 +1,5 @@
 import type { z } from 'zod'
-import type { CallEnd, CallRequest, ChatMessage, GenerateContext, GenerationOptions } from './call.ts'
+import type { Asking, CallEnd, CallRequest, ChatMessage, GenerateContext, GenerationOptions } from './call.ts'
 import type { Policy } from './policy.ts'
 import type { Path } from './problems.ts'
 
@@ -10,7 +10,7 @@ export interface Step {
 }
 
 /** What a step asks a model with. */
-export interface ModelWish {
+export interface ModelWish extends Asking {
   /** An alias of the configuration, or a model's name as the server knows it. */
   readonly model: string
   readonly options: GenerationOptions
@@ -44,6 +44,16 @@ export interface TemplatePlace {
   readonly emptyHint?: string
 }
 
+/** Something in a stage as it was written that its schema cannot tell. */
+export interface StepProblem {
+  /** From the stage. */
+  readonly path: Path
+  /** What is said of the value there, such as `is missing`. */
+  readonly message: string
+  readonly expected: string
+  readonly received?: unknown
+}
+
 /** Something in a step that is allowed but hardly meant. */
 export interface StepWarning {
   /** The key of the stage that it is about. */
@@ -64,12 +74,16 @@ export interface StepKind<Parsed = unknown, S extends Step = Step, W extends Own
   readonly summary: string
   /** The keys of the kind in a file, with their schemas. */
   readonly shape: z.ZodRawShape
+  /** More of the JSON Schema of such a stage, such as which keys exclude each other. */
+  readonly jsonSchema?: Readonly<Record<string, unknown>>
   /** Whether its work takes time: then `timeout`, `retry` and `fallback` may stand beside its keys. */
   readonly takesTime: boolean
   /** What was parsed by `shape` as a step, and what it asks a model with, where it does. Written as a method: a kind has a type of its own. */
   read(parsed: Parsed): { readonly step: S; readonly asks?: ModelWish }
   /** The templates of a stage as it was written; its values may have any type. */
   templates(written: Readonly<Record<string, unknown>>): readonly TemplatePlace[]
+  /** What the schema cannot tell of a stage as it was written; its values may have any type. */
+  problems?(written: Readonly<Record<string, unknown>>): readonly StepProblem[]
   warnings?(step: S, policy: Policy): readonly StepWarning[]
   /** What the stage's call is made of. Throws `CAESURA_E_TEMPLATE`, `CAESURA_E_PROMPT_EMPTY`. */
   open(step: S, opening: Opening): { readonly messages: readonly ChatMessage[] } | { readonly work: W }

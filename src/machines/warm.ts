@@ -53,7 +53,7 @@ export function warmingOf(environment: RunEnvironment, stage: Stage, transcript:
     const { messages, isCut } = known ?? { messages: [], isCut: true }
     if (messages.length === 0) note({ outcome: 'skipped', reason: 'nothing of its prompt is known yet' })
     else {
-      const request = { model, messages, isCut, options: asks.options }
+      const request = { ...asks, model, messages, isCut }
       void executor.prefill(wish(), request, controller.signal).then(note)
     }
   }

@@ -1,6 +1,6 @@
 import { whyNoText } from '../core/answer-end.ts'
 import { generateOn } from '../core/backend-call.ts'
-import type { CallRequest } from '../core/call.ts'
+import type { Asking, CallRequest } from '../core/call.ts'
 import type { Stage } from '../core/pipeline.ts'
 import type { Executor } from '../core/ports.ts'
 import type { KnownText, StepKind } from '../core/step.ts'
@@ -32,14 +32,14 @@ export function workOf(
   environment: RunEnvironment,
   { id, step, asks }: Stage,
   scope: Scope,
-): Pick<CallRequest, 'model' | 'messages' | 'options' | 'work'> {
+): Pick<CallRequest, 'model' | 'messages' | 'options' | 'work'> & Asking {
   const opened = kindOf(environment, step.kind).open(step, {
     stage: id,
     render: (template) => environment.render(template, scope),
     emptyOutputs: (template) => emptyOutputs(environment, template, scope),
   })
-  const model = asks === undefined ? '' : environment.resolveModel(asks.model)
-  return { model, messages: [], options: asks?.options ?? {}, ...opened }
+  if (asks === undefined) return { model: '', messages: [], options: {}, ...opened }
+  return { ...asks, model: environment.resolveModel(asks.model), messages: [], ...opened }
 }
 
 /** Of the stages whose output a template asks for, those whose answer was empty, each with the reason. */

@@ -1,7 +1,7 @@
 import type { Catalogue } from '../core/catalogue.ts'
 import type { Stage } from '../core/pipeline.ts'
 import { isRecord, orList, type Path, type Problem, placeOf, type Source, type Warning } from '../core/problems.ts'
-import type { TemplatePlace } from '../core/step.ts'
+import type { StepKind, TemplatePlace } from '../core/step.ts'
 import { codeIn, MOST_CODE, templateProblems } from './template.ts'
 
 const ID = /^[A-Za-z][A-Za-z0-9_-]*$/
@@ -47,6 +47,7 @@ export function pipelineProblems({ steps }: Catalogue, value: unknown): Problem[
     ...steps
       .flatMap((kind) => kind.templates(stage))
       .flatMap((place) => templateProblemsAt(place, ['stages', index, ...place.path], ids, allowance)),
+    ...stepProblems(steps, stage, index),
     ...thenProblems(thenOf(stage), ['stages', index, 'policy', 'then'], ids),
   ])
 }
@@ -62,6 +63,19 @@ function idProblems(id: unknown, index: number, seen: Map<string, number>): Prob
   if (first !== undefined) return problem(`is the id of stages[${first}] already`, 'an id that no other stage has')
   seen.set(id, index)
   return []
+}
+
+/** What the kinds say whose keys the stage has; where it has none, the first kind. */
+function stepProblems(steps: readonly StepKind[], stage: Record<string, unknown>, index: number): Problem[] {
+  const named = steps.filter(({ name }) => Object.hasOwn(stage, name))
+  return (named.length === 0 ? steps.slice(0, 1) : named)
+    .flatMap((kind) => kind.problems?.(stage) ?? [])
+    .map(({ path, message, expected, received }) => ({
+      path: ['stages', index, ...path],
+      message,
+      ...(received !== undefined && { input: received }),
+      params: { expected },
+    }))
 }
 
 function templateProblemsAt(

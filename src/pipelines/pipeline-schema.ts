@@ -23,14 +23,16 @@ const idSchema = textWithin(100).describe(
 )
 
 /** A stage that does a step of this kind. */
-const stageSchema = (catalogue: Catalogue, { shape, takesTime }: StepKind) =>
-  z.strictObject({
-    id: idSchema,
-    ...shape,
-    // `shape` may be any, so that its type says nothing of the limits.
-    ...((takesTime ? limitsShape : {}) as typeof limitsShape),
-    policy: policySchema(catalogue).prefault({}),
-  })
+const stageSchema = (catalogue: Catalogue, { shape, takesTime, jsonSchema = {} }: StepKind) =>
+  z
+    .strictObject({
+      id: idSchema,
+      ...shape,
+      // `shape` may be any, so that its type says nothing of the limits.
+      ...((takesTime ? limitsShape : {}) as typeof limitsShape),
+      policy: policySchema(catalogue).prefault({}),
+    })
+    .meta({ ...jsonSchema })
 
 /** The kind of a stage is told by its keys: the kind with the fewest unknown ones is meant. */
 const stagesSchema = (catalogue: Catalogue) =>

@@ -1,19 +1,64 @@
 import { z } from 'zod'
-import type { ChatMessage } from '../core/call.ts'
-import { countSchema } from '../core/duration.ts'
+import { type ChatMessage, thinkLevels } from '../core/call.ts'
+import { countSchema, durationSchema } from '../core/duration.ts'
 import { CaesuraError } from '../core/errors.ts'
 import { numberWithin, textWithin, wholeWithin } from '../core/number-schema.ts'
 import { present } from '../core/present.ts'
+import { orList } from '../core/problems.ts'
 import { type Step, stepKind } from '../core/step.ts'
 import { mentionsInterruptInput } from '../pipelines/template.ts'
 
-/** A call of a model. */
+/** A message of a prompt: its text is a Liquid template. */
+export interface MessageTemplate {
+  readonly role: ChatMessage['role']
+  readonly content: string
+}
+
+/** A call of a model: its prompt is `system` and `prompt`, or `messages`. */
 export interface ModelStep extends Step {
   readonly kind: 'model'
   /** Liquid templates. */
   readonly system?: string
-  readonly prompt: string
+  readonly prompt?: string
+  readonly messages?: readonly MessageTemplate[]
 }
+
+const MESSAGES = 'a list of 1 to 100 messages'
+const THINK = `true, false, ${orList(thinkLevels)}`
+/** Longer parameters of a server are hardly meant. */
+const MOST_PARAMETERS = 10_000
+
+/** What the engine sets itself, of a request to either kind of server. */
+const ownParameters = [
+  'model',
+  'messages',
+  'stream',
+  'stream_options',
+  'options',
+  'think',
+  'keep_alive',
+  'format',
+  'tools',
+]
+
+const messageSchema = z.strictObject({
+  role: z.enum(['system', 'user', 'assistant'], 'system, user or assistant'),
+  content: z.string('a text').describe('A Liquid template.'),
+})
+
+const parametersSchema = z.record(z.string(), z.json()).check(({ value, issues }) => {
+  const own = Object.keys(value).find((name) => ownParameters.includes(name))
+  if (own !== undefined) {
+    const params = { expected: 'a parameter that the engine does not set itself' }
+    issues.push({ code: 'custom', path: [own], input: own, message: 'is set by the engine', params })
+  }
+  if (JSON.stringify(value).length > MOST_PARAMETERS) {
+    const params = { expected: `at most ${MOST_PARAMETERS} characters as JSON` }
+    issues.push({ code: 'custom', input: 'a larger mapping', message: 'is too large', params })
+  }
+})
+
+const FOR_EVER = -1
 
 const optionsSchema = z.strictObject({
   temperature: numberWithin(0, 2).optional().describe('0 is greedy.'),
@@ -36,8 +81,30 @@ export const modelShape = {
   system: z.string('a text').optional().describe('The system prompt; a Liquid template.'),
   prompt: z
     .string('a text')
+    .optional()
     .describe('A Liquid template; it sees input, <stage>.output, interrupt.input, interrupt.at and vars.*.'),
+  messages: z
+    .array(messageSchema, MESSAGES)
+    .min(1, MESSAGES)
+    .max(100, MESSAGES)
+    .optional()
+    .describe('In place of `system` and `prompt`: what the model is shown, in order. An empty one is left out.'),
   options: optionsSchema.optional().describe("What steers sampling; what is left out is the server's default."),
+  think: z
+    .union([z.boolean(), z.enum(thinkLevels)], THINK)
+    .optional()
+    .describe(
+      'Whether, and how hard, the model thinks before it answers; as the server does by itself where it is left out.',
+    ),
+  keepAlive: z
+    .union([z.literal(FOR_EVER), durationSchema], 'a duration such as 30m, 0, or -1 for ever')
+    .optional()
+    .describe('How long an Ollama keeps the model in memory after the call; -1 for ever.'),
+  parameters: parametersSchema
+    .optional()
+    .describe(
+      'Handed to the server as they are, such as min_p: among the options of Ollama, else beside the messages.',
+    ),
 }
 
 export const model = stepKind<z.output<z.ZodObject<typeof modelShape>>, ModelStep, never>({
@@ -45,42 +112,63 @@ export const model = stepKind<z.output<z.ZodObject<typeof modelShape>>, ModelSte
   summary: 'Asks a model. Costs its tokens, and a slot of a node while it generates.',
   shape: modelShape,
   takesTime: true,
-  read: ({ model, system, prompt, options }) => ({
-    step: { kind: 'model', ...present({ system }), prompt },
-    asks: { model, options: present(options ?? {}) },
+  jsonSchema: { oneOf: [{ required: ['prompt'] }, { required: ['messages'] }] },
+  read: ({ model, system, prompt, messages, options, think, keepAlive, parameters }) => ({
+    step: { kind: 'model', ...present({ system, prompt, messages }) },
+    asks: { model, options: present(options ?? {}), ...present({ think, keepAliveMs: keepAlive, parameters }) },
   }),
-  templates: ({ system, prompt }) => [
+  templates: ({ system, prompt, messages }) => [
     { path: ['system'], source: system },
     { path: ['prompt'], source: prompt, emptyHint: 'Write `prompt: "{{ input }}"`.' },
+    ...(Array.isArray(messages) ? messages : []).slice(0, 100).map((message: unknown, index) => ({
+      path: ['messages', index, 'content'],
+      source: Object(message).content as unknown,
+      emptyHint: 'Write the text of the message, such as "{{ input }}".',
+    })),
   ],
-  warnings: ({ prompt }, policy) =>
-    policy.then !== 'again' || mentionsInterruptInput(prompt)
+  problems({ system, prompt, messages }) {
+    if (messages === undefined)
+      return prompt === undefined ? [{ path: ['prompt'], message: 'is missing', expected: 'a text, or messages' }] : []
+    const beside = prompt !== undefined ? 'prompt' : system !== undefined ? 'system' : undefined
+    if (beside === undefined) return []
+    const expected = 'messages alone, or system and prompt'
+    return [{ path: ['messages'], message: `stands beside ${beside}`, expected, received: 'both' }]
+  },
+  warnings: (step, policy) =>
+    policy.then !== 'again' || messagesIn(step).some(({ content }) => mentionsInterruptInput(content))
       ? []
       : [
           {
-            key: 'prompt',
+            key: step.messages === undefined ? 'prompt' : 'messages',
             message: 'starts again after an interrupt, but its prompt never asks for interrupt.input',
             hint: 'Add `{% if interrupt.input %}{{ interrupt.input }}{% endif %}` to the prompt.',
           },
         ],
-  open({ system, prompt }, { stage, render, emptyOutputs }) {
-    const instruction = system === undefined ? '' : render(system)
-    const question = render(prompt)
-    if (question.trim() === '') {
+  open(step, { stage, render, emptyOutputs }) {
+    const templates = messagesIn(step)
+    const messages = templates.map(({ role, content }) => ({ role, content: render(content) }))
+    const asked = messages.findLastIndex(({ role }) => role !== 'system')
+    if ((messages[asked]?.content ?? '').trim() === '') {
       const message = `the prompt of stage ${stage} is empty after its template was filled in`
-      const why = emptyOutputs(prompt).join('; ')
+      const why = templates.flatMap(({ content }) => emptyOutputs(content)).join('; ')
       throw new CaesuraError('CAESURA_E_PROMPT_EMPTY', why === '' ? message : `${message}: ${why}`)
     }
-    return { messages: [...systemOf(instruction), { role: 'user', content: question }] }
+    return { messages: messages.filter(({ content }) => content !== '') }
   },
-  openAhead({ system, prompt }, known) {
-    const instruction = system === undefined ? { text: '', isCut: false } : known(system)
-    const messages = systemOf(instruction.text)
-    if (instruction.isCut) return { messages, isCut: true }
-    const { text, isCut } = known(prompt)
-    if (text !== '' || messages.length > 0) messages.push({ role: 'user', content: text })
-    return { messages, isCut }
+  openAhead(step, known) {
+    const messages: ChatMessage[] = []
+    for (const { role, content } of messagesIn(step)) {
+      const { text, isCut } = known(content)
+      if (text !== '' || (isCut && messages.length > 0 && role !== 'system')) messages.push({ role, content: text })
+      if (isCut) return { messages, isCut }
+    }
+    return { messages, isCut: false }
   },
 })
 
-const systemOf = (content: string): ChatMessage[] => (content === '' ? [] : [{ role: 'system', content }])
+/** The messages of a step, however they were written. */
+const messagesIn = ({ system, prompt, messages }: ModelStep): readonly MessageTemplate[] =>
+  messages ?? [
+    ...(system === undefined ? [] : [{ role: 'system' as const, content: system }]),
+    { role: 'user', content: prompt ?? '' },
+  ]

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type CallRequest, finishReasons } from '../core/call.ts'
+import { type CallRequest, finishReasons, thinkLevels } from '../core/call.ts'
 import { CaesuraError } from '../core/errors.ts'
 import { type RunEvent, runEventSchema } from '../core/event.ts'
 import { markNames } from '../core/ledger.ts'
@@ -102,6 +102,9 @@ const callRequestSchema = z.object({
     stop: z.array(text).optional(),
     contextTokens: ms.optional(),
   }),
+  think: z.union([z.boolean(), z.enum(thinkLevels)]).optional(),
+  keepAliveMs: ms.optional(),
+  parameters: z.record(text, z.json()).optional(),
   placement: z.enum(['any', 'same', 'other']),
   otherwise: z.literal('any').optional(),
   previousNode: text.optional(),

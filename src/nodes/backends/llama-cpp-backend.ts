@@ -135,6 +135,8 @@ export function backendOn(settings: LlamaCppSettings, importLibrary?: ImportLibr
     controller: AbortController,
   ): Promise<CallEnd> {
     if (context.signal.aborted) return { end: 'cancelled' }
+    const refused = notHere(request)
+    if (refused !== undefined) return { end: 'failed', error: summarize(refused), retryable: false }
     const progress: Progress = {}
     const abort = () => controller.abort(context.signal.reason)
     context.signal.addEventListener('abort', abort, { once: true })
@@ -258,3 +260,13 @@ const modelError = (cause: unknown) =>
       cause,
     },
   )
+
+/** What only a server can do: a call that asks for it must not be answered as if it had not. */
+function notHere({ think, parameters }: CallRequest): CaesuraError | undefined {
+  const asked = think !== undefined && think !== false ? 'think' : parameters !== undefined ? 'parameters' : undefined
+  if (asked === undefined) return undefined
+  return new CaesuraError('CAESURA_E_REQUEST', `a model in this process knows no \`${asked}\``, {
+    received: asked,
+    expected: 'a stage without it, or a model server',
+  })
+}

@@ -1,6 +1,6 @@
 import { type ChatRequest, Ollama } from 'ollama'
 import { z } from 'zod'
-import type { CallRequest, GenerationOptions } from '../../core/call.ts'
+import type { Asking, CallRequest, GenerationOptions } from '../../core/call.ts'
 import { systemClock } from '../../core/clock.ts'
 import { CaesuraError } from '../../core/errors.ts'
 import type { Backend, ModelInfo, ServerInfo } from '../../core/ports.ts'
@@ -144,8 +144,8 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
       }),
 
     // A token is the least that it makes: `num_predict: 0` means no limit to some versions.
-    prefill: ({ model, messages, options }, signal) =>
-      ahead(chatRequest({ model, messages, options: { ...options, maxTokens: 1 } }), signal),
+    prefill: (request, signal) =>
+      ahead(chatRequest({ ...request, options: { ...request.options, maxTokens: 1 } }), signal),
 
     close: () => agent.destroy(),
   }
@@ -155,11 +155,21 @@ function chatRequest({
   model,
   messages,
   options,
-}: Pick<CallRequest, 'model' | 'messages' | 'options'>): ChatRequest & { stream: true; truncate: false; shift: false } {
+  think,
+  keepAliveMs,
+  parameters,
+}: Pick<CallRequest, 'model' | 'messages' | 'options'> & Asking): ChatRequest & {
+  stream: true
+  truncate: false
+  shift: false
+} {
   return {
     model,
     messages: messages.map(({ role, content }) => ({ role, content })),
-    options: ollamaOptions(options),
+    options: { ...ollamaOptions(options), ...parameters },
+    // Its types know neither every level nor that a number is taken for seconds.
+    ...(think !== undefined && { think: think as boolean }),
+    ...(keepAliveMs !== undefined && { keep_alive: keepAliveMs < 0 ? -1 : keepAliveMs / 1000 }),
     // Without these a prompt beyond the context loses its oldest part in silence, and so does an answer that outgrows it.
     truncate: false,
     shift: false,

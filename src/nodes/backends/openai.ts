@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { ChatMessage, GenerateContext, GenerationOptions } from '../../core/call.ts'
+import type { Asking, ChatMessage, GenerateContext, GenerationOptions, Think } from '../../core/call.ts'
 import { systemClock } from '../../core/clock.ts'
 import { CaesuraError } from '../../core/errors.ts'
 import type { Backend, ModelInfo, ServerInfo } from '../../core/ports.ts'
@@ -153,9 +153,10 @@ export function openaiBackend(settings: OpenAiSettings): Backend {
       }
     },
 
-    async prefill({ model, messages, options }, signal) {
+    async prefill(request, signal) {
+      const { model, options } = request
       // A token is the least that every such server agrees to make.
-      const body = JSON.stringify(chatBody({ model, messages, options: { ...options, maxTokens: 1 } }))
+      const body = JSON.stringify(chatBody({ ...request, options: { ...options, maxTokens: 1 } }))
       try {
         await ask({ ...chat, body }, signal, model)
       } catch (error) {
@@ -185,13 +186,13 @@ function noWitness(cause: unknown): never {
   )
 }
 
-interface Chat {
+interface Chat extends Asking {
   readonly model: string
   readonly messages: readonly ChatMessage[]
   readonly options: GenerationOptions
 }
 
-const chatBody = ({ model, messages, options }: Chat) => ({
+const chatBody = ({ model, messages, options, think, parameters }: Chat) => ({
   model,
   messages: messages.map(({ role, content }) => ({ role, content })),
   ...(options.temperature !== undefined && { temperature: options.temperature }),
@@ -200,4 +201,15 @@ const chatBody = ({ model, messages, options }: Chat) => ({
   ...(options.topK !== undefined && { top_k: options.topK }),
   ...(options.topP !== undefined && { top_p: options.topP }),
   ...(options.stop !== undefined && { stop: [...options.stop] }),
+  ...(think !== undefined && thinkingOf(think)),
+  ...parameters,
+})
+
+/**
+ * Servers know two ways to be told: `reasoning_effort` (OpenAI, Ollama's /v1, OpenRouter) and an argument of the chat template (vLLM, llama.cpp,
+ * SGLang). Both are sent, for the API does not say whose it is.
+ */
+const thinkingOf = (think: Think) => ({
+  reasoning_effort: think === false ? 'none' : think === true ? 'medium' : think === 'max' ? 'high' : think,
+  chat_template_kwargs: { enable_thinking: think !== false },
 })

@@ -45,6 +45,16 @@ describe('the request', () => {
       },
     ])
   })
+
+  it('says how hard to think, how long the model stays, and what else the server may be told', async () => {
+    const { server, backend } = await serve()
+    await call(backend, { think: 'max', keepAliveMs: 90_000, parameters: { min_p: 0.05 }, options: { seed: 1 } })
+    await call(backend, { think: false, keepAliveMs: -1 })
+    expect(server.requests.map(({ body }) => body)).toMatchObject([
+      { think: 'max', keep_alive: 90, options: { seed: 1, min_p: 0.05 } },
+      { think: false, keep_alive: -1, options: {} },
+    ])
+  })
 })
 
 describe('a completed call', () => {

@@ -35,6 +35,18 @@ describe('the request', () => {
     expect(server.requests[0]!.headers.authorization).toBeUndefined()
   })
 
+  it('says how hard to think in both ways that servers know, and hands parameters on', async () => {
+    const { server, backend } = await serve()
+    for (const think of [true, false, 'low', 'max'] as const) await call(backend, { think, parameters: { min_p: 0.1 } })
+    const asked = server.requests.map(({ body }) => body as Record<string, unknown>)
+    expect(asked.map((body) => [body.reasoning_effort, body.chat_template_kwargs, body.min_p])).toEqual([
+      ['medium', { enable_thinking: true }, 0.1],
+      ['none', { enable_thinking: false }, 0.1],
+      ['low', { enable_thinking: true }, 0.1],
+      ['high', { enable_thinking: true }, 0.1],
+    ])
+  })
+
   it('reads a prompt ahead with the least that a server can be asked for', async () => {
     const { server, backend } = await serve()
     const { signal } = new AbortController()
