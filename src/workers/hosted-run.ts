@@ -41,6 +41,7 @@ export interface Host {
 
 /** A run that this process owns: its machine, what it writes, and what it hears. */
 export class OwnedRun {
+  readonly runId: string
   readonly session: RunSession
   /** What it was asked. */
   readonly input: string
@@ -48,7 +49,6 @@ export class OwnedRun {
   readonly pipeline: Pipeline
   readonly #traceId: string
   readonly #host: Host
-  readonly #runId: string
   readonly #executor: QueueExecutor
   readonly #run: HostedRun
   readonly #journal: Journal
@@ -66,7 +66,7 @@ export class OwnedRun {
     const { runId, spec, state, texts, events } = kept
     const { clock, directory, tickets, redis, group } = host
     this.#host = host
-    this.#runId = runId
+    this.runId = runId
     this.input = spec.input
     this.pipeline = spec.pipeline
     this.#traceId = spec.trace.traceId
@@ -162,7 +162,7 @@ export class OwnedRun {
 
   /** By which lines about it are found. */
   get correlation(): LogFields {
-    return correlation(this.#runId, this.#traceId)
+    return correlation(this.runId, this.#traceId)
   }
 
   /** Takes the signals that came while nobody owned the run. Never rejects: a run whose signals can't be read is lost. */
@@ -226,7 +226,7 @@ export class OwnedRun {
   /** Tells the next owner that this one did not die of the run. */
   async release(leaves = true): Promise<void> {
     const { redis, inbox } = this.#host
-    await redis.call('releaseRun', this.#runId, this.session.epoch, inbox, leaves ? '1' : '0')
+    await redis.call('releaseRun', this.runId, this.session.epoch, inbox, leaves ? '1' : '0')
   }
 
   /** Leaves it at once: it is not ours any more. */
@@ -237,7 +237,7 @@ export class OwnedRun {
 
   async #hearSignals(): Promise<void> {
     try {
-      const signals = await readSignals(this.#host.redis, this.#runId)
+      const signals = await readSignals(this.#host.redis, this.runId)
       for (const [index, signal] of signals.entries()) this.#take(index + 1, signal)
     } catch (error) {
       // A connection that was closed ends more than this.
