@@ -59,7 +59,9 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
   const clock = await fleetClock(redis)
   await Promise.all([inbox.open(), directory.open()])
   const host: Host = {
-    ...{ redis, clock, directory, catalogue: settings.catalogue, inbox: inbox.id, estimates: new Estimates() },
+    ...{ redis, clock, directory, catalogue: settings.catalogue, inbox: inbox.id },
+    ...{ estimates: new Estimates(), random: Math.random },
+    nodeNames: () => new Set(directory.nodes.map(({ name }) => name)),
     group: new GroupWriter(redis, 'appendAll'),
     tickets: new TicketQueues(redis),
     retention: { ...defaultRetention, ...settings.retention },
