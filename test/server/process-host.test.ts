@@ -9,7 +9,7 @@ import { type LogLine, logTo } from '../../src/core/log.ts'
 import { recordSchema } from '../../src/core/record.ts'
 import { type ProcessServingSettings, serveHere } from '../../src/process-serving.ts'
 import { sqliteStore } from '../../src/stores/sqlite.ts'
-import { until } from '../workers/fleet.ts'
+import { until } from '../fixtures/until.ts'
 import { ask, eventsOf, pipelines, problemIn, startRun } from './api-fixture.ts'
 import { scriptedNode } from './sites.ts'
 

@@ -1,6 +1,6 @@
 import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { abStatusCommand } from '../../../src/cli/ab/status.ts'
 import type { LiveStatus } from '../../../src/cli/ab/status-words.ts'
 import { abStopCommand } from '../../../src/cli/ab/stop.ts'
@@ -14,9 +14,10 @@ import type { RunRecord } from '../../../src/core/record.ts'
 import { connectFleet } from '../../../src/fleet.ts'
 import { scripted } from '../../../src/nodes.ts'
 import { sqliteStore } from '../../../src/stores.ts'
+import { withFleetProcesses } from '../../fixtures/fleet-processes.ts'
 import { pipelineFrom } from '../../fixtures/pipeline.ts'
+import { until } from '../../fixtures/until.ts'
 import { capture } from '../capture.ts'
-import { FleetProcesses, until } from '../fleet-processes.ts'
 
 // Some steps are processes.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
@@ -38,11 +39,7 @@ const armOf = (session: string) => assign(pipeline, { runId: 'r', session }).exp
 const sessions = Array.from({ length: 8 }, (_, index) => `s${index}`)
 const inArm = (arm: string) => sessions.filter((session) => armOf(session) === arm)
 
-let fleet: FleetProcesses
-beforeAll(async () => {
-  fleet = await FleetProcesses.start()
-})
-afterAll(() => fleet.stop())
+const fleet = withFleetProcesses()
 
 /** A new file in the folder, and what the command says of it. */
 let file = ''
