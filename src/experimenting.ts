@@ -6,6 +6,7 @@ import { CaesuraError } from './core/errors.ts'
 import type { Experiment } from './core/experiment.ts'
 import { digestOf, unitOf } from './core/experiment-design.ts'
 import type { ExperimentStore, Node, RunStore, Telemetry } from './core/ports.ts'
+import { present } from './core/present.ts'
 import type { RunRecord } from './core/record.ts'
 import type { Execution } from './core/trial.ts'
 import { recordedTimes, timesFound, withTimes } from './experiments/interrupt-times.ts'
@@ -43,7 +44,7 @@ export async function runExperiment(experiment: Experiment, settings: Experiment
   let keep: RunStore['write'] | undefined
   await using engine = createEngine({
     ...{ nodes, models, keepText, clock },
-    ...(telemetry !== undefined && { telemetry }),
+    ...present({ telemetry }),
     store: { ...store, write: (record) => keep?.(record), close: () => undefined },
   })
   const place = [nodes.map(({ name, slots, backend: { kind, address } }) => [name, slots, kind, address]), models]
@@ -56,7 +57,7 @@ export async function runExperiment(experiment: Experiment, settings: Experiment
       : newExecution({ experiment: name, digest, design: found(), startedAt: isoNow(clock) }),
     ...(resume && { resumed: (begun: Execution) => resumed(store, begun, experiment) }),
     ...{ clock, signal, store },
-    ...(tell !== undefined && { tell }),
+    ...present({ tell }),
     readyOn: (kept) => {
       keep = kept.write
       return async () => ({ engine })
@@ -162,8 +163,7 @@ export async function sit({ begun, clock, deadline, store, tell, ...sat }: Sat):
       signal: AbortSignal.any([signal, sitting.lost, ...(timeUp ? [timeUp] : []), ...(broken ? [broken] : [])]),
       // Who goes on with it has the same times.
       timed: (design) => write({ ...current, design }),
-      ...(deadline !== undefined && { deadline }),
-      ...(tell !== undefined && { tell }),
+      ...present({ deadline, tell }),
     })
     try {
       const how = await making.finally(flush)

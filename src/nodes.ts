@@ -3,6 +3,7 @@ import { type OllamaSettings, ollamaBackend } from './backends/ollama.ts'
 import { type OpenAiSettings, openaiBackend } from './backends/openai.ts'
 import { type Script, scriptedBackend } from './backends/scripted.ts'
 import type { Backend, Node } from './core/ports.ts'
+import { present } from './core/present.ts'
 
 /** What every node has beside what its backend needs. */
 export interface NodeSettings {
@@ -21,7 +22,7 @@ const nodeOf = ({ name, slots = 1, pool = 'default', models }: NodeSettings, bac
   slots,
   pool,
   backend,
-  ...(models !== undefined && { models }),
+  ...present({ models }),
 })
 
 /**

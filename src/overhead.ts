@@ -3,6 +3,7 @@ import { type Clock, msToNs, systemClock } from './core/clock.ts'
 import { CaesuraError } from './core/errors.ts'
 import { digestOf } from './core/experiment-design.ts'
 import { definePipelineWith } from './core/pipeline-schema.ts'
+import { present } from './core/present.ts'
 import type { Execution } from './core/trial.ts'
 import { type ExperimentRecords, type HowFar, isoNow, newExecution, sit } from './experimenting.ts'
 import {
@@ -167,7 +168,7 @@ async function described({ transport, nodes, isNamed }: Ground): Promise<Overhea
   const { version } = await backend.server(AbortSignal.timeout(ANSWER_MS))
   return {
     name: serverName(transport),
-    ...(version !== undefined && { version }),
+    ...present({ version }),
     ...(isNamed && backend.address !== undefined && { address: backend.address }),
   }
 }

@@ -4,6 +4,7 @@ import { onConfiguredNodes } from './configured-nodes.ts'
 import type { Config } from './core/config-schema.ts'
 import { CaesuraError } from './core/errors.ts'
 import type { Node } from './core/ports.ts'
+import { present } from './core/present.ts'
 import { type Aliases, allNames, builtInAliases, candidates, resolveStages, type Wanted } from './model-names.ts'
 import { llamaCpp, ollama, scripted } from './nodes.ts'
 import { ANSWER_MS, asWished, listedBy, noModel, type Surroundings, underWish, type Wishes } from './wishes.ts'
@@ -72,7 +73,7 @@ async function embedded(wanted: readonly Wanted[], model: string | undefined): P
 }
 
 const ollamaAt = (url: string, { environment }: Wishes): Node =>
-  ollama({ name: 'ollama', url, ...(environment !== undefined && { environment }) })
+  ollama({ name: 'ollama', url, ...present({ environment }) })
 
 const aliasesOf = ({ config }: Wishes): Aliases => ({
   ...builtInAliases,

@@ -4,6 +4,7 @@ import { readDocument } from '../core/document.ts'
 import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { readPipeline } from '../core/pipeline-schema.ts'
+import { present } from '../core/present.ts'
 import { isRecord, oneOrMany, type Path, type Source } from '../core/problems.ts'
 import { styledRemark } from './output.ts'
 import { readDocumentFile } from './read-file.ts'
@@ -60,7 +61,6 @@ function asUsage(error: CaesuraError, received: string): CaesuraError {
   return new CaesuraError('CAESURA_E_USAGE', error.message.replace('stages[0].policy', '--policy'), {
     received: error.place.received ?? received,
     path: path.replace('stages[0].', ''),
-    ...(expected !== undefined && { expected }),
-    ...(hint !== undefined && { hint }),
+    ...present({ expected, hint }),
   })
 }

@@ -1,4 +1,5 @@
 import { modelsAsked, type Pipeline } from '../core/pipeline.ts'
+import { present } from '../core/present.ts'
 import type { Observing } from '../observing.ts'
 import { serveHere } from '../process-serving.ts'
 import type { Api, ServingSettings } from '../serving.ts'
@@ -31,18 +32,13 @@ export async function hostHere({ flags, settings, serving, telemetry }: Here): P
     nodes,
     models: allowInline ? { ...modelsOfAliases(nodes, settings.config), ...models } : models,
     recordsFile: settings.recordsFile,
-    limits: { maxWaiting: flags.maxWaiting, ...(flags.runs !== undefined && { runs: flags.runs }) },
-    ...(telemetry !== undefined && { telemetry }),
+    limits: { maxWaiting: flags.maxWaiting, ...present({ runs: flags.runs }) },
+    ...present({ telemetry }),
   })
 }
 
 const modelsOf = (pipelines: ReadonlyMap<string, Pipeline>) => [...pipelines.values()].flatMap(modelsAsked)
 
 function nodeFlags({ backend, model, url, node }: NodeFlags): NodeFlags {
-  return {
-    ...(backend !== undefined && { backend }),
-    ...(model !== undefined && { model }),
-    ...(url !== undefined && { url }),
-    ...(node !== undefined && { node }),
-  }
+  return present({ backend, model, url, node })
 }

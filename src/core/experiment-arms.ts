@@ -7,6 +7,7 @@ import { loopProblems, thenProblems } from './pipeline-checks.ts'
 import { readPipeline } from './pipeline-schema.ts'
 import type { Factor, Policy } from './policy.ts'
 import { readPolicy } from './policy-schema.ts'
+import { present } from './present.ts'
 import { isRecord, type Path, type Problem, pathText, type Source, type Warning } from './problems.ts'
 
 export interface Arms {
@@ -117,7 +118,7 @@ async function readAt(
 }
 
 const inside = ({ file, place }: Source, path: Path): Source => ({
-  ...(file !== undefined && { file }),
+  ...present({ file }),
   ...(place !== undefined && { place: (rest, at) => place([...path, ...rest], at) }),
 })
 

@@ -7,6 +7,7 @@ import { aaName } from './experiment-checks.ts'
 import { keptMetricPlan } from './metric-schema.ts'
 import { type Compare, pairsFrom } from './pairs.ts'
 import type { Pipeline } from './pipeline.ts'
+import { present } from './present.ts'
 
 /** What analysis needs of a kept design. The rest is for people. */
 const keptSchema = z.object({
@@ -50,7 +51,7 @@ export function planOf(design: Outline): AnalysisPlan {
   const names = armNames(design)
   const aaArm = aa ? aaName(baseline) : undefined
   const named = names.map((arm) => arms.find((each) => each.name === (arm === aaArm ? baseline : arm)))
-  const who = { arms: names.map((arm) => ({ name: arm })), baseline, ...(aaArm !== undefined && { aaArm }) }
+  const who = { arms: names.map((arm) => ({ name: arm })), baseline, ...present({ aaArm }) }
   const pairs = compare === 'baseline' ? undefined : pairsFrom(compare, who)
   const place = (arm: string) => names.indexOf(arm)
   const told = toldFactors(
@@ -67,15 +68,15 @@ export function planOf(design: Outline): AnalysisPlan {
       return {
         ...{ name: arm, policy: named[index]?.policy ?? '', weight: 1 },
         ...(constant.length > 0 && { constant }),
-        ...(factors !== undefined && { factors }),
+        ...present({ factors }),
       }
     }),
     baseline,
-    ...(aaArm !== undefined && { aaArm }),
+    ...present({ aaArm }),
     unit: unitOf(load),
     ...(load.kind === 'closed' && load.users === 1 && { sequential: true }),
     blocks,
-    ...(pairs !== undefined && { pairs }),
+    ...present({ pairs }),
     metrics,
     seed,
   }

@@ -18,6 +18,7 @@ import { readPrompts } from './experiment-prompts.ts'
 import { marginSchema, metricPlan, metricsSchema, minimumEffectSchema } from './metric-schema.ts'
 import { textWithin, wholeWithin } from './number-schema.ts'
 import { policySchema } from './policy-schema.ts'
+import { present } from './present.ts'
 import { parseWith, type Reading, type Source, toErrors } from './problems.ts'
 
 const ARMS = 'a list of 1 to 20 arms'
@@ -150,7 +151,7 @@ function experimentOf(written: WrittenExperiment, { arms }: Arms, prompts: reado
     workload: {
       prompts,
       interrupts: interruptTimes(workload.interrupts),
-      ...(workload.input !== undefined && { interruptInput: workload.input }),
+      ...present({ interruptInput: workload.input }),
       vars: workload.vars,
     },
     sessions,
@@ -162,9 +163,6 @@ function experimentOf(written: WrittenExperiment, { arms }: Arms, prompts: reado
     nonce,
     load: loadOf(load),
     metrics: written.metrics.map((metric) => metricPlan(metric, written)),
-    budget: {
-      ...(budget.time !== undefined && { timeMs: budget.time }),
-      ...(budget.tokens !== undefined && { tokens: budget.tokens }),
-    },
+    budget: present({ timeMs: budget.time, tokens: budget.tokens }),
   }
 }

@@ -6,6 +6,7 @@ import { runEventSchema } from './event.ts'
 import { experimentFileSchema } from './experiment-schema.ts'
 import { pipelineSchema } from './pipeline-schema.ts'
 import { type JsonSchema, jsonSchemaOf as jsonSchemaOfFile } from './policy-json-schema.ts'
+import { present } from './present.ts'
 import { probeResultSchema } from './probe.ts'
 import { didYouMean, orList } from './problems.ts'
 import { recordSchema } from './record.ts'
@@ -43,7 +44,7 @@ export function schemaName(name: string): SchemaName {
   throw new CaesuraError('CAESURA_E_USAGE', `There is no schema named ${name}.`, {
     received: name,
     expected: orList(schemaNames),
-    ...(hint !== undefined && { hint }),
+    ...present({ hint }),
   })
 }
 

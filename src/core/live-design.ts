@@ -7,6 +7,7 @@ import type { LiveExperiment } from './live-experiment.ts'
 import { keptMetricPlan } from './metric-schema.ts'
 import type { Pipeline } from './pipeline.ts'
 import type { ExperimentStore, RunStore } from './ports.ts'
+import { present } from './present.ts'
 import type { RunRecord } from './record.ts'
 import type { Execution } from './trial.ts'
 
@@ -20,8 +21,7 @@ const liveArmSchema = z
   })
   .transform(({ constant, factors, ...arm }) => ({
     ...arm,
-    ...(constant !== undefined && { constant }),
-    ...(factors !== undefined && { factors }),
+    ...present({ constant, factors }),
   }))
 
 const liveDesignSchema = z.strictObject({
@@ -112,7 +112,7 @@ function executionOf(
     arms: plannedArms(arms, stages),
     metrics: [...metrics],
     coverage,
-    ...(changedAt !== undefined && { changedAt }),
+    ...present({ changedAt }),
   }
   return { experiment: name, execution: '', digest, design, startedAt: earlier?.startedAt ?? at }
 }

@@ -7,6 +7,7 @@ import type { Stage } from './pipeline.ts'
 import { loopProblems, thenProblems } from './pipeline-checks.ts'
 import { policyName } from './policy.ts'
 import { policySchema } from './policy-schema.ts'
+import { present } from './present.ts'
 import { isRecord, orList, type Problem } from './problems.ts'
 
 const ARMS = 'a list of 2 to 20 arms'
@@ -137,7 +138,7 @@ export function toLiveExperiment(parsed: Parsed, stages: readonly Stage[]): Live
     ...{ name, seed, enabled, coverage, arms },
     boundaries: exposingBoundaries(arms),
     exclude,
-    ...(namespace !== undefined && { namespace }),
+    ...present({ namespace }),
     metrics: asked.map((written) => metricPlan(written)),
   }
 }

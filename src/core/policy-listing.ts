@@ -2,6 +2,7 @@ import type { Catalogue } from './catalogue.ts'
 import { type FactorDefinition, filterSchemas, policyDefaults, signalChoices } from './factor.ts'
 import type { PolicyInput } from './policy.ts'
 import { type JsonSchema, jsonSchemaOf, parameterSchema } from './policy-json-schema.ts'
+import { present } from './present.ts'
 
 /** One name of a factor, as `policies --json` tells it. */
 export interface ListedFactor {
@@ -96,5 +97,5 @@ function parametersOf(definition: FactorDefinition): Record<string, ListedParame
   if (parameter === undefined && parameterHint === undefined) return {}
   const fallback: unknown = parameter?.safeParse(undefined).data
   const listed = { summary: parameterHint ?? 'A value.', schema: parameterSchema(definition) }
-  return { [name]: { ...listed, ...(fallback !== undefined && { default: fallback }) } }
+  return { [name]: { ...listed, ...present({ default: fallback }) } }
 }

@@ -6,6 +6,7 @@ import { policyDefaults } from './factor.ts'
 import { FactorReader } from './factor-reader.ts'
 import type { Factor, Policy, PolicyInput, TriggerFactor } from './policy.ts'
 import { policyJsonSchema } from './policy-json-schema.ts'
+import { present } from './present.ts'
 import { isRecord, orList, type Path, type Problem, parseWith } from './problems.ts'
 
 /** A policy as a file writes it: a preset's name, or factors, or a preset with some factors of its own. */
@@ -55,15 +56,15 @@ export function readPolicy(catalogue: Catalogue, value: unknown): { value: Polic
   const otherwise = placement.parameter as { readonly otherwise?: 'any' } | undefined
   return {
     value: {
-      ...(preset !== undefined && { preset }),
+      ...present({ preset }),
       trigger,
       response,
       carry,
       warm,
       placement: placement.name as Placement,
-      ...(otherwise?.otherwise !== undefined && { placementOtherwise: otherwise.otherwise }),
+      ...present({ placementOtherwise: otherwise?.otherwise }),
       ...(then !== undefined && { then: then as string }),
-      ...(limit !== undefined && { limit }),
+      ...present({ limit }),
     },
   }
 }

@@ -6,6 +6,7 @@ import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { Arm, Experiment, InterruptTimes, OwnTimes } from '../core/experiment.ts'
 import { aaName } from '../core/experiment-checks.ts'
 import { unitOf } from '../core/experiment-design.ts'
+import { present } from '../core/present.ts'
 
 /** One run to be made. */
 export interface PlannedTrial {
@@ -121,7 +122,7 @@ export function* cellsOf(experiment: Experiment): IterableIterator<Cell> {
             session: sessionName(experiment, first + index, own),
             block,
             ...fill(each, own),
-            ...(arrivesMs !== undefined && { arrivesMs }),
+            ...present({ arrivesMs }),
           }
         }),
       )
@@ -160,7 +161,7 @@ function contents({ workload, seed }: Experiment, index: number): () => Content 
       prompt,
       seed: sampling,
       nonce: random.whole(0, MOST_SEED),
-      ...(interruptMs !== undefined && { interruptMs }),
+      ...present({ interruptMs }),
     }
   }
 }

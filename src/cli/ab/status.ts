@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import { CaesuraError } from '../../core/errors.ts'
 import { liveDesignOf, planOfLive } from '../../core/live-design.ts'
 import type { ExperimentStore } from '../../core/ports.ts'
+import { present } from '../../core/present.ts'
 import { analyse } from '../../experiments/analyse.ts'
 import { participationOf } from '../../experiments/participation.ts'
 import { sqliteStore } from '../../stores.ts'
@@ -75,7 +76,7 @@ function statusOf(store: ExperimentStore, experiment: string, file: string): Liv
     experiment,
     pipeline,
     coverage,
-    ...(changedAt !== undefined && { changedAt }),
+    ...present({ changedAt }),
     ...(firstUnixMs !== undefined && { firstRunAt: new Date(firstUnixMs).toISOString() }),
     ...(lastUnixMs !== undefined && { lastRunAt: new Date(lastUnixMs).toISOString() }),
     mixedSessions,
