@@ -12,13 +12,13 @@ import { defaultPriors, Estimates, type Priors } from './core/estimates.ts'
 import type { FleetAddress, FleetLimits } from './core/fleet.ts'
 import type { EngineRun, HostingEngine, PreparedRun } from './core/hosting.ts'
 import { recordKeeper } from './core/live-design.ts'
+import { checkNodes } from './core/node-check.ts'
 import type { OutputLimits } from './core/output-limit.ts'
 import type { Pipeline } from './core/pipeline.ts'
 import { definePipelineWith } from './core/pipeline-schema.ts'
 import { placementCheck } from './core/placement.ts'
 import type { Node, RunStore, Telemetry } from './core/ports.ts'
 import { priorsOf } from './core/probe.ts'
-import { show } from './core/problems.ts'
 import type { RunRecord } from './core/record.ts'
 import { REDIS_URL, readRedisUrl } from './core/redis-address.ts'
 import { newTraceId } from './core/trace.ts'
@@ -262,38 +262,5 @@ function priors(store: RunStore | undefined, model: string, node: string): Prior
     ...(msPerToken !== undefined && { msPerToken }),
     ...(abortLagMs.decode !== undefined && { abortLagMs: abortLagMs.decode }),
     source: 'probe',
-  }
-}
-
-const canWork = (backend: Partial<Node['backend']>): boolean =>
-  typeof backend.generate === 'function' && typeof backend.close === 'function'
-
-function checkNodes(nodes: readonly Node[]): void {
-  if (nodes.length === 0) {
-    throw new CaesuraError('CAESURA_E_CONFIG', 'an engine needs at least one node', { path: 'nodes', received: '[]' })
-  }
-  const names = new Set<string>()
-  for (const [index, node] of nodes.entries()) {
-    const { name, slots, backend } = (node ?? {}) as Partial<Node>
-    if (typeof name !== 'string' || name === '' || backend === undefined || !canWork(backend)) {
-      throw new CaesuraError('CAESURA_E_CONFIG', 'this is no node', {
-        path: `nodes[${index}]`,
-        received: show(node),
-        expected: 'what ollama(), openai(), llamaCpp() or scripted() return: { name, backend, slots, pool }',
-      })
-    }
-    if (names.has(name)) {
-      throw new CaesuraError('CAESURA_E_CONFIG', `two nodes are named ${name}`, {
-        path: `nodes[${index}].name`,
-        received: name,
-      })
-    }
-    if (!Number.isInteger(slots) || (slots as number) < 1) {
-      throw new CaesuraError('CAESURA_E_CONFIG', `node ${name} needs a whole number of slots, 1 or more`, {
-        path: `nodes[${index}].slots`,
-        received: String(slots),
-      })
-    }
-    names.add(name)
   }
 }
