@@ -9,22 +9,20 @@ import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
 import { defaultPriors, Estimates, type Priors } from '../core/estimates.ts'
 import type { FleetAddress, FleetLimits } from '../core/fleet.ts'
 import type { EngineRun, HostingEngine, PreparedRun } from '../core/hosting.ts'
-import { Journal, type RunIdentity } from '../core/journal.ts'
+import { checkNodes } from '../core/node-check.ts'
 import type { OutputLimits } from '../core/output-limit.ts'
 import type { Pipeline } from '../core/pipeline.ts'
-import type { Policy } from '../core/policy.ts'
+import { placementCheck } from '../core/placement.ts'
 import type { Node, RunStore, Telemetry } from '../core/ports.ts'
 import { priorsOf } from '../core/probe.ts'
-import { show } from '../core/problems.ts'
 import type { RunRecord } from '../core/record.ts'
 import { REDIS_URL, readRedisUrl } from '../core/redis-address.ts'
 import { newTraceId } from '../core/trace.ts'
 import { within } from '../core/within.ts'
 import { recordKeeper } from '../lab/design/live-design.ts'
-import { startRun } from '../machines/start-run.ts'
+import { aliasesOf, composeRun, type RunHost, type RunOrder } from '../machines/host.ts'
 import { inProcessExecutor } from '../nodes/in-process.ts'
 import { definePipelineWith } from '../pipelines/pipeline-schema.ts'
-import { renderKnownStart, renderTemplate } from '../pipelines/template.ts'
 import { checkCatalogue, checkPolicies } from '../policies/reading/catalogue-check.ts'
 import { fleetEngine } from '../workers/fleet-engine.ts'
 import { catalogue } from './catalogue.ts'
@@ -155,7 +153,15 @@ export function hostingEngine(settings: EngineSettings): HostingEngine {
   checkNodes(nodes)
   const policies = checkCatalogue(settings.catalogue ?? catalogue)
   const executor = inProcessExecutor(nodes)
-  const estimates = new Estimates((model, node) => priors(store, model, node))
+  const resolveModel = aliasesOf(models)
+  const names = new Set(nodes.map(({ name }) => name))
+  const checkPlacement = placementCheck([...names])
+  const host: RunHost = {
+    ...{ clock, random, catalogue: policies, outputLimits: settings.outputLimits, nodeNames: () => names },
+    estimates: new Estimates((model, node) => priors(store, model, node)),
+    // So that its spans are the same ones, whoever sends them again.
+    ...(telemetry !== undefined && { process: () => telemetry.process }),
+  }
   const write = store && recordKeeper(store)
   const running = new Set<RunHandle>()
   let closed = false
@@ -163,49 +169,27 @@ export function hostingEngine(settings: EngineSettings): HostingEngine {
   function prepare(wanted: Pipeline, given: StartOptions, submittedBy?: string): PreparedRun {
     if (closed) throw new CaesuraError('CAESURA_E_USAGE', 'this engine is closed: it starts no runs any more')
     const { pipeline: asked, options } = readStart(wanted, given)
-    checkPlacement(asked, nodes)
+    checkPlacement(asked)
     checkPolicies(policies, asked)
     const runId = options.runId ?? randomUUID()
     const { pipeline, experiment } = assign(asked, { ...options, runId })
     const trace = telemetry?.begin(options.trace) ?? options.trace ?? { traceId: newTraceId() }
-    const identity: RunIdentity = {
-      ...{ runId, trace, pipeline: pipeline.name, stages: pipeline.stages },
+    const order: RunOrder = {
+      ...{ runId, trace, pipeline, input: options.input, vars: options.vars ?? {}, resolveModel },
       ...(experiment !== undefined && { experiment }),
       ...(submittedBy !== undefined && { submittedBy }),
-      ...(pipeline.experiment !== undefined && { exposing: pipeline.experiment.boundaries }),
+      planned: options.signals?.length ? new Set(options.signals) : noSignals,
     }
-    return { traceId: trace.traceId, begin: () => begin(pipeline, identity, options) }
+    return { traceId: trace.traceId, begin: () => begin(order, options.signal) }
   }
 
-  function begin(pipeline: Pipeline, identity: RunIdentity, options: StartOptions): EngineRun {
-    const journal = new Journal(identity, clock, settings.outputLimits)
-    // So that its spans are the same ones, whoever sends them again.
-    if (telemetry !== undefined) journal.own(telemetry.process)
-    const handle = startRun(
-      {
-        journal,
-        pipeline,
-        catalogue: policies,
-        executor,
-        clock,
-        input: options.input,
-        vars: options.vars ?? {},
-        resolveModel: (model) => models[model] ?? model,
-        render: renderTemplate,
-        renderKnownStart,
-        nodes: new Set(nodes.map(({ name }) => name)),
-        random,
-        estimates,
-        planned: options.signals?.length ? new Set(options.signals) : noSignals,
-        tickets: new Map(),
-        inFlight: new Map(),
-      },
-      options.signal,
-    )
+  function begin(order: RunOrder, cancelSignal?: AbortSignal): EngineRun {
+    const { journal, start } = composeRun(host, order)
+    const handle = start(executor, cancelSignal)
     const result = handle.result.then((record) => {
       running.delete(stored)
       telemetry?.runEnded(record)
-      write?.(keepText ? record : withoutText(record), pipeline)
+      write?.(keepText ? record : withoutText(record), order.pipeline)
       return record
     })
     // Who does not wait for the record is not stopped by a store that fails; who does, hears of it.
@@ -267,26 +251,6 @@ export function withoutText({ output: _, unusedSignals, ...record }: RunRecord):
   }
 }
 
-/** Nothing is "another node" where there is only one: in no arm either, or that arm would lose its runs. Throws `CAESURA_E_PIPELINE`. */
-function checkPlacement({ stages, experiment }: Pipeline, nodes: readonly Node[]): void {
-  if (nodes.length > 1) return
-  const refuse = (stage: string, path: string) => {
-    throw new CaesuraError('CAESURA_E_PIPELINE', `stage ${stage} wants another node, and there is only one`, {
-      path: `${path}.policy.placement`,
-      received: 'other',
-      expected: 'two nodes or more',
-      hint: 'Add a node, or write `placement: { other: { otherwise: any } }`.',
-    })
-  }
-  for (const [index, { id, policy }] of stages.entries()) if (needsAnother(policy)) refuse(id, `stages[${index}]`)
-  for (const [index, { policies }] of experiment?.arms.entries() ?? [])
-    for (const [id, policy] of Object.entries(policies))
-      if (needsAnother(policy)) refuse(id, `experiment.arms[${index}]`)
-}
-
-const needsAnother = ({ placement, placementOtherwise }: Policy): boolean =>
-  placement === 'other' && placementOtherwise === undefined
-
 /** What a probe of this node found; the stated priors where there was none, or where it observed nothing. */
 function priors(store: RunStore | undefined, model: string, node: string): Priors {
   const result = store?.findProbe(node, model)
@@ -298,38 +262,5 @@ function priors(store: RunStore | undefined, model: string, node: string): Prior
     ...(msPerToken !== undefined && { msPerToken }),
     ...(abortLagMs.decode !== undefined && { abortLagMs: abortLagMs.decode }),
     source: 'probe',
-  }
-}
-
-const canWork = (backend: Partial<Node['backend']>): boolean =>
-  typeof backend.generate === 'function' && typeof backend.close === 'function'
-
-function checkNodes(nodes: readonly Node[]): void {
-  if (nodes.length === 0) {
-    throw new CaesuraError('CAESURA_E_CONFIG', 'an engine needs at least one node', { path: 'nodes', received: '[]' })
-  }
-  const names = new Set<string>()
-  for (const [index, node] of nodes.entries()) {
-    const { name, slots, backend } = (node ?? {}) as Partial<Node>
-    if (typeof name !== 'string' || name === '' || backend === undefined || !canWork(backend)) {
-      throw new CaesuraError('CAESURA_E_CONFIG', 'this is no node', {
-        path: `nodes[${index}]`,
-        received: show(node),
-        expected: 'what ollama(), openai(), llamaCpp() or scripted() return: { name, backend, slots, pool }',
-      })
-    }
-    if (names.has(name)) {
-      throw new CaesuraError('CAESURA_E_CONFIG', `two nodes are named ${name}`, {
-        path: `nodes[${index}].name`,
-        received: name,
-      })
-    }
-    if (!Number.isInteger(slots) || (slots as number) < 1) {
-      throw new CaesuraError('CAESURA_E_CONFIG', `node ${name} needs a whole number of slots, 1 or more`, {
-        path: `nodes[${index}].slots`,
-        received: String(slots),
-      })
-    }
-    names.add(name)
   }
 }

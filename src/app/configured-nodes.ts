@@ -79,7 +79,7 @@ function noWished(model: string, nodes: readonly Node[], models: readonly ModelI
   return new CaesuraError('CAESURA_E_NO_MODEL', `no node of the configuration has a model ${model}`, {
     received: model,
     expected: models.length === 0 ? 'the nodes have no model yet' : models.map(({ name }) => name).join(', '),
-    ...(pull !== undefined && { hint: pull }),
+    ...present({ hint: pull }),
   })
 }
 
@@ -115,7 +115,7 @@ async function look(node: Node, config: NodeConfig, kinds: Catalogue | undefined
     const { modelNames } = kindOf(config, kinds)
     if (modelNames !== undefined && models.length === 0)
       throw new CaesuraError('CAESURA_E_NO_MODEL', `the model file of the node ${config.name} is not there`, {
-        ...(node.backend.address !== undefined && { file: node.backend.address }),
+        ...present({ file: node.backend.address }),
         hint: "Paths start from the configuration's folder.",
       })
     const known = modelNames?.(config).map((name) => ({ name })) ?? models
@@ -143,7 +143,7 @@ export const kindOf = ({ backend }: NodeConfig, { backends }: Catalogue = catalo
 export async function configuredNode(config: NodeConfig, { catalogue: kinds, ...place }: NodePlace): Promise<Node> {
   const { name, slots, pool, models } = config
   const backend = await kindOf(config, kinds).open(config, { node: name, slots, ...place })
-  return { name, slots, pool, backend, ...(models !== undefined && { models }) }
+  return { name, slots, pool, backend, ...present({ models }) }
 }
 
 /** The node that a stage worker serves: it takes calls for the models that it lists, or for the one that it has. Throws `CAESURA_E_CONFIG`. */

@@ -61,7 +61,7 @@ export async function runExperiment(experiment: Experiment, settings: Experiment
       : newExecution({ experiment: name, digest, design: found(), startedAt: isoNow(clock) }),
     ...(resume && { resumed: (begun: Execution) => resumed(store, begun, experiment) }),
     ...{ clock, signal, store },
-    ...(tell !== undefined && { tell }),
+    ...present({ tell }),
     readyOn: (kept) => {
       keep = kept.write
       return async () => ({ engine })
@@ -167,8 +167,7 @@ export async function sit({ begun, clock, deadline, store, tell, ...sat }: Sat):
       signal: AbortSignal.any([signal, sitting.lost, ...(timeUp ? [timeUp] : []), ...(broken ? [broken] : [])]),
       // Who goes on with it has the same times.
       timed: (design) => write({ ...current, design }),
-      ...(deadline !== undefined && { deadline }),
-      ...(tell !== undefined && { tell }),
+      ...present({ deadline, tell }),
     })
     try {
       const how = await making.finally(flush)

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { Catalogue } from '../core/catalogue.ts'
 import { CaesuraError } from '../core/errors.ts'
 import { runEventSchema } from '../core/event.ts'
+import { present } from '../core/present.ts'
 import { probeResultSchema } from '../core/probe.ts'
 import { didYouMean, orList } from '../core/problems.ts'
 import { recordSchema } from '../core/record.ts'
@@ -43,7 +44,7 @@ export function schemaName(name: string): SchemaName {
   throw new CaesuraError('CAESURA_E_USAGE', `There is no schema named ${name}.`, {
     received: name,
     expected: orList(schemaNames),
-    ...(hint !== undefined && { hint }),
+    ...present({ hint }),
   })
 }
 

@@ -5,6 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { z } from 'zod'
 import { CaesuraError, type ErrorCode, errorCodes } from '../core/errors.ts'
+import { present } from '../core/present.ts'
 
 /** A model server of this process's own, in a process of its own. */
 export interface ModelServerProcess {
@@ -90,7 +91,7 @@ async function announcement(child: ChildProcess): Promise<z.infer<typeof announc
 
 function asError({ code, message, hint }: z.infer<typeof refused>['error']): CaesuraError {
   const known = Object.hasOwn(errorCodes, code) ? (code as ErrorCode) : 'CAESURA_E_NO_SERVER'
-  return new CaesuraError(known, message, { ...(hint !== undefined && { hint }) })
+  return new CaesuraError(known, message, present({ hint }))
 }
 
 const serverLost = (pid: number | undefined, status: number | null, signal: NodeJS.Signals | null) =>

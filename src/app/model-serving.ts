@@ -1,5 +1,6 @@
 import { statSync } from 'node:fs'
 import { CaesuraError } from '../core/errors.ts'
+import { present } from '../core/present.ts'
 import { bundledModel, modelNameOf } from '../nodes/backends/model-file.ts'
 import { type ScriptTimes, scriptedPieces, timedScript } from '../nodes/backends/scripted-pieces.ts'
 import { type ModelServer, type ModelServerSettings, startModelServer } from '../server/model-server/model-server.ts'
@@ -47,8 +48,8 @@ function embeddedModel(model: string | undefined, slots = 1): What {
     backend: () => llamaCpp({ name, model: file, names: [name], slots }).backend,
     names: file === bundledModel ? [name, BUNDLED_ALIAS] : [name],
     // A file that is not there is for the load to tell of.
-    info: { name, ...(found !== undefined && { bytes: found.size }) },
-    ...(found !== undefined && { modifiedAt: found.mtimeMs }),
+    info: { name, ...present({ bytes: found?.size }) },
+    ...present({ modifiedAt: found?.mtimeMs }),
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Backend, Node } from '../core/ports.ts'
+import { present } from '../core/present.ts'
 import { type LlamaCppSettings, llamaCppBackend } from '../nodes/backends/llama-cpp.ts'
 import { type OllamaSettings, ollamaBackend } from '../nodes/backends/ollama.ts'
 import { type OpenAiSettings, openaiBackend } from '../nodes/backends/openai.ts'
@@ -21,7 +22,7 @@ const nodeOf = ({ name, slots = 1, pool = 'default', models }: NodeSettings, bac
   slots,
   pool,
   backend,
-  ...(models !== undefined && { models }),
+  ...present({ models }),
 })
 
 /**

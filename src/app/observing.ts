@@ -2,6 +2,7 @@ import { hostname } from 'node:os'
 import { emitWarning, pid } from 'node:process'
 import type { ScrapedFigures } from '../core/figures.ts'
 import type { IncomingRequest, RequestTrace, Telemetry } from '../core/ports.ts'
+import { present } from '../core/present.ts'
 import type { RunRecord } from '../core/record.ts'
 import type { TraceContext } from '../core/trace.ts'
 import { serveMetrics } from '../server/metrics-server.ts'
@@ -68,7 +69,7 @@ export async function observe(
   const server = metrics && figures && (await serveMetrics({ ...metrics, figures }))
   return {
     ...{ process, begin, runEnded, sendAgain, openRequest },
-    ...(figures !== undefined && { figures }),
+    ...present({ figures }),
     traceLink: (traceId) => (jaegerUrl === undefined ? undefined : `${jaegerUrl}/trace/${traceId}`),
     ...(server !== undefined && { metricsUrl: `${server.url}/metrics` }),
     // A worker that hosts runs closes it as well, while Redis is still there.
@@ -99,7 +100,7 @@ export async function joinTraces(): Promise<(request: IncomingRequest) => Reques
   const { traceContextOf } = await import('../telemetry/trace-context.ts')
   return ({ headers }) => {
     const trace = traceContextOf(headers)
-    return { ...(trace !== undefined && { trace }), end: () => undefined }
+    return { ...present({ trace }), end: () => undefined }
   }
 }
 

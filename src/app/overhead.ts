@@ -1,5 +1,6 @@
 import { type Clock, msToNs, systemClock } from '../core/clock.ts'
 import { CaesuraError } from '../core/errors.ts'
+import { present } from '../core/present.ts'
 import type { Execution } from '../core/trial.ts'
 import { digestOf } from '../lab/design/experiment-design.ts'
 import { calibrate, firstStageOn, longPrefillOn, replicationTimes, SHORT_TOKENS } from '../lab/overhead/calibrate.ts'
@@ -161,7 +162,7 @@ async function described({ transport, nodes, isNamed }: Ground): Promise<Overhea
   const { version } = await backend.server(AbortSignal.timeout(ANSWER_MS))
   return {
     name: serverName(transport),
-    ...(version !== undefined && { version }),
+    ...present({ version }),
     ...(isNamed && backend.address !== undefined && { address: backend.address }),
   }
 }

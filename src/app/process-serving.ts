@@ -3,6 +3,7 @@ import { BEAT_MS, type Conductor, GONE_AFTER_MS } from '../core/conductor.ts'
 import { CaesuraError } from '../core/errors.ts'
 import { silentLog } from '../core/log.ts'
 import type { ExecutionKey, Node, Telemetry } from '../core/ports.ts'
+import { present } from '../core/present.ts'
 import { counted } from '../pages/figures.ts'
 import { sqliteStore } from '../records/stores/sqlite.ts'
 import type { Api } from '../server/api/api.ts'
@@ -64,7 +65,7 @@ export async function serveHere(serving: ProcessServingSettings): Promise<Api> {
     const writer = new RecordWriter(store, log)
     const engine = hostingEngine({
       ...{ nodes, models, keepText, telemetry },
-      ...(catalogue !== undefined && { catalogue }),
+      ...present({ catalogue }),
       store: { ...store, write: (record) => writer.write(record), close() {} },
     })
     const host = new ProcessHost({

@@ -1,5 +1,6 @@
 import { CaesuraError } from '../core/errors.ts'
 import type { Node } from '../core/ports.ts'
+import { present } from '../core/present.ts'
 import { bundledModel, modelNameOf } from '../nodes/backends/model-file.ts'
 import { namesHost, ollamaAddress } from '../nodes/backends/ollama-address.ts'
 import type { Config } from '../nodes/config-schema.ts'
@@ -72,7 +73,7 @@ async function embedded(wanted: readonly Wanted[], model: string | undefined): P
 }
 
 const ollamaAt = (url: string, { environment }: Wishes): Node =>
-  ollama({ name: 'ollama', url, ...(environment !== undefined && { environment }) })
+  ollama({ name: 'ollama', url, ...present({ environment }) })
 
 const aliasesOf = ({ config }: Wishes): Aliases => ({
   ...builtInAliases,

@@ -2,6 +2,7 @@ import { Command } from 'commander'
 import type { Catalogue } from '../core/catalogue.ts'
 import type { Document } from '../core/document.ts'
 import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
+import { present } from '../core/present.ts'
 import { didYouMean, isRecord, oneOrMany, type Reading, type Source, show, type Warning } from '../core/problems.ts'
 import { readExperiment } from '../lab/design/experiment-schema.ts'
 import { readConfig } from '../nodes/config-schema.ts'
@@ -91,7 +92,7 @@ const kinds = {
 function kindOf(value: unknown, source: Source): Kind {
   const keys = isRecord(value) ? Object.keys(value) : []
   for (const [key, kind] of Object.entries(kinds)) if (keys.includes(key)) return kind
-  const at = { ...(source.file !== undefined && { file: source.file }), line: 1, column: 1 }
+  const at = { ...present({ file: source.file }), line: 1, column: 1 }
   const hint = keys.map((key) => didYouMean(key, Object.keys(kinds))).find((text) => text !== undefined)
   throw new CaesuraError(
     'CAESURA_E_PIPELINE',
@@ -100,7 +101,7 @@ function kindOf(value: unknown, source: Source): Kind {
       ...at,
       received: isRecord(value) ? `the keys ${show(keys.slice(0, 5).join(', ') || 'none')}` : show(value),
       expected: 'a mapping with stages (a pipeline), nodes or models (a configuration), or arms (an experiment)',
-      ...(hint !== undefined && { hint }),
+      ...present({ hint }),
     },
   )
 }

@@ -9,6 +9,7 @@ import type { Engine } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import { modelsAsked } from '../core/pipeline.ts'
 import type { RunStore } from '../core/ports.ts'
+import { present } from '../core/present.ts'
 import type { RunRecord } from '../core/record.ts'
 import { milliseconds } from '../pages/figures.ts'
 import { asTyped } from './as-typed.ts'
@@ -60,7 +61,7 @@ async function demo(flags: { json?: boolean; record: boolean }): Promise<void> {
   const pipeline = await loadPipeline(file)
   const { nodes, models } = await chooseSurroundings(modelsAsked(pipeline), { backend: 'embedded' })
   const store = flags.record ? await openRecords() : undefined
-  await using engine = createEngine({ nodes, models, ...(store !== undefined && { store }) })
+  await using engine = createEngine({ nodes, models, ...present({ store }) })
   const screen = { ...screenOn(process.stdout), write: print }
   if (!flags.json) printLines(introduction(screen))
   const played: { act: Act; record: RunRecord }[] = []

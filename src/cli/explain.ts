@@ -1,4 +1,5 @@
 import { Command } from 'commander'
+import { present } from '../core/present.ts'
 import { milliseconds } from '../pages/figures.ts'
 import { type ExplainedInterrupt, type Explanation, explain } from '../records/explaining/explanation.ts'
 import { alternativeInWords, claimsOf, sentenceOf, unknownInWords } from './alternative-words.ts'
@@ -48,7 +49,7 @@ export function explanation({ record, interrupts, clockErrors }: Explanation) {
     durationMs,
     interrupts: interrupts.map((explained) => ({
       ...explained.interrupt,
-      ...(explained.during !== undefined && { during: explained.during }),
+      ...present({ during: explained.during }),
       phases: explained.interrupt.phases.map((phase) => ({ ...phase, ...shareOf(phase.ms, explained) })),
       alternatives: explained.alternatives.map((alternative) => ({
         ...alternative,

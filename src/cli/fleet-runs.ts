@@ -1,5 +1,6 @@
 import { CaesuraError } from '../core/errors.ts'
 import type { FleetRunLine, RunFilter } from '../core/fleet.ts'
+import { present } from '../core/present.ts'
 import type { RunRecord } from '../core/record.ts'
 import { type FleetFlags, findRun, onFleet } from './on-fleet.ts'
 
@@ -15,7 +16,7 @@ export async function fleetRuns(flags: FleetFlags, { limit, ...filter }: RunFilt
       const page = await fleet.list({
         ...filter,
         limit: Math.min(PAGE, limit - found.length),
-        ...(cursor !== undefined && { cursor }),
+        ...present({ cursor }),
       })
       found.push(...page.runs)
       cursor = page.cursor
@@ -33,8 +34,7 @@ function summary({ runId, pipeline, status, submittedAt, tenant, submittedBy, en
     status: dead === undefined ? status : ('put aside' as const),
     startedAt: ended?.startedAt ?? new Date(submittedAt).toISOString(),
     ...(tenant !== '' && { tenant }),
-    ...(submittedBy !== undefined && { submittedBy }),
-    ...(dead !== undefined && { reason: dead }),
+    ...present({ submittedBy, reason: dead }),
     ...ended,
   }
 }

@@ -1,5 +1,6 @@
 import type { RunHandle } from '../core/engine.ts'
 import type { RunEvent } from '../core/event.ts'
+import { present } from '../core/present.ts'
 import type { RunRecord } from '../core/record.ts'
 
 /** What ended a run from outside: the number of the signal, as exit codes count it. */
@@ -35,7 +36,7 @@ export async function followRun(
   try {
     for await (const event of run.events) show(event)
     const record = await run.result
-    return { record, ...(stoppedBy !== undefined && { stoppedBy }) }
+    return { record, ...present({ stoppedBy }) }
   } finally {
     process.off('SIGINT', onSignal)
     process.off('SIGTERM', onSignal)

@@ -1,6 +1,7 @@
 import { durationSchema } from '../core/duration.ts'
 import type { PlannedSignal } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
+import { present } from '../core/present.ts'
 
 /** What `--interrupt` takes. */
 export const interruptGrammar = '[stage=ID,](DURATION | tokens=N)[:TEXT], such as 100ms, "tokens=12:I have no vinegar."'
@@ -21,7 +22,7 @@ export function parseInterruptSpec(spec: string): PlannedSignal {
   const place = parts.length > 1 ? parts.shift() : undefined
   const [moment] = parts
   if (parts.length !== 1 || moment === undefined || moment === '') throw wrong(spec, 'it does not say when')
-  return { ...stageOf(place, spec), ...momentOf(moment, spec), ...(input !== undefined && { input }) }
+  return { ...stageOf(place, spec), ...momentOf(moment, spec), ...present({ input }) }
 }
 
 function stageOf(place: string | undefined, spec: string): { stage?: string } {

@@ -1,5 +1,6 @@
 import { callName } from '../core/call-names.ts'
 import type { RunEvent } from '../core/event.ts'
+import { present } from '../core/present.ts'
 import { Flow } from './flow.ts'
 import { oneLine, type Screen } from './screen.ts'
 
@@ -65,7 +66,7 @@ export class LiveText {
 
   #begin({ stage: id, callId, visit, attempt }: Event<'stage-start'>): void {
     this.#writePending()
-    const heading = callName({ id, attempt, ...(visit !== undefined && { visit }) })
+    const heading = callName({ id, attempt, ...present({ visit }) })
     const call: Call = { heading, length: 0, cut: false }
     this.#calls.set(callId, call)
     this.#open(call, call.heading)

@@ -3,6 +3,7 @@ import type { Catalogue } from '../core/catalogue.ts'
 import { readDocument } from '../core/document.ts'
 import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
 import type { Pipeline } from '../core/pipeline.ts'
+import { present } from '../core/present.ts'
 import { isRecord, oneOrMany, type Path, type Source } from '../core/problems.ts'
 import { readPipeline } from '../pipelines/pipeline-schema.ts'
 import { styledRemark } from './output.ts'
@@ -60,7 +61,6 @@ function asUsage(error: CaesuraError, received: string): CaesuraError {
   return new CaesuraError('CAESURA_E_USAGE', error.message.replace('stages[0].policy', '--policy'), {
     received: error.place.received ?? received,
     path: path.replace('stages[0].', ''),
-    ...(expected !== undefined && { expected }),
-    ...(hint !== undefined && { hint }),
+    ...present({ expected, hint }),
   })
 }

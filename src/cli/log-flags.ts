@@ -42,10 +42,9 @@ export async function processLog(
   const { log: format, logLevel: level } = flags
   const opened = await openLog({
     ...{ service, secrets, environment: process.env, isTerminal: process.stderr.isTTY === true },
-    ...(format !== undefined && { format }),
-    ...(level !== undefined && { level }),
+    ...present({ format, level }),
     ...present({ config: settings?.config, catalogue: settings?.catalogue }),
-    ...(redis !== undefined && { redis: redis.url }),
+    ...present({ redis: redis?.url }),
   })
   const { log } = opened
   fatal.redact = opened.redact

@@ -1,5 +1,6 @@
 import { Command, Option } from 'commander'
 import { serveModel } from '../app/model-serving.ts'
+import { present } from '../core/present.ts'
 import { type LogFlags, processLog, withLogFlags } from './log-flags.ts'
 import { type MetricsFlags, observeWith, withMetricsFlags } from './metrics-flags.ts'
 import { printJson, printLines } from './output.ts'
@@ -45,14 +46,10 @@ async function modelServer(flags: ModelServerFlags): Promise<void> {
   try {
     const { server, model: name } = await serveModel({
       ...{ host, port, slots, queue, log },
-      ...(model !== undefined && { model }),
-      ...(script !== undefined && { script }),
-      ...(telemetry?.figures !== undefined && { figures: telemetry.figures }),
-      ...(telemetry !== undefined && { openRequest: telemetry.openRequest }),
+      ...present({ model, script, figures: telemetry?.figures, openRequest: telemetry?.openRequest }),
     })
     const metrics = telemetry?.metricsUrl
-    if (json)
-      printJson({ url: server.url, model: name, slots, pid: process.pid, ...(metrics !== undefined && { metrics }) })
+    if (json) printJson({ url: server.url, model: name, slots, pid: process.pid, ...present({ metrics }) })
     else
       printLines([
         `model-server: ${server.url} (model ${name}, ${slots} ${slots === 1 ? 'slot' : 'slots'})`,

@@ -4,6 +4,7 @@ import { measureOverhead, overheadFrom } from '../app/overhead.ts'
 import { sqliteStore } from '../app/stores.ts'
 import { durationSchema } from '../core/duration.ts'
 import { CaesuraError } from '../core/errors.ts'
+import { present } from '../core/present.ts'
 import type { Overhead } from '../lab/overhead/result.ts'
 import { milliseconds } from '../pages/figures.ts'
 import { printJson, printLines, remark } from './output.ts'
@@ -111,10 +112,7 @@ async function measured(flags: OverheadFlags, store: ExperimentRecords, signal: 
     return await measureOverhead({
       ...{ store, quick, seed, signal, budgetMs },
       blocks: blocks ?? DEFAULT_BLOCKS[size],
-      ...(model !== undefined && { model }),
-      ...(url !== undefined && { url }),
-      ...(ollamaHost !== undefined && { ollamaHost }),
-      ...(ollamaModel !== undefined && { ollamaModel }),
+      ...present({ model, url, ollamaHost, ollamaModel }),
       tell: (step) => progress.tell(typeof step === 'string' ? step : inWords(step, ends - performance.now())),
       notice: (line) => notices.push(line),
     })

@@ -3,6 +3,7 @@ import { readdir, stat } from 'node:fs/promises'
 import { basename, dirname } from 'node:path'
 import { type Document, decodeText, MOST_BYTES, readDocument, tooLarge } from '../core/document.ts'
 import { CaesuraError } from '../core/errors.ts'
+import { present } from '../core/present.ts'
 import { didYouMean, show } from '../core/problems.ts'
 
 /**
@@ -43,7 +44,7 @@ async function explain(file: string, cause: unknown): Promise<CaesuraError> {
   if (code === 'ENOENT' || code === 'ENOTDIR') {
     const neighbours = await readdir(dirname(file)).catch(() => [])
     const hint = didYouMean(basename(file), neighbours)
-    return refusal(file, 'does not exist', 'a file that exists', { cause, ...(hint !== undefined && { hint }) })
+    return refusal(file, 'does not exist', 'a file that exists', { cause, ...present({ hint }) })
   }
   const denied = code === 'EACCES' || code === 'EPERM'
   return refusal(file, denied ? 'may not be read' : `cannot be read${code && ` (${code})`}`, 'a readable file', {

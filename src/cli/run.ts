@@ -10,6 +10,7 @@ import type { PlannedSignal, StartOptions } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { RunEvent } from '../core/event.ts'
 import { modelsAsked, type Pipeline } from '../core/pipeline.ts'
+import { present } from '../core/present.ts'
 import { didYouMean } from '../core/problems.ts'
 import type { RunRecord } from '../core/record.ts'
 import { asTyped } from './as-typed.ts'
@@ -88,8 +89,7 @@ async function run(file: string, flags: RunFlags): Promise<void> {
   const trace = await traceOfEnvironment(process.env)
   const start: StartOptions = {
     ...{ input, vars: flags.var ?? {}, signals },
-    ...(flags.session !== undefined && { session: flags.session }),
-    ...(trace !== undefined && { trace }),
+    ...present({ session: flags.session, trace }),
   }
   const redis = fleetOf(flags, settings)
   const wishes = wishesOf(flags, settings)
@@ -106,7 +106,7 @@ async function run(file: string, flags: RunFlags): Promise<void> {
   })
   await using engine = createEngine({
     ...where,
-    ...(telemetry !== undefined && { telemetry }),
+    ...present({ telemetry }),
     keepText: flags.keepText ?? settings.keepText,
     ...(flags.record && { store: sqliteStore(settings.recordsFile) }),
   })
@@ -165,7 +165,7 @@ function checkStages(signals: readonly PlannedSignal[], { stages }: Pipeline): v
     throw new CaesuraError('CAESURA_E_USAGE', '--interrupt names a stage that the pipeline does not have', {
       received: stage,
       expected: ids.join(', '),
-      ...(hint !== undefined && { hint }),
+      ...present({ hint }),
     })
   }
 }

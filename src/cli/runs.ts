@@ -4,6 +4,7 @@ import stringWidth from 'string-width'
 import { sqliteStore } from '../app/stores.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { RunStore, RunSummary } from '../core/ports.ts'
+import { present } from '../core/present.ts'
 import type { RunRecord } from '../core/record.ts'
 import { milliseconds } from '../pages/figures.ts'
 import { asTyped } from './as-typed.ts'
@@ -44,7 +45,7 @@ export function runsCommand(): Command {
     .addOption(redisFileOption())
     .action(async (flags: FleetFlags & { limit: number; pipeline?: string; trials?: boolean; json?: boolean }) => {
       const { limit, pipeline, trials = false } = flags
-      const filter = { limit, ...(pipeline !== undefined && { pipeline }) }
+      const filter = { limit, ...present({ pipeline }) }
       const { runs, where } =
         flags.redis === undefined ? await recordedRuns(flags, { ...filter, trials }) : await fleetRuns(flags, filter)
       if (flags.json) return printJson({ runs })

@@ -1,5 +1,6 @@
 import type { Command } from 'commander'
 import { CaesuraError } from '../core/errors.ts'
+import { present } from '../core/present.ts'
 
 const LARGEST = 1_000_000
 
@@ -19,11 +20,7 @@ export const withScriptFlags = (command: Command): Command =>
 
 /** What the flags of `withScriptFlags` say; undefined without `--backend scripted`. Throws `CAESURA_E_USAGE` where they stand without it. */
 export function scriptOf({ backend, tokens, firstTokenMs, tokenMs }: ScriptFlags) {
-  const times = {
-    ...(tokens !== undefined && { tokens }),
-    ...(firstTokenMs !== undefined && { firstTokenMs }),
-    ...(tokenMs !== undefined && { tokenMs }),
-  }
+  const times = present({ tokens, firstTokenMs, tokenMs })
   if (backend === 'scripted') return times
   if (Object.keys(times).length === 0) return undefined
   throw new CaesuraError(

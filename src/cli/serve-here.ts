@@ -3,6 +3,7 @@ import { serveHere } from '../app/process-serving.ts'
 import type { Api, ServingSettings } from '../app/serving.ts'
 import { chooseSurroundings, modelsOfAliases } from '../app/surroundings.ts'
 import { modelsAsked, type Pipeline } from '../core/pipeline.ts'
+import { present } from '../core/present.ts'
 import { type NodeFlags, type Settings, wishesOf } from './settings.ts'
 
 /** The flags of `serve` that are of use without a Redis only, and a bound that both hosts have. */
@@ -31,18 +32,13 @@ export async function hostHere({ flags, settings, serving, telemetry }: Here): P
     nodes,
     models: allowInline ? { ...modelsOfAliases(nodes, settings.config), ...models } : models,
     recordsFile: settings.recordsFile,
-    limits: { maxWaiting: flags.maxWaiting, ...(flags.runs !== undefined && { runs: flags.runs }) },
-    ...(telemetry !== undefined && { telemetry }),
+    limits: { maxWaiting: flags.maxWaiting, ...present({ runs: flags.runs }) },
+    ...present({ telemetry }),
   })
 }
 
 const modelsOf = (pipelines: ReadonlyMap<string, Pipeline>) => [...pipelines.values()].flatMap(modelsAsked)
 
 function nodeFlags({ backend, model, url, node }: NodeFlags): NodeFlags {
-  return {
-    ...(backend !== undefined && { backend }),
-    ...(model !== undefined && { model }),
-    ...(url !== undefined && { url }),
-    ...(node !== undefined && { node }),
-  }
+  return present({ backend, model, url, node })
 }

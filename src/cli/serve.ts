@@ -5,6 +5,7 @@ import { defaultLimits, readTokens, type ServingSettings } from '../app/serving.
 import type { Catalogue } from '../core/catalogue.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Pipeline } from '../core/pipeline.ts'
+import { present } from '../core/present.ts'
 import { counted } from '../pages/figures.ts'
 import { type CatalogueFlag, catalogueOption } from './catalogue-flag.ts'
 import { fleetOption, namedFleet, type RedisFlag, redisFileOption, tellOfPassword } from './fleet-address.ts'
@@ -102,7 +103,7 @@ async function serve(flags: ServeFlags): Promise<void> {
   const service = process.env.OTEL_SERVICE_NAME?.trim() || 'caesura-serve'
   const { log, format } = await processLog(flags, {
     ...{ service, settings, secrets: tokens.map(({ token }) => token) },
-    ...(redis !== undefined && { redis }),
+    ...present({ redis }),
   })
   tellOfPassword(flags, log.warn)
   if (pipelines.size === 0 && !allowInline) {
@@ -113,9 +114,7 @@ async function serve(flags: ServeFlags): Promise<void> {
   try {
     const serving: ServingSettings = {
       ...{ host, port, rate, bodyBytes: bodyLimit, pipelines, tokens, allowInline, catalogue, keepText, log },
-      ...(flags.cors !== undefined && { cors: flags.cors }),
-      ...(telemetry?.figures !== undefined && { figures: telemetry.figures }),
-      ...(telemetry !== undefined && { openRequest: telemetry.openRequest }),
+      ...present({ cors: flags.cors, figures: telemetry?.figures, openRequest: telemetry?.openRequest }),
     }
     const { maxWaiting, memoryShare } = flags
     const api =
@@ -132,7 +131,7 @@ async function serve(flags: ServeFlags): Promise<void> {
       printJson({
         ...{ url: api.url, pipelines: [...pipelines.keys()], tokens: tokens.length, pid: process.pid },
         host: redis === undefined ? 'process' : 'fleet',
-        ...(metrics !== undefined && { metrics }),
+        ...present({ metrics }),
       })
     else printLines([`serve: ${api.url} (${counted(pipelines.size, 'pipeline')}, ${counted(tokens.length, 'token')})`])
     // People have it on stdout.

@@ -35,8 +35,7 @@ export async function readSettings(flags: { config?: string } & CatalogueFlag = 
   const records = config?.records
   const inConfig = file === undefined || records?.file === undefined ? undefined : resolve(dirname(file), records.file)
   return {
-    ...(file !== undefined && { configFile: file }),
-    ...(config !== undefined && { config }),
+    ...present({ configFile: file, config }),
     catalogue,
     recordsFile: process.env.CAESURA_RECORDS || inConfig || RECORDS_FILE,
     keepText: records?.text ?? false,
@@ -72,7 +71,7 @@ export function wishesOf(flags: NodeFlags, settings: Settings): Wishes {
     ...wishes,
     environment: process.env,
     catalogue,
-    ...(ollamaHost !== undefined && { ollamaHost }),
+    ...present({ ollamaHost }),
     ...(config !== undefined && { config, folder: dirname(resolve(configFile ?? '.')) }),
   }
 }

@@ -86,7 +86,7 @@ function kindNamed(name: string, { backends }: Catalogue): BackendKind {
   throw new CaesuraError('CAESURA_E_USAGE', 'there is no such backend', {
     received: name,
     expected: orList(names),
-    ...(hint !== undefined && { hint }),
+    ...present({ hint }),
   })
 }
 

@@ -8,6 +8,7 @@ import { withoutPassword } from '../core/address.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Log } from '../core/log.ts'
 import type { Node } from '../core/ports.ts'
+import { present } from '../core/present.ts'
 import { counted } from '../pages/figures.ts'
 import { type CatalogueFlag, catalogueOption } from './catalogue-flag.ts'
 import { fleetAddress, redisFileOption, redisOption, tellOfPassword } from './fleet-address.ts'
@@ -104,8 +105,7 @@ async function stages(flags: StagesFlags): Promise<void> {
         graceMs,
         service,
         log,
-        ...(rate !== undefined && { rate }),
-        ...(telemetry?.figures !== undefined && { figures: telemetry.figures }),
+        ...present({ rate, figures: telemetry?.figures }),
       })
       const { name, slots, pool } = node
       const { kind, address } = node.backend
@@ -125,7 +125,7 @@ async function stages(flags: StagesFlags): Promise<void> {
 async function modelFileOf({ name, backend }: Node, stop: AbortSignal): Promise<void> {
   if ((await backend.models(stop)).length > 0) return
   throw new CaesuraError('CAESURA_E_NO_MODEL', `the model file of the node ${name} is not there`, {
-    ...(backend.address !== undefined && { file: backend.address }),
+    ...present({ file: backend.address }),
     expected: 'a GGUF file',
   })
 }
@@ -186,11 +186,10 @@ async function pipelines(flags: PipelinesFlags): Promise<void> {
   await workUntilStopped(flags, place, async ({ service, telemetry, log }) => {
     const worker = await hostRuns({
       ...{ redis, runs, service, catalogue },
-      ...(store !== undefined && { store }),
+      ...present({ store }),
       retention: { keepMs, keepMost },
       log,
-      ...(telemetry !== undefined && { telemetry }),
-      ...(telemetry?.figures !== undefined && { figures: telemetry.figures }),
+      ...present({ telemetry, figures: telemetry?.figures }),
     })
     tellReady(
       log,

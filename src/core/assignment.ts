@@ -3,6 +3,7 @@ import type { GrowthBookClient } from '@growthbook/growthbook'
 import { CaesuraError } from './errors.ts'
 import type { LiveArm, LiveExperiment } from './live-experiment.ts'
 import type { Pipeline } from './pipeline.ts'
+import { present } from './present.ts'
 import { orList } from './problems.ts'
 import type { ExperimentArm } from './record.ts'
 
@@ -40,8 +41,8 @@ export function assign(pipeline: Pipeline, run: Unassigned): Assigned {
     })
   }
   const { experiment } = pipeline
-  const elsewhere = chosen && { ...(session !== undefined && { session }), ...chosen }
-  if (experiment === undefined) return { pipeline, ...(elsewhere !== undefined && { experiment: elsewhere }) }
+  const elsewhere = chosen && { ...present({ session }), ...chosen }
+  if (experiment === undefined) return { pipeline, ...present({ experiment: elsewhere }) }
   // An execution of `ab`, or somebody else's experiment, has nothing to do with this one.
   if (elsewhere !== undefined && (elsewhere.name !== experiment.name || elsewhere.execution !== undefined))
     return { pipeline: asWritten(pipeline), experiment: elsewhere }

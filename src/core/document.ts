@@ -1,6 +1,7 @@
 import { isScalar, LineCounter, parseDocument, visit, type YAMLError } from 'yaml'
 import { offsetOf } from './document-place.ts'
 import { CaesuraError, type ErrorPlace } from './errors.ts'
+import { present } from './present.ts'
 import { oneOrMany, type Path, type Source, show } from './problems.ts'
 
 /** The most that a file may hold: 1 MiB. */
@@ -170,6 +171,6 @@ function syntaxError(error: YAMLError, text: string, place: ErrorPlace): Caesura
     ...place,
     ...(received !== '' && { received: show(received) }),
     expected: 'YAML 1.2',
-    ...(hint !== undefined && { hint }),
+    ...present({ hint }),
   })
 }

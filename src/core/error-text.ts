@@ -1,4 +1,5 @@
 import { CaesuraError, CaesuraErrors } from './errors.ts'
+import { present } from './present.ts'
 import { visibleLines } from './unsafe-text.ts'
 
 /** All that an error knows in one text: the sentence, then what was received, what is allowed, and what to do. */
@@ -32,7 +33,7 @@ function severalTold({ errors }: CaesuraErrors): CaesuraErrors {
 
 function oneTold(error: CaesuraError): CaesuraError {
   const { code, place, cause } = error
-  const told = new CaesuraError(code, wholeMessage(error), { ...place, ...(cause !== undefined && { cause }) })
+  const told = new CaesuraError(code, wholeMessage(error), { ...place, ...present({ cause }) })
   return keepQuiet(told, 'place')
 }
 

@@ -2,6 +2,7 @@ import type { SignalAnswer, StartOptions } from './engine.ts'
 import { CaesuraError } from './errors.ts'
 import type { RunEvent } from './event.ts'
 import type { Pipeline } from './pipeline.ts'
+import { present } from './present.ts'
 import type { RunRecord } from './record.ts'
 
 /** Where the fleet's Redis is. */
@@ -81,7 +82,7 @@ export function lineOf({ outcome, startedAt, durationMs, interrupts, cost }: Run
   const first = interrupts.find(({ toFirstTokenMs }) => toFirstTokenMs !== undefined)?.toFirstTokenMs
   return {
     ...{ outcome, startedAt, durationMs, interrupts: interrupts.length, wastedTokens: cost.wastedTokens },
-    ...(first !== undefined && { toFirstTokenMs: first }),
+    ...present({ toFirstTokenMs: first }),
   }
 }
 

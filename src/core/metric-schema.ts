@@ -1,6 +1,7 @@
 import { z } from 'zod'
 import { durationSchema } from './duration.ts'
 import { type Effect, type MetricName, type MetricPlan, metrics, type Statistic, statistics } from './metric.ts'
+import { present } from './present.ts'
 
 const PERCENT = /^(\d{1,9}(?:\.\d{1,9})?) ?%$/
 
@@ -89,8 +90,7 @@ export function metricPlan(
   return {
     metric,
     statistics: own.statistics ?? usualStatistics(metric),
-    ...(minimumEffect !== undefined && { minimumEffect }),
-    ...(margin !== undefined && { margin }),
+    ...present({ minimumEffect, margin }),
   }
 }
 
@@ -106,6 +106,5 @@ export const keptMetricPlan: z.ZodType<MetricPlan> = z
   })
   .transform(({ minimumEffect, margin, ...plan }) => ({
     ...plan,
-    ...(minimumEffect !== undefined && { minimumEffect }),
-    ...(margin !== undefined && { margin }),
+    ...present({ minimumEffect, margin }),
   }))

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { present } from './present.ts'
 
 /** ms, to the microsecond. */
 const ms = z.number().min(0)
@@ -96,11 +97,8 @@ export interface ProbePriors {
 export function priorsOf({ firstTokenMs, tokensPerSecond, slotFreeAfterAbortMs }: ProbeResult): ProbePriors {
   const { prefill, decode } = slotFreeAfterAbortMs
   return {
-    ...(firstTokenMs !== undefined && { firstTokenMs: firstTokenMs.p50 }),
+    ...present({ firstTokenMs: firstTokenMs?.p50 }),
     ...(tokensPerSecond.decode !== undefined && { msPerToken: 1000 / tokensPerSecond.decode }),
-    abortLagMs: {
-      ...(prefill !== undefined && { prefill: prefill.p50 }),
-      ...(decode !== undefined && { decode: decode.p50 }),
-    },
+    abortLagMs: present({ prefill: prefill?.p50, decode: decode?.p50 }),
   }
 }

@@ -1,6 +1,7 @@
 import { closest, distance } from 'fastest-levenshtein'
 import type { z } from 'zod'
 import { CaesuraError, CaesuraErrors, type ErrorCode, type ErrorPlace } from './errors.ts'
+import { present } from './present.ts'
 import { visible } from './unsafe-text.ts'
 
 export type Path = readonly PropertyKey[]
@@ -211,7 +212,7 @@ export function toErrors(problems: readonly Problem[], code: ErrorCode, source: 
       ...(text !== '' && { path: text }),
       ...(input !== undefined && { received: show(input) }),
       expected: params.expected,
-      ...(hint !== undefined && { hint }),
+      ...present({ hint }),
     })
   })
   const line = ({ place }: CaesuraError) => [place.line ?? 0, place.column ?? 0] as const
@@ -227,5 +228,5 @@ export const oneOrMany = (errors: readonly CaesuraError[]): CaesuraError | Caesu
 
 /** File, line and column of a path, as far as they are known. */
 export function placeOf(source: Source, path: Path, at: { key?: boolean; offset?: number }): ErrorPlace {
-  return { ...(source.file !== undefined && { file: source.file }), ...source.place?.(path, at) }
+  return { ...present({ file: source.file }), ...source.place?.(path, at) }
 }

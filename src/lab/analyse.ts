@@ -1,4 +1,5 @@
 import type { AnalysisPlan } from '../core/experiment.ts'
+import { present } from '../core/present.ts'
 import type { Trial } from '../core/trial.ts'
 import type { Analysis, Comparison } from './analysis.ts'
 import { armSummaries, frontOf, sessionsByArm } from './arm-summaries.ts'
@@ -40,12 +41,12 @@ export function analyseTable(plan: AnalysisPlan, table: TrialTable, options: Ana
   return {
     schema: 'caesura.analysis/1',
     experiment: plan.experiment,
-    ...(options.execution !== undefined && { execution: options.execution }),
+    ...present({ execution: options.execution }),
     kind: plan.kind,
     design: {
       baseline: plan.baseline,
       unit: plan.unit,
-      ...(plan.blocks !== undefined && { blocks: plan.blocks }),
+      ...present({ blocks: plan.blocks }),
       seed: plan.seed,
       permutations,
     },

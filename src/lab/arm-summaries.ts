@@ -1,4 +1,5 @@
 import { type AnalysisPlan, type MetricName, metrics } from '../core/experiment.ts'
+import { present } from '../core/present.ts'
 import { phaseNames } from '../core/record.ts'
 import type { ArmSummary, Distribution, FrontPoint } from './analysis.ts'
 import { paretoFront } from './statistics/pareto.ts'
@@ -94,10 +95,10 @@ export function frontOf(plan: AnalysisPlan, summaries: readonly ArmSummary[]): F
     return [
       {
         arm: name,
-        ...(latencyMs !== undefined && { latencyMs }),
+        ...present({ latencyMs }),
         wastedTokens,
         wastedSlotMs,
-        ...(keptTokens !== undefined && { keptTokens }),
+        ...present({ keptTokens }),
       },
     ]
   })

@@ -1,4 +1,5 @@
 import type { AnalysisPlan } from '../core/experiment.ts'
+import { present } from '../core/present.ts'
 import type { CarryOver, Checks, Comparison } from './analysis.ts'
 import { sessionsByArm } from './arm-summaries.ts'
 import { leastUnits } from './refusal.ts'
@@ -26,7 +27,7 @@ export function sampleRatioOf(plan: AnalysisPlan, counts: readonly number[]): Sa
   const freedom = shares.filter((share) => share > 0).length - 1
   const p = freedom < 1 || all === 0 ? undefined : chiSquareAbove(chiSquareOf(counts, shares), freedom)
   return {
-    ...(p !== undefined && { p }),
+    ...present({ p }),
     ok: p === undefined || p >= SAMPLE_RATIO_GATE,
     expected: byName((arm) => all * shares[arm]!),
     observed: byName((arm) => counts[arm]!),
@@ -46,11 +47,11 @@ export function checksOf(
   return {
     sampleRatio: sampleRatioOf(plan, sessionsByArm(table, plan.arms.length)),
     units: { have, needed, ok: have >= needed },
-    ...(view.blocks !== undefined && { blocks: view.blocks }),
+    ...present({ blocks: view.blocks }),
     ...(plan.aaArm !== undefined && { aa: aaOf(plan.aaArm, comparisons) }),
-    ...(carryOver !== undefined && { carryOver }),
+    ...present({ carryOver }),
     ...(table.duplicates > 0 && { duplicates: { leftOut: table.duplicates, ok: false } as const }),
-    ...(lag !== undefined && { lag }),
+    ...present({ lag }),
   }
 }
 

@@ -1,5 +1,6 @@
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import type { AnalysisPlan } from '../core/experiment.ts'
+import { present } from '../core/present.ts'
 import type { InterruptCloud } from './curves.ts'
 import { randomFor } from './statistics/random.ts'
 import { slopeOf } from './statistics/regression.ts'
@@ -20,7 +21,7 @@ export function interruptClouds(plan: AnalysisPlan, table: TrialTable, view: Vie
       toFirstTokenMs: interruptToFirstTokenMs[index]!,
     }))
     const slope = slopeWhileRunning(plan, table, view, name, reached, clusters)
-    return [{ arm: name, points, of: reached.length, ...(slope !== undefined && { slope }) }]
+    return [{ arm: name, points, of: reached.length, ...present({ slope }) }]
   })
 }
 

@@ -1,4 +1,5 @@
 import type { Effect, MetricPlan, Statistic } from '../core/experiment.ts'
+import { present } from '../core/present.ts'
 import type { Comparison } from './analysis.ts'
 import { type Contrast, meanContrast, pOfNone, quantileContrast, standardErrorOf } from './statistics/contrast.ts'
 import { equivalence } from './statistics/equivalence.ts'
@@ -44,15 +45,15 @@ export function comparisonOf(asked: Asked): Compared {
   const difference = Number.isFinite(value) && Number.isFinite(reference) ? value - reference : undefined
   const head = {
     ...{ metric, statistic, arm, baseline, view },
-    ...(difference !== undefined && { difference }),
+    ...present({ difference }),
     ...(difference !== undefined && reference !== 0 && { relative: difference / reference }),
-    ...(minimumEffect !== undefined && { minimumEffect }),
+    ...present({ minimumEffect }),
   }
   const units = Math.min(a.filled, b.filled)
   const contrast = difference === undefined || units < 2 ? undefined : contrastOf(statistic, a, b, paired)
   const power = contrast === undefined ? {} : powerOf(contrast, units, minimumEffect, reference)
   if (refusal !== undefined || contrast === undefined || permuted === undefined)
-    return { comparison: { ...head, ...power, ...(refusal !== undefined && { note: refusal }) } }
+    return { comparison: { ...head, ...power, ...present({ note: refusal }) } }
   if (!contrast.ends(1).every(Number.isFinite)) return { comparison: { ...head, ...power, note: NO_END } }
   const width = margin === undefined ? 0 : lengthOf(margin, reference)
   const tested = width === 0 ? undefined : equivalence(contrast, width)
@@ -63,7 +64,7 @@ export function comparisonOf(asked: Asked): Compared {
       p: Math.max(p, permuted),
       ...(tested !== undefined && { equivalence: { margin: width, ...tested } }),
       ...power,
-      ...(mark !== undefined && { note: mark }),
+      ...present({ note: mark }),
     },
     contrast,
     without0,

@@ -3,6 +3,7 @@ import { z } from 'zod'
 import { CaesuraError } from '../core/errors.ts'
 import type { Experiment, InterruptTimes } from '../core/experiment.ts'
 import type { ExperimentStore, RunStore } from '../core/ports.ts'
+import { present } from '../core/present.ts'
 import type { RunRecord } from '../core/record.ts'
 
 /** The newest so many are taken of what is recorded. */
@@ -75,7 +76,7 @@ function ofPipeline(pipeline: string, store: RunStore): number[] {
 function ofExperiment(experiment: string, store: ExperimentStore): number[] {
   const execution = store.readExecution(experiment)?.execution
   const atMs: number[] = []
-  for (const { warmUp, interrupts } of store.trials({ experiment, ...(execution !== undefined && { execution }) }))
+  for (const { warmUp, interrupts } of store.trials({ experiment, ...present({ execution }) }))
     if (!warmUp) for (const { sinceCallMs } of interrupts) atMs.push(sinceCallMs)
   return atMs
 }

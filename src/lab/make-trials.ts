@@ -3,6 +3,7 @@ import type { Engine, RunHandle, StartOptions } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { Arm, Experiment } from '../core/experiment.ts'
 import type { Pipeline, Stage } from '../core/pipeline.ts'
+import { present } from '../core/present.ts'
 import type { RunRecord } from '../core/record.ts'
 import type { Execution } from '../core/trial.ts'
 import { conduct, pause } from './conduct.ts'
@@ -70,7 +71,7 @@ export async function makeTrials(making: Making): Promise<NonNullable<Execution[
     const { block } = planned
     tell?.({
       ...{ execution, done: made.measured, of, warmUps: made.warmUps, arm: arm.name },
-      ...(block !== undefined && { block }),
+      ...present({ block }),
     })
     return record.cost.generatedTokens
   }
@@ -81,8 +82,7 @@ export async function makeTrials(making: Making): Promise<NonNullable<Execution[
   }
   return conduct(warmUpsOf(experiment), afterWarmUps, done, {
     ...{ clock, signal, trial },
-    ...(deadline !== undefined && { deadline }),
-    ...(cellEnded !== undefined && { cellEnded }),
+    ...present({ deadline, cellEnded }),
   })
 }
 
@@ -96,10 +96,10 @@ interface TrialWork {
 async function runTrial(planned: PlannedTrial, arm: Arm, { making, engine, lagMs }: TrialWork): Promise<RunRecord> {
   const { session, trial, block, warmUp, input, nonce } = planned
   const { experiment, execution, signal } = making
-  const vars = { ...experiment.workload.vars, ...(nonce !== undefined && { nonce }) }
+  const vars = { ...experiment.workload.vars, ...present({ nonce }) }
   const place = {
     ...{ name: experiment.name, session, execution },
-    ...(block !== undefined && { block }),
+    ...present({ block }),
     ...(warmUp && { warmUp }),
   }
   const start = (pipeline: Pipeline, more: Pick<StartOptions, 'signals' | 'experiment'>) =>
@@ -117,8 +117,7 @@ async function runTrial(planned: PlannedTrial, arm: Arm, { making, engine, lagMs
     signals: signalsOf(planned, arm.pipeline, experiment),
     experiment: {
       ...{ ...place, arm: arm.name },
-      ...(trial !== undefined && { trial }),
-      ...(lagMs !== undefined && { lagMs }),
+      ...present({ trial, lagMs }),
     },
   })
   // Read as a user would: only what is read counts as delivered.

@@ -4,6 +4,7 @@ import { uniformFloat64 } from 'pure-rand/distribution/uniformFloat64'
 import { uniformInt } from 'pure-rand/distribution/uniformInt'
 import { xoroshiro128plus } from 'pure-rand/generator/xoroshiro128plus'
 import type { Arm, Experiment, InterruptTimes, OwnTimes } from '../core/experiment.ts'
+import { present } from '../core/present.ts'
 import { aaName } from './design/experiment-checks.ts'
 import { unitOf } from './design/experiment-design.ts'
 
@@ -121,7 +122,7 @@ export function* cellsOf(experiment: Experiment): IterableIterator<Cell> {
             session: sessionName(experiment, first + index, own),
             block,
             ...fill(each, own),
-            ...(arrivesMs !== undefined && { arrivesMs }),
+            ...present({ arrivesMs }),
           }
         }),
       )
@@ -160,7 +161,7 @@ function contents({ workload, seed }: Experiment, index: number): () => Content 
       prompt,
       seed: sampling,
       nonce: random.whole(0, MOST_SEED),
-      ...(interruptMs !== undefined && { interruptMs }),
+      ...present({ interruptMs }),
     }
   }
 }

@@ -1,6 +1,7 @@
 import type { z } from 'zod'
 import { CaesuraError } from '../core/errors.ts'
 import type { AnalysisPlan } from '../core/experiment.ts'
+import { present } from '../core/present.ts'
 import { isRecord, parseWith, show, toErrors } from '../core/problems.ts'
 import { type Trial, trialInterruptSchema, trialSchema } from '../core/trial.ts'
 import { phaseColumns } from './data-rows.ts'
@@ -184,7 +185,7 @@ function fault(
 ): CaesuraError {
   return new CaesuraError('CAESURA_E_EXPERIMENT', `${path ?? 'The line'} is ${what}.`, {
     ...{ file, line },
-    ...(path !== undefined && { path }),
+    ...present({ path }),
     ...(received !== undefined && { received: show(received) }),
     expected,
   })

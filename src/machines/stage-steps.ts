@@ -1,5 +1,6 @@
 import type { Journal } from '../core/journal.ts'
 import type { Stage } from '../core/pipeline.ts'
+import { placementOf } from '../core/placement.ts'
 import type { Transcript } from '../core/transcript.ts'
 import type { VisitOrigin } from '../core/visit.ts'
 import { openCall } from './open-call.ts'
@@ -37,10 +38,7 @@ export function enter(draft: RunDraft, stage: Stage, previous?: Previous): Entry
     visit: draft.environment.journal.openVisit(stage.id, previous?.origin ?? 'order').visit,
     attempt: 1,
     ...workOf(draft.environment, stage, scope),
-    placement: previous?.from.policy.placement ?? 'any',
-    ...(previous?.from.policy.placementOtherwise !== undefined && {
-      otherwise: previous.from.policy.placementOtherwise,
-    }),
+    ...(previous === undefined ? { placement: 'any' } : placementOf(previous.from.policy)),
     ...(previous?.node !== undefined && { previousNode: previous.node }),
     ...(previous?.warmNode !== undefined && { warmNode: previous.warmNode }),
   })

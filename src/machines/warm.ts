@@ -1,5 +1,6 @@
 import type { NodeWish } from '../core/call.ts'
 import type { Stage } from '../core/pipeline.ts'
+import { placementOf } from '../core/placement.ts'
 import type { WarmOutcome } from '../core/ports.ts'
 import type { Transcript } from '../core/transcript.ts'
 import type { RunEnvironment } from './environment.ts'
@@ -39,8 +40,7 @@ export function warmingOf(environment: RunEnvironment, stage: Stage, transcript:
   /** As the next stage's call will have it. */
   const wish = (): NodeWish => ({
     model,
-    placement: stage.policy.placement,
-    ...(stage.policy.placementOtherwise !== undefined && { otherwise: stage.policy.placementOtherwise }),
+    ...placementOf(stage.policy),
     ...(transcript.node !== undefined && { previousNode: transcript.node }),
   })
   const load = () => {

@@ -2,7 +2,7 @@ import { generateOn } from '../core/backend-call.ts'
 import type { CallEnd, CallObserver, CallRequest, NodeWish } from '../core/call.ts'
 import { CaesuraError, CallCancelled, summarize } from '../core/errors.ts'
 import type { EngineUsage } from '../core/hosting.ts'
-import { candidatesFor, hasModel } from '../core/placement.ts'
+import { candidatesFor, nobodyTakes } from '../core/placement.ts'
 import type { Executor, Node } from '../core/ports.ts'
 import { within } from '../core/within.ts'
 import { ModelLists } from './model-lists.ts'
@@ -18,6 +18,7 @@ interface NodeState {
   readonly name: string
   /** The models that it takes calls for, as far as they are known. */
   readonly models: readonly string[] | undefined
+  readonly isAsked: boolean
   /** Prompts that are read ahead on it, each with what ends it. */
   readonly prefills: Set<AbortController>
 }
@@ -61,6 +62,7 @@ export function inProcessExecutor(nodes: readonly Node[]): InProcessExecutor {
       get models() {
         return lists.of(node)
       },
+      isAsked: node.models === undefined,
       free: node.slots,
       prefills: new Set(),
     }),
@@ -81,19 +83,7 @@ export function inProcessExecutor(nodes: readonly Node[]): InProcessExecutor {
       })
     })
 
-  /**
-   * The nodes that may take a call. Where no server lists the model, those that were not told their models may be asked for it all the
-   * same: a server may know a name that it does not list.
-   */
-  const candidates = (wish: NodeWish): NodeState[] => {
-    const able = candidatesFor(states, wish)
-    if (able.length > 0 || states.some(({ models }) => hasModel(models, wish.model))) return able
-    const untold = states.filter(({ node }) => node.models === undefined)
-    return candidatesFor(
-      untold.map((state) => ({ name: state.name, state })),
-      wish,
-    ).map(({ state }) => state)
-  }
+  const candidates = (wish: NodeWish): NodeState[] => candidatesFor(states, wish)
 
   const stopPrefills = ({ prefills }: NodeState, reason: CallCancelled) => {
     for (const controller of prefills) controller.abort(reason)
@@ -253,13 +243,10 @@ export function inProcessExecutor(nodes: readonly Node[]): InProcessExecutor {
 const aborted = (signal: AbortSignal) =>
   new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
 
-function nobody({ model, placement, previousNode, node }: CallRequest, nodes: readonly Node[]): CallEnd {
-  const names = nodes.map(({ name }) => name).join(', ')
-  const wished =
-    placement === 'any' || previousNode === undefined ? '' : ` with placement ${placement} (before: ${previousNode})`
-  const message =
-    node === undefined
-      ? `no node takes calls for the model ${model}${wished}; nodes: ${names}`
-      : `the node ${node} takes no calls for the model ${model}`
+const nobody = (request: CallRequest, nodes: readonly Node[]): CallEnd => {
+  const message = nobodyTakes(
+    request,
+    nodes.map(({ name }) => name),
+  )
   return { end: 'failed', retryable: false, error: { code: 'CAESURA_E_NO_MODEL', message } }
 }

@@ -5,6 +5,7 @@ import { metricPlan, metricsSchema, PERCENT_PATTERN, percentOf } from '../core/m
 import { numberWithin, textWithin } from '../core/number-schema.ts'
 import type { Stage } from '../core/pipeline.ts'
 import { policyName } from '../core/policy.ts'
+import { present } from '../core/present.ts'
 import { isRecord, orList, type Problem } from '../core/problems.ts'
 import { policySchema } from '../policies/reading/policy-schema.ts'
 import { loopProblems, thenProblems } from './pipeline-checks.ts'
@@ -137,7 +138,7 @@ export function toLiveExperiment(parsed: Parsed, stages: readonly Stage[]): Live
     ...{ name, seed, enabled, coverage, arms },
     boundaries: exposingBoundaries(arms),
     exclude,
-    ...(namespace !== undefined && { namespace }),
+    ...present({ namespace }),
     metrics: asked.map((written) => metricPlan(written)),
   }
 }

@@ -1,5 +1,6 @@
 import { Context, Liquid, LiquidError, filters as library, type Template, toValueSync } from 'liquidjs'
 import { CaesuraError } from '../core/errors.ts'
+import { present } from '../core/present.ts'
 import { isRecord, orList, show } from '../core/problems.ts'
 import { Budget, prices } from './template-budget.ts'
 import { templateFilters } from './template-filters.ts'
@@ -186,7 +187,7 @@ const templateError = ({ message, received, expected }: TemplateProblem, cause?:
   new CaesuraError('CAESURA_E_TEMPLATE', `The template ${message}.`, {
     received,
     expected,
-    ...(cause !== undefined && { cause }),
+    ...present({ cause }),
   })
 
 /**

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { nobodyTakes } from '../core/placement.ts'
 import type { FleetClock } from './fleet-clock.ts'
 import { lostNews } from './news.ts'
 import type { NodeDirectory } from './node-directory.ts'
@@ -52,10 +53,8 @@ export class CallPlacing {
       this.issue(call, queue)
       return
     }
-    const names = directory.nodes.map(({ name }) => name).join(', ') || 'none'
-    const { model, placement, previousNode } = call.request
-    const wished = previousNode === undefined ? '' : ` with placement ${placement} (before: ${previousNode})`
-    const message = `no node of the fleet takes calls for the model ${model}${wished}; nodes: ${names}`
+    const names = directory.nodes.map(({ name }) => name)
+    const message = nobodyTakes(call.request, names, ' of the fleet')
     if (call.isHomeless) return
     call.isHomeless = true
     const withdraw = clock.schedule(clock.now() + NODE_WAIT_MS * 1e6, () => {

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import { z } from 'zod'
 import { CaesuraError } from '../core/errors.ts'
 import type { DeadEntry, DeadRun, Fleet } from '../core/fleet.ts'
+import { present } from '../core/present.ts'
 import type { FleetRedis } from './redis.ts'
 import { lookAt } from './run-list.ts'
 import { readSpec } from './run-spec.ts'
@@ -48,7 +49,7 @@ export class DeadRuns {
     const { pipeline, input, vars, models, signals, tenant, priority, submittedBy, experiment } = spec
     const made = await fleet.submit(pipeline, {
       ...{ runId: idOfRetry(runId, at), input, vars, models, signals, tenant, priority },
-      ...(submittedBy !== undefined && { submittedBy }),
+      ...present({ submittedBy }),
       // Its session keeps its arm.
       ...(experiment !== undefined && { experiment }),
     })

@@ -1,4 +1,6 @@
 import { randomUUID } from 'node:crypto'
+import type { Redis } from 'ioredis'
+import { connect } from './connection.ts'
 import type { Lease } from './lease.ts'
 import { type GivenCall, type Order, readOrder } from './orders.ts'
 import type { FleetRedis } from './redis.ts'
@@ -27,13 +29,34 @@ export class DirectCalls {
   /** The claims of calls that were given to this worker, until their ends are written. */
   readonly #given = new Set<string>()
   readonly #underWay = new Set<Promise<void>>()
+  readonly #orders: Redis
 
   constructor(parts: DirectParts) {
     this.#parts = parts
+    this.#orders = connect(parts.redis.address)
+  }
+
+  /** Resolves when it hears what is published. */
+  async open(): Promise<void> {
+    const { redis, worker, calls } = this.#parts
+    await this.#orders.connect()
+    await this.#orders.subscribe(redis.keys.orders(worker))
+    this.#orders.on('message', (_channel: string, message: string) => this.#hear(message))
+    // What was published while the connection was gone is lost; the flags are not.
+    this.#orders.on('ready', () => void calls.recheck().catch(() => undefined))
+  }
+
+  /** The connection that only listens would not notice that it has gone silent. */
+  ping(): void {
+    this.#orders.ping().catch(() => undefined)
+  }
+
+  disconnect(): void {
+    this.#orders.disconnect()
   }
 
   /** What is no order is left out. */
-  hear(message: string): void {
+  #hear(message: string): void {
     const order = readOrder(message)
     if (order === undefined) return
     const followed = this.#follow(order)

@@ -17,6 +17,7 @@ import {
   unknownRun,
 } from '../core/fleet.ts'
 import type { Pipeline } from '../core/pipeline.ts'
+import { present } from '../core/present.ts'
 import { DeadRuns } from './dead-runs.ts'
 import { DeliveredNotes } from './delivered-notes.ts'
 import { type FleetClock, fleetClock } from './fleet-clock.ts'
@@ -124,7 +125,7 @@ export class FleetClient implements Fleet {
     const id = randomUUID()
     const answered = new Promise<SignalAnswer>((resolve) => this.#answers.set(id, resolve))
     const sentAt = this.#clock?.wall()
-    const asked = { ...(input !== undefined && { input }), ...(sentAt !== undefined && { sentAt }) }
+    const asked = present({ input, sentAt })
     const payload: SignalPayload = ['interrupt', asked, { inbox: this.#inbox.id, id }]
     const [answer] = await this.redis.call('signal', runId, JSON.stringify(payload), id, '')
     if (answer === 'ok') return answered

@@ -1,15 +1,14 @@
-import type { Catalogue } from '../core/catalogue.ts'
 import { endedAnswer, type SignalAnswer } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
-import type { Estimates } from '../core/estimates.ts'
-import { Journal } from '../core/journal.ts'
+import type { Journal } from '../core/journal.ts'
 import { correlation, type LogFields } from '../core/log.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import type { Telemetry } from '../core/ports.ts'
+import { present } from '../core/present.ts'
 import type { ProcessRecord } from '../core/record.ts'
 import type { TraceContext } from '../core/trace.ts'
-import { type HostedRun, startRun } from '../machines/start-run.ts'
-import { renderKnownStart, renderTemplate } from '../pipelines/template.ts'
+import { aliasesOf, composeRun, type RunHost } from '../machines/host.ts'
+import type { HostedRun } from '../machines/start-run.ts'
 import type { FleetClock } from './fleet-clock.ts'
 import type { GroupWriter } from './group-writer.ts'
 import { type KeptRun, readKept, readNews, readSignals } from './kept-run.ts'
@@ -22,25 +21,23 @@ import { FLEET_VERSION } from './run-spec.ts'
 import type { TicketQueues } from './ticket-queues.ts'
 import type { SignalPayload } from './wire.ts'
 
-/** What the runs of one process share. */
-export interface Host {
+/** What the runs of one process of a fleet share. */
+export interface Host extends RunHost {
   readonly redis: FleetRedis
   /** Writes what the runs have to write. */
   readonly group: GroupWriter
   readonly clock: FleetClock
   readonly directory: NodeDirectory
   readonly tickets: TicketQueues
-  readonly estimates: Estimates
-  readonly catalogue: Catalogue
   readonly retention: Retention
   readonly inbox: string
-  /** This process, as the records of its runs name it. */
   process(): ProcessRecord
   readonly telemetry?: Telemetry
 }
 
 /** A run that this process owns: its machine, what it writes, and what it hears. */
 export class OwnedRun {
+  readonly runId: string
   readonly session: RunSession
   /** What it was asked. */
   readonly input: string
@@ -48,11 +45,11 @@ export class OwnedRun {
   readonly pipeline: Pipeline
   readonly #traceId: string
   readonly #host: Host
-  readonly #runId: string
   readonly #executor: QueueExecutor
   readonly #run: HostedRun
   readonly #journal: Journal
-  readonly #tickets = new Map<number, (answer: SignalAnswer) => void>()
+  /** Who waits to hear what became of a signal, by its number. */
+  readonly #tickets: Map<number, (answer: SignalAnswer) => void>
   #hasCrashed: boolean
   #signals: number
   #catchingUp: 'no' | 'yes' | 'again' = 'no'
@@ -66,7 +63,7 @@ export class OwnedRun {
     const { runId, spec, state, texts, events } = kept
     const { clock, directory, tickets, redis, group } = host
     this.#host = host
-    this.#runId = runId
+    this.runId = runId
     this.input = spec.input
     this.pipeline = spec.pipeline
     this.#traceId = spec.trace.traceId
@@ -85,22 +82,23 @@ export class OwnedRun {
       host.retention,
       clock.wall,
     )
-    const journal = new Journal(
+    const planned = new Set(state?.planned ?? spec.signals)
+    const {
+      journal,
+      tickets: waiting,
+      start,
+    } = composeRun(
+      host,
       {
-        runId,
-        pipeline: spec.pipeline.name,
-        stages: spec.pipeline.stages,
+        ...{ runId, pipeline: spec.pipeline, input: spec.input, vars: spec.vars, planned },
+        ...present({ experiment: spec.experiment, submittedBy: spec.submittedBy }),
         trace: traceOf(host, spec.trace, state?.journal.sampled),
-        ...(spec.experiment !== undefined && { experiment: spec.experiment }),
-        ...(spec.submittedBy !== undefined && { submittedBy: spec.submittedBy }),
-        ...(spec.pipeline.experiment !== undefined && { exposing: spec.pipeline.experiment.boundaries }),
+        resolveModel: aliasesOf(spec.models),
       },
-      clock,
-      undefined,
       state && { state: state.journal, events, texts },
     )
     this.#journal = journal
-    journal.own(host.process())
+    this.#tickets = waiting
     journal.log.noteDelivered(state?.delivered ?? 0)
     this.#executor = new QueueExecutor({
       session: this.session,
@@ -118,7 +116,6 @@ export class OwnedRun {
     for (const [index, signal] of kept.signals.slice(0, this.#signals).entries()) {
       if (signal[0] === 'interrupt') this.#answerLate(index + 1, signal[2])
     }
-    const planned = new Set(state?.planned ?? spec.signals)
     this.session.bind({
       journal,
       state: () => ({
@@ -129,28 +126,7 @@ export class OwnedRun {
         delivered: journal.log.deliveredSeq,
       }),
     })
-    this.#run = startRun(
-      {
-        journal,
-        pipeline: spec.pipeline,
-        catalogue: host.catalogue,
-        executor: this.#executor,
-        clock,
-        input: spec.input,
-        vars: spec.vars,
-        resolveModel: (model) => spec.models[model] ?? model,
-        render: renderTemplate,
-        renderKnownStart,
-        nodes: new Set(directory.nodes.map(({ name }) => name)),
-        random: Math.random,
-        estimates: host.estimates,
-        planned,
-        tickets: this.#tickets,
-        inFlight: new Map(),
-      },
-      undefined,
-      state?.machines,
-    )
+    this.#run = start(this.#executor, undefined, state?.machines)
     this.#run.onStep(() => this.session.touch())
     this.session.touch()
   }
@@ -162,7 +138,7 @@ export class OwnedRun {
 
   /** By which lines about it are found. */
   get correlation(): LogFields {
-    return correlation(this.#runId, this.#traceId)
+    return correlation(this.runId, this.#traceId)
   }
 
   /** Takes the signals that came while nobody owned the run. Never rejects: a run whose signals can't be read is lost. */
@@ -226,7 +202,7 @@ export class OwnedRun {
   /** Tells the next owner that this one did not die of the run. */
   async release(leaves = true): Promise<void> {
     const { redis, inbox } = this.#host
-    await redis.call('releaseRun', this.#runId, this.session.epoch, inbox, leaves ? '1' : '0')
+    await redis.call('releaseRun', this.runId, this.session.epoch, inbox, leaves ? '1' : '0')
   }
 
   /** Leaves it at once: it is not ours any more. */
@@ -237,7 +213,7 @@ export class OwnedRun {
 
   async #hearSignals(): Promise<void> {
     try {
-      const signals = await readSignals(this.#host.redis, this.#runId)
+      const signals = await readSignals(this.#host.redis, this.runId)
       for (const [index, signal] of signals.entries()) this.#take(index + 1, signal)
     } catch (error) {
       // A connection that was closed ends more than this.

@@ -1,7 +1,7 @@
 import { z } from 'zod'
 import type { NodeWish } from '../core/call.ts'
 import type { FleetNode } from '../core/fleet.ts'
-import { candidatesFor, hasModel } from '../core/placement.ts'
+import { candidatesFor } from '../core/placement.ts'
 import { nodeQueue, poolQueue } from './keys.ts'
 import type { FleetRedis } from './redis.ts'
 
@@ -65,10 +65,9 @@ export class NodeDirectory {
   }
 
   /** The node that may take a call of this queue without a ticket: that of the queue, else the one that the run was on before. */
-  handOverTo(queue: string, { model, previousNode }: NodeWish): string | undefined {
-    return this.#up.find(
-      ({ name, pool, models }) =>
-        (nodeQueue(name) === queue || (name === previousNode && poolQueue(pool) === queue)) && hasModel(models, model),
+  handOverTo(queue: string, wish: NodeWish): string | undefined {
+    return candidatesFor(this.#up, wish).find(
+      ({ name, pool }) => nodeQueue(name) === queue || (name === wish.previousNode && poolQueue(pool) === queue),
     )?.name
   }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { type FleetRunLine, lineOf, type RunFilter } from '../core/fleet.ts'
+import { present } from '../core/present.ts'
 import { type RunRecord, recordSchema } from '../core/record.ts'
 import type { FleetRedis } from './redis.ts'
 import type { RunSpec } from './run-spec.ts'
@@ -49,7 +50,7 @@ export type Submitted = Pick<FleetRunLine, 'pipeline' | 'submittedAt' | 'tenant'
 export const lineText = ({ pipeline, submittedAt, tenant, submittedBy }: Submitted, seq: number, record: RunRecord) =>
   JSON.stringify({
     ...{ pipeline, submittedAt, tenant, seq },
-    ...(submittedBy !== undefined && { submittedBy }),
+    ...present({ submittedBy }),
     ended: lineOf(record),
   })
 
@@ -144,7 +145,7 @@ export const UNREADABLE = 'its record is of another version'
 /** Of a run that this version has not written: its pipeline, and its record where it can be read. */
 export function readBare(spec: string | null, record: string | null): { pipeline: string; record?: RunRecord } {
   const read = readRecord(record)
-  return { pipeline: inSpec(spec, ({ pipeline }) => pipeline.name), ...(read !== undefined && { record: read }) }
+  return { pipeline: inSpec(spec, ({ pipeline }) => pipeline.name), ...present({ record: read }) }
 }
 
 /** Undefined where it is none, or one of another version. */

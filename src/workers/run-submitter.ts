@@ -4,6 +4,7 @@ import type { PlannedSignal } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { FleetLimits, SubmitOptions } from '../core/fleet.ts'
 import type { Pipeline } from '../core/pipeline.ts'
+import { present } from '../core/present.ts'
 import { newTraceId } from '../core/trace.ts'
 import { Admission } from './admission.ts'
 import type { FleetRedis } from './redis.ts'
@@ -45,9 +46,7 @@ export class RunSubmitter {
       models,
       signals: signals.map((signal): PlannedSignal => ({ ...signal })),
       trace,
-      ...(experiment !== undefined && { experiment }),
-      ...(fingerprint !== undefined && { fingerprint }),
-      ...(submittedBy !== undefined && { submittedBy }),
+      ...present({ experiment, fingerprint, submittedBy }),
       tenant,
       priority,
     }

@@ -5,6 +5,7 @@ import { DatabaseSync } from 'node:sqlite'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { sqliteStore } from '../../src/app/stores.ts'
 import type { Trial } from '../../src/core/trial.ts'
+import { until } from '../fixtures/until.ts'
 import { type OllamaLike, startOllamaLike } from '../servers/ollama-like.ts'
 import { caesura, type Started, startCaesura } from './caesura.ts'
 
@@ -74,9 +75,6 @@ const numbers = () =>
 const runs = () => kept((store) => store.list().map(({ runId }) => runId))
 const range = (to: number) => Array.from({ length: to }, (_, index) => index)
 
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 20))
-}
 const measured = (least: number) => until(() => existsSync(join(folder, 'runs.sqlite')) && numbers().length >= least)
 
 /** As if the conductor had given no heartbeat for long. */

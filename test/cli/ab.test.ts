@@ -7,6 +7,7 @@ import { sqliteStore } from '../../src/app/stores.ts'
 import { abCommand } from '../../src/cli/ab/ab.ts'
 import { CaesuraError } from '../../src/core/errors.ts'
 import type { Trial } from '../../src/core/trial.ts'
+import { until } from '../fixtures/until.ts'
 import { fakeOllama } from '../servers/fake-ollama.ts'
 import { caesura, startCaesura } from './caesura.ts'
 import { capture } from './capture.ts'
@@ -206,7 +207,3 @@ describe('caesura ab', () => {
     }
   })
 })
-
-async function until(holds: () => boolean): Promise<void> {
-  while (!holds()) await new Promise((resolve) => setTimeout(resolve, 20))
-}

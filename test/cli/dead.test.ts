@@ -1,16 +1,12 @@
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { connectFleet } from '../../src/app/fleet.ts'
-import { FleetProcesses } from './fleet-processes.ts'
+import { withFleetProcesses } from '../fixtures/fleet-processes.ts'
 
 // Each step is a process.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
-let fleet: FleetProcesses
-beforeAll(async () => {
-  fleet = await FleetProcesses.start()
-})
-afterAll(() => fleet.stop())
+const fleet = withFleetProcesses()
 
 interface Dead {
   readonly dead: readonly { readonly runId: string; readonly error: { readonly code: string } }[]

@@ -1,26 +1,22 @@
-import { setTimeout as pause } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { FleetProcesses, until } from './fleet-processes.ts'
+import { withFleetProcesses } from '../fixtures/fleet-processes.ts'
+import { until } from '../fixtures/until.ts'
 
 // Each step is a process.
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 })
 
-let fleet: FleetProcesses
+const fleet = withFleetProcesses({ env: { CAESURA_LOG: 'text' }, per: 'test' })
 let redis: Redis
-beforeEach(async () => {
-  fleet = await FleetProcesses.start({ env: { CAESURA_LOG: 'text' } })
+beforeEach(() => {
   redis = new Redis(fleet.redis.url)
 })
-afterEach(async () => {
-  redis.disconnect()
-  await fleet.stop()
-})
+afterEach(() => redis.disconnect())
 
 const workerOf = async (printed: Promise<string>) => (JSON.parse(await printed) as { worker: string }).worker
 const field = (runId: string, name: string) => redis.hget(`{caesura}:run:${runId}`, name)
-const isSaying = (runId: string) => until(async () => (await redis.xlen(`{caesura}:events:${runId}`)) > 3 || undefined)
-const isTakenUp = (runId: string) => until(async () => (await field(runId, 'epoch')) !== '0' || undefined)
+const isSaying = (runId: string) => until(async () => (await redis.xlen(`{caesura}:events:${runId}`)) > 3)
+const isTakenUp = (runId: string) => until(async () => (await field(runId, 'epoch')) !== '0')
 
 describe('worker pipelines --drain', () => {
   it('takes up no more runs after SIGTERM, and ends when those that it hosts have ended', async () => {
@@ -31,7 +27,7 @@ describe('worker pipelines --drain', () => {
     await isSaying(runId)
     const second = await fleet.worker('pipelines')
     first.child.kill('SIGTERM')
-    await until(async () => (await redis.zscore('{caesura}:hosts', id)) === null || undefined)
+    await until(async () => (await redis.zscore('{caesura}:hosts', id)) === null)
     const later = await fleet.detached()
     await isTakenUp(later)
     expect(await field(later, 'owner')).toBe(await workerOf(second.printed('}')))
@@ -47,20 +43,22 @@ describe('worker pipelines --drain', () => {
     ['the end of --drain-within', ['--drain-within', '700ms']],
   ])('hands over what is left at %s', async (what, flags) => {
     const first = await fleet.worker('pipelines', ...flags)
+    const id = await workerOf(first.printed('}'))
     await fleet.scripted('n1', 3000, 100)
     const runId = await fleet.detached()
     await isSaying(runId)
     await fleet.worker('pipelines')
     first.child.kill('SIGTERM')
     if (what === 'a second signal') {
-      await pause(500)
+      // It has begun to drain, and has not handed the run over with that.
+      await until(async () => (await redis.zscore('{caesura}:hosts', id)) === null)
       expect([first.child.exitCode, await field(runId, 'epoch')]).toEqual([null, '1'])
       first.child.kill('SIGTERM')
     }
     const { status, signal } = await first.ended
     expect([status, signal]).toEqual([0, null])
     // A fetch that was under way counts as an owner as well.
-    await until(async () => Number(await field(runId, 'epoch')) > 1 || undefined)
+    await until(async () => Number(await field(runId, 'epoch')) > 1)
     expect(await field(runId, 'status')).toBe('live')
   })
 

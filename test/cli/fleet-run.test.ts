@@ -1,23 +1,22 @@
 import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
 import { createEngine, definePipeline } from '../../src/app/compose.ts'
 import { scriptedPieces } from '../../src/app/model-serving.ts'
 import type { RunEvent } from '../../src/core/event.ts'
 import { type RunRecord, recordSchema } from '../../src/core/record.ts'
 import { sqliteStore } from '../../src/records/stores/sqlite.ts'
+import { processesForTest, withFleetProcesses } from '../fixtures/fleet-processes.ts'
+import { until } from '../fixtures/until.ts'
 import { caesura } from './caesura.ts'
-import { FleetProcesses, until } from './fleet-processes.ts'
 
 const TOKENS = 40
 // Each step is a process.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
-let fleet: FleetProcesses
+const fleet = withFleetProcesses()
 beforeAll(async () => {
-  fleet = await FleetProcesses.start()
   await Promise.all([fleet.worker('pipelines'), fleet.scripted('n', TOKENS, 20, '--slots', '4')])
 })
-afterAll(() => fleet.stop())
 
 const run = (...args: string[]) => fleet.run('run', fleet.pipeline, '--redis', '--input', 'hello', ...args)
 
@@ -58,26 +57,22 @@ describe('run --redis', () => {
   })
 
   it('goes on without a gap when its pipeline worker is killed in the middle of an answer', async () => {
-    const own = await FleetProcesses.start()
-    try {
-      await own.scripted('n', 150, 20)
-      const first = await own.worker('pipelines')
-      const running = own.start('run', own.pipeline, '--redis', '--input', 'hello', '--events')
-      await running.printed('-20 ')
-      await own.worker('pipelines')
-      first.child.kill('SIGKILL')
-      const { status, stdout } = await running.ended
-      expect(status).toBe(0)
-      const events = stdout
-        .trimEnd()
-        .split('\n')
-        .map((line) => JSON.parse(line) as RunEvent)
-      expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1))
-      expect(textOf(events, 'draft')).toBe(scriptedPieces([{ role: 'user', content: 'hello' }], 150).join(''))
-      expect(events.filter(({ type }) => type === 'stage-start')).toHaveLength(2)
-    } finally {
-      await own.stop()
-    }
+    const own = await processesForTest()
+    await own.scripted('n', 150, 20)
+    const first = await own.worker('pipelines')
+    const running = own.start('run', own.pipeline, '--redis', '--input', 'hello', '--events')
+    await running.printed('-20 ')
+    await own.worker('pipelines')
+    first.child.kill('SIGKILL')
+    const { status, stdout } = await running.ended
+    expect(status).toBe(0)
+    const events = stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => JSON.parse(line) as RunEvent)
+    expect(events.map(({ seq }) => seq)).toEqual(events.map((_, index) => index + 1))
+    expect(textOf(events, 'draft')).toBe(scriptedPieces([{ role: 'user', content: 'hello' }], 150).join(''))
+    expect(events.filter(({ type }) => type === 'stage-start')).toHaveLength(2)
   })
 
   it('cancels the run at SIGINT, and exits 130 with its record', async () => {
@@ -110,21 +105,17 @@ describe('run --redis', () => {
   })
 
   it('waits for a node, and says so', async () => {
-    const own = await FleetProcesses.start()
-    try {
-      await own.worker('pipelines')
-      const running = own.start('run', own.pipeline, '--redis', '--input', 'hello', '--json')
-      await until(async () => {
-        const { runs } = await own.json<{ runs: { status: string }[] }>('runs', '--redis')
-        return runs[0]?.status === 'running' ? true : undefined
-      })
-      await own.scripted('late', 3, 0)
-      const { status, stderr } = await running.ended
-      expect(status).toBe(0)
-      expect(stderr).toContain('The fleet has no nodes now')
-    } finally {
-      await own.stop()
-    }
+    const own = await processesForTest()
+    await own.worker('pipelines')
+    const running = own.start('run', own.pipeline, '--redis', '--input', 'hello', '--json')
+    await until(async () => {
+      const { runs } = await own.json<{ runs: { status: string }[] }>('runs', '--redis')
+      return runs[0]?.status === 'running'
+    })
+    await own.scripted('late', 3, 0)
+    const { status, stderr } = await running.ended
+    expect(status).toBe(0)
+    expect(stderr).toContain('The fleet has no nodes now')
   })
 
   it.each([

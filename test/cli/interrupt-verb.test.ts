@@ -1,23 +1,22 @@
-import { afterAll, beforeAll, beforeEach, expect, it, vi } from 'vitest'
+import { beforeAll, beforeEach, expect, it, vi } from 'vitest'
 import type { RunRecord } from '../../src/core/record.ts'
-import { FleetProcesses, until } from './fleet-processes.ts'
+import { withFleetProcesses } from '../fixtures/fleet-processes.ts'
+import { until } from '../fixtures/until.ts'
 
 // Each step is a process.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
-let fleet: FleetProcesses
+const fleet = withFleetProcesses()
 beforeAll(async () => {
-  fleet = await FleetProcesses.start()
   await fleet.worker('pipelines')
   // A draft of a minute that is cut at once, or never ends in a test.
   await fleet.scripted('n', 1200, 50, '--slots', '8')
 })
-afterAll(() => fleet.stop())
 
 let runId: string
 beforeEach(async () => {
   runId = await fleet.detached()
-  await until(async () => ((await statusOf(runId)) === 'running' ? true : undefined))
+  await until(async () => (await statusOf(runId)) === 'running')
 })
 
 const statusOf = async (id: string) => {
@@ -73,7 +72,7 @@ it('knows no run that there is not, and takes no empty input', async () => {
 
 it('says with exit code 1 that a policy ignores signals', async () => {
   const deaf = await fleet.detached('--policy', '{ trigger: { tokens: 1000, signals: ignore }, response: abort }')
-  await until(async () => ((await statusOf(deaf)) === 'running' ? true : undefined))
+  await until(async () => (await statusOf(deaf)) === 'running')
   const answer = await fleet.run('interrupt', deaf, 'no vinegar', '--json')
   expect(answer.status).toBe(1)
   expect(JSON.parse(answer.stdout)).toEqual({ runId: deaf, accepted: false, reason: expect.any(String) })

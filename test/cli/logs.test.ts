@@ -1,9 +1,10 @@
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { spanIdOf } from '../../src/core/trace.ts'
+import { type FleetProcesses, processesForTest } from '../fixtures/fleet-processes.ts'
+import { until } from '../fixtures/until.ts'
 import { ask } from '../server/api-fixture.ts'
 import { startOpenAiLike } from '../servers/openai-like.ts'
 import type { Started } from './caesura.ts'
-import { FleetProcesses, until } from './fleet-processes.ts'
 
 // Each step is a process.
 vi.setConfig({ testTimeout: 90_000, hookTimeout: 60_000 })
@@ -15,7 +16,6 @@ const KEY = 'MARKkey0123456789'
 const OUTPUT = /w[0-9a-f]{8}-\d/
 
 let fleet: FleetProcesses
-afterEach(() => fleet.stop())
 
 type Line = Record<string, unknown> & { msg: string }
 const parsed = (text: string): Line[] =>
@@ -42,7 +42,7 @@ const bearer = { authorization: `Bearer ${TOKEN}` }
  */
 async function threeRuns(env: NodeJS.ProcessEnv) {
   const all = { CAESURA_LOG_LEVEL: 'debug', API_KEY: KEY, ...env }
-  fleet = await FleetProcesses.start({ password: PASSWORD, env: all })
+  fleet = await processesForTest({ password: PASSWORD, env: all })
   const tokens = fleet.file('tokens.txt', `${TOKEN}\n`)
   const rude = await startOpenAiLike({
     models: ['bad'],
@@ -158,14 +158,14 @@ describe('the logs of a fleet, at level debug', () => {
 
 describe('a process with a log', () => {
   it('tells once that Redis is gone, and once that it is back', async () => {
-    fleet = await FleetProcesses.start({ env: { CAESURA_LOG_LEVEL: 'debug' } })
+    fleet = await processesForTest({ env: { CAESURA_LOG_LEVEL: 'debug' } })
     const worker = await fleet.worker('pipelines')
     const log = heard(worker, 'stderr')
     await fleet.redis.kill()
-    await until(async () => log().includes('is gone') || undefined)
-    await until(async () => (await fleet.run('nodes')).status === 3 || undefined)
+    await until(async () => log().includes('is gone'))
+    await until(async () => (await fleet.run('nodes')).status === 3)
     await fleet.redis.restart()
-    await until(async () => log().includes('is back') || undefined)
+    await until(async () => log().includes('is back'))
     worker.child.kill('SIGTERM')
     const { stderr } = await worker.ended
     const about = parsed(stderr).filter(({ msg }) => /Redis is|ECONN/.test(msg))
@@ -173,7 +173,7 @@ describe('a process with a log', () => {
   })
 
   it('works on when nobody reads its stderr any more', async () => {
-    fleet = await FleetProcesses.start({ env: { CAESURA_LOG_LEVEL: 'debug' } })
+    fleet = await processesForTest({ env: { CAESURA_LOG_LEVEL: 'debug' } })
     const [hosts, node] = await Promise.all([fleet.worker('pipelines'), fleet.scripted('n', 3, 0)])
     for (const { child } of [hosts, node]) child.stderr!.destroy()
     for (const _ of [1, 2]) {
@@ -185,7 +185,7 @@ describe('a process with a log', () => {
   })
 
   it('writes sentences with --log text, nothing with --log silent, and takes the flag before the environment', async () => {
-    fleet = await FleetProcesses.start({ env: { CAESURA_LOG: 'json', CAESURA_LOG_LEVEL: 'error' } })
+    fleet = await processesForTest({ env: { CAESURA_LOG: 'json', CAESURA_LOG_LEVEL: 'error' } })
     const text = await fleet.scripted('n', 3, 0, '--log', 'text', '--log-level', 'info')
     const silent = await fleet.worker('pipelines', '--log', 'silent', '--log-level', 'debug')
     const quiet = await fleet.worker('pipelines')
@@ -197,7 +197,7 @@ describe('a process with a log', () => {
   })
 
   it('has an error that ends it in the log, without what is secret', async () => {
-    fleet = await FleetProcesses.start()
+    fleet = await processesForTest()
     const redis = 'redis://user:MARKpassword@127.0.0.1:9'
     const { status, stderr } = await fleet.run('worker', 'pipelines', '--redis', redis)
     expect(status).toBe(3)
@@ -206,7 +206,7 @@ describe('a process with a log', () => {
   })
 
   it('refuses a variable that it cannot use, with exit code 2', async () => {
-    fleet = await FleetProcesses.start({ env: { CAESURA_LOG: 'xml' } })
+    fleet = await processesForTest({ env: { CAESURA_LOG: 'xml' } })
     const { status, stdout } = await fleet.run('worker', 'pipelines', '--json')
     expect(status).toBe(2)
     expect(JSON.parse(stdout).error).toMatchObject({

@@ -4,8 +4,8 @@ import { join } from 'node:path'
 import { afterAll, describe, expect, it, vi } from 'vitest'
 import { noFigures } from '../../src/core/figures.ts'
 import { serveMetrics } from '../../src/server/metrics-server.ts'
+import { processesForTest } from '../fixtures/fleet-processes.ts'
 import { caesura, startCaesura } from './caesura.ts'
-import { FleetProcesses } from './fleet-processes.ts'
 
 // Each step is a process.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
@@ -45,7 +45,7 @@ describe('--metrics-port', () => {
       figures: { ...noFigures, text: async () => '', contentType: '' },
     })
     const port = new URL(other.url).port
-    const fleet = await FleetProcesses.start()
+    const fleet = await processesForTest()
     try {
       for (const verb of [
         ['worker', 'stages', '--backend', 'scripted', '--node', 'x'],
@@ -59,7 +59,6 @@ describe('--metrics-port', () => {
       }
       expect((await fleet.json<{ nodes: unknown[] }>('nodes')).nodes).toEqual([])
     } finally {
-      await fleet.stop()
       await other.close()
     }
   })

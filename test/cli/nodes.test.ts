@@ -1,18 +1,14 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { nodeLines } from '../../src/cli/nodes.ts'
 import { plain } from '../../src/cli/screen.ts'
 import type { FleetNode } from '../../src/core/fleet.ts'
+import { withFleetProcesses } from '../fixtures/fleet-processes.ts'
 import { caesura } from './caesura.ts'
-import { FleetProcesses } from './fleet-processes.ts'
 
 // Each step is a process.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
-let fleet: FleetProcesses
-beforeAll(async () => {
-  fleet = await FleetProcesses.start()
-})
-afterAll(() => fleet.stop())
+const fleet = withFleetProcesses()
 
 describe('nodes', () => {
   it('tells who is there, in a table and as JSON; doctor too', async () => {

@@ -1,12 +1,12 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { overheadLines } from '../../src/cli/overhead-report.ts'
 import { plain } from '../../src/cli/screen.ts'
 import { overheadOf } from '../../src/lab/overhead/overhead-of.ts'
 import { sqliteStore } from '../../src/records/stores/sqlite.ts'
+import { until } from '../fixtures/until.ts'
 import { designOf, executionOf, simulated, usualCosts } from '../lab/overhead/simulated.ts'
 import { caesura, startCaesura } from './caesura.ts'
 
@@ -28,7 +28,7 @@ describe('caesura overhead', () => {
   it('ends on Ctrl-C with exit 130, its records, and a result that says it was stopped', async () => {
     const { child, ended } = startCaesura(folder, ['overhead', '--quick', '--json'], { OLLAMA_HOST: '' })
     const store = sqliteStore(join(folder, 'runs.sqlite'))
-    while (store.list().length < 2) await sleep(20)
+    await until(() => store.list().length >= 2)
     child.kill('SIGINT')
     const { status, stdout, stderr } = await ended
     expect(status, stderr).toBe(130)

@@ -1,18 +1,16 @@
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
-import { FleetProcesses } from './fleet-processes.ts'
+import { beforeAll, describe, expect, it, vi } from 'vitest'
+import { withFleetProcesses } from '../fixtures/fleet-processes.ts'
 
 // Each step is a process.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
 const PASSWORD = 'hidden-from-ps'
 
-let fleet: FleetProcesses
+const fleet = withFleetProcesses({ password: PASSWORD })
 let url: string
-beforeAll(async () => {
-  fleet = await FleetProcesses.start({ password: PASSWORD })
+beforeAll(() => {
   url = `redis://:${PASSWORD}@127.0.0.1:${fleet.redis.port}`
 })
-afterAll(() => fleet.stop())
 
 describe('the password of a Redis', () => {
   it('is read from a file, which goes before the environment; a verb of this machine is then about the fleet', async () => {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { runEventSchema } from '../../src/core/event.ts'
 import { recordSchema } from '../../src/core/record.ts'
+import { until } from '../fixtures/until.ts'
 import { fakeOllama } from '../servers/fake-ollama.ts'
 import { caesura, examplePipeline, startCaesura } from './caesura.ts'
 
@@ -189,7 +190,7 @@ describe('caesura run on an Ollama', () => {
   it('prints the record of a cancelled run with --json', async () => {
     await using server = await fakeOllama({ models: ['some-model'], tokens: 'for ever', tokenMs: 5 })
     const run = startCaesura(folder, ['run', onePipeline(), ...question, '--json'], { OLLAMA_HOST: server.url })
-    while (server.asked.length === 0) await new Promise((resolve) => setTimeout(resolve, 10))
+    await until(() => server.asked.length > 0)
     run.child.kill('SIGINT')
     const { status, stdout } = await run.ended
     expect(status).toBe(130)

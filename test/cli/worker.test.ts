@@ -1,20 +1,17 @@
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { workerCommand } from '../../src/cli/worker.ts'
 import type { FleetNode } from '../../src/core/fleet.ts'
-import { startRedis } from '../fixtures/redis.ts'
+import { processesForTest, withFleetProcesses } from '../fixtures/fleet-processes.ts'
+import { until } from '../fixtures/until.ts'
+import { redisForTest } from '../fixtures/with-redis.ts'
 import { startOllamaLike } from '../servers/ollama-like.ts'
 import { capture } from './capture.ts'
-import { FleetProcesses, until } from './fleet-processes.ts'
 
 // Each step is a process.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
-let fleet: FleetProcesses
-beforeAll(async () => {
-  fleet = await FleetProcesses.start()
-})
-afterAll(() => fleet.stop())
+const fleet = withFleetProcesses()
 
 const nodes = async () => (await fleet.json<{ nodes: FleetNode[] }>('nodes')).nodes
 const node = async (name: string) => (await nodes()).find((candidate) => candidate.name === name)
@@ -85,30 +82,26 @@ describe('worker stages', () => {
   })
 
   it('lets a call go on for --grace after SIGTERM, and ends at once at the second', async () => {
-    const own = await FleetProcesses.start()
-    try {
-      await own.worker('pipelines')
-      const worker = await own.scripted('e', 1000, 100, '--grace', '10m')
-      await own.detached()
-      const isBusy = async () => (await own.json<{ nodes: FleetNode[] }>('nodes')).nodes[0]?.busy === 1 || undefined
-      await until(isBusy)
-      worker.child.kill('SIGTERM')
-      const { nodes } = await until(async () => {
-        const found = await own.json<{ nodes: FleetNode[] }>('nodes')
-        return found.nodes[0]?.state === 'stopping' ? found : undefined
-      })
-      expect(nodes[0]).toMatchObject({ name: 'e', busy: 1 })
-      worker.child.kill('SIGTERM')
-      expect(await worker.ended).toMatchObject({ status: 1, signal: null })
-    } finally {
-      await own.stop()
-    }
+    const own = await processesForTest()
+    await own.worker('pipelines')
+    const worker = await own.scripted('e', 1000, 100, '--grace', '10m')
+    await own.detached()
+    const isBusy = async () => (await own.json<{ nodes: FleetNode[] }>('nodes')).nodes[0]?.busy === 1
+    await until(isBusy)
+    worker.child.kill('SIGTERM')
+    const { nodes } = await until(async () => {
+      const found = await own.json<{ nodes: FleetNode[] }>('nodes')
+      return found.nodes[0]?.state === 'stopping' ? found : undefined
+    })
+    expect(nodes[0]).toMatchObject({ name: 'e', busy: 1 })
+    worker.child.kill('SIGTERM')
+    expect(await worker.ended).toMatchObject({ status: 1, signal: null })
   })
 })
 
 describe('worker pipelines', () => {
   it('hosts runs, keeps ended ones for --keep, and after SIGINT leaves with exit code 0', async () => {
-    const own = await FleetProcesses.start()
+    const own = await processesForTest()
     const client = new Redis(own.redis.url)
     try {
       const worker = await own.worker('pipelines', '--keep', '2h')
@@ -127,7 +120,6 @@ describe('worker pipelines', () => {
       })
     } finally {
       client.disconnect()
-      await own.stop()
     }
   })
 })
@@ -177,16 +169,12 @@ describe('a worker refuses', () => {
   })
 
   it('a Redis that may drop keys', async () => {
-    const redis = await startRedis(['--maxmemory-policy', 'allkeys-lru'])
-    try {
-      const { status, stdout } = await fleet.run('worker', 'pipelines', '--redis', redis.url, '--json')
-      expect(status).toBe(3)
-      expect(JSON.parse(stdout).error).toMatchObject({
-        code: 'CAESURA_E_REDIS',
-        message: expect.stringContaining('allkeys-lru'),
-      })
-    } finally {
-      await redis.stop()
-    }
+    const redis = await redisForTest(['--maxmemory-policy', 'allkeys-lru'])
+    const { status, stdout } = await fleet.run('worker', 'pipelines', '--redis', redis.url, '--json')
+    expect(status).toBe(3)
+    expect(JSON.parse(stdout).error).toMatchObject({
+      code: 'CAESURA_E_REDIS',
+      message: expect.stringContaining('allkeys-lru'),
+    })
   })
 })

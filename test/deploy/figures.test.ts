@@ -2,9 +2,10 @@ import type { ChildProcess } from 'node:child_process'
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { parse } from 'yaml'
 import { metricTable, prometheusName } from '../../src/telemetry/metric-table.ts'
-import { FleetProcesses, until } from '../cli/fleet-processes.ts'
 import { rootFile } from '../containers/compose-file.ts'
+import { withFleetProcesses } from '../fixtures/fleet-processes.ts'
 import { OtlpSink } from '../fixtures/otlp-sink.ts'
+import { until } from '../fixtures/until.ts'
 import { readQuery } from './promql.ts'
 
 // Each step is a process.
@@ -45,7 +46,12 @@ const queries = [
 /** Series that a real process showed, by the name of what they belong to. */
 const scraped: Record<'api' | 'pipelines' | 'stages', string> = { api: '', pipelines: '', stages: '' }
 const sink = new OtlpSink()
-let fleet: FleetProcesses
+beforeAll(() => sink.up())
+const fleet = withFleetProcesses({
+  get env() {
+    return { OTEL_EXPORTER_OTLP_ENDPOINT: sink.url, OTEL_METRIC_EXPORT_INTERVAL: '500' }
+  },
+})
 
 async function started(...args: string[]): Promise<{ url?: string; metrics: string }> {
   const { child, printed } = fleet.start(...args, '--metrics-port', '0', '--json')
@@ -61,10 +67,6 @@ const children: ChildProcess[] = []
 const textOf = async (url: string) => (await fetch(url)).text()
 
 beforeAll(async () => {
-  await sink.up()
-  fleet = await FleetProcesses.start({
-    env: { OTEL_EXPORTER_OTLP_ENDPOINT: sink.url, OTEL_METRIC_EXPORT_INTERVAL: '500' },
-  })
   const script = ['--backend', 'scripted', '--tokens', '40', '--token-ms', '5']
   const [stages, pipelines, api] = await Promise.all([
     started('worker', 'stages', '--node', 'a', '--slots', '2', ...script),
@@ -87,7 +89,6 @@ beforeAll(async () => {
 })
 afterAll(async () => {
   for (const child of children) child.kill('SIGKILL')
-  await fleet.stop()
   await sink.down()
 })
 

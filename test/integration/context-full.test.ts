@@ -1,14 +1,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createEngine, definePipeline } from '../../src/app/compose.ts'
 import { ollama } from '../../src/app/nodes.ts'
 import type { RunRecord } from '../../src/core/record.ts'
 import { caesura } from '../cli/caesura.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
+import { withFleet } from '../fixtures/fleet.ts'
 import { type OllamaLike, type SeenRequest, startOllamaLike } from '../servers/ollama-like.ts'
-import { TestFleet } from '../workers/fleet.ts'
 
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
 
@@ -146,16 +145,7 @@ describe('a prompt that its model has no room for goes to the fallback', () => {
   })
 
   describe('over a fleet', () => {
-    let redis: TestRedis
-    let fleet: TestFleet
-    beforeAll(async () => {
-      redis = await startRedis()
-      fleet = new TestFleet(redis.url)
-    })
-    afterAll(async () => {
-      await fleet.close()
-      await redis.stop()
-    })
+    const fleet = withFleet()
 
     it('too', async () => {
       await fleet.pipelines()

@@ -1,30 +1,30 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { RunRecord } from '../../src/core/record.ts'
-import { FleetProcesses, until } from '../cli/fleet-processes.ts'
+import { withFleetProcesses } from '../fixtures/fleet-processes.ts'
 import type { Span } from '../fixtures/otlp/spans.ts'
 import { OtlpSink } from '../fixtures/otlp-sink.ts'
 import { problemsOf } from '../fixtures/trace-checks.ts'
+import { until } from '../fixtures/until.ts'
 import { lengthOf, shapeOfRuns } from '../telemetry/sent.ts'
 
 const traceId = '0af7651916cd43dd8448eb211c80319c'
 const callerSpan = 'b7ad6b7169203331'
 
-let sink: OtlpSink
-let fleet: FleetProcesses
+const sink = new OtlpSink()
+beforeAll(() => sink.up())
+afterAll(() => sink.down())
+const fleet = withFleetProcesses({
+  get env() {
+    return { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${sink.url}/v1/traces` }
+  },
+})
 let api: string
 beforeAll(async () => {
-  sink = new OtlpSink()
-  await sink.up()
-  fleet = await FleetProcesses.start({ env: { OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${sink.url}/v1/traces` } })
   await fleet.scripted('gpu', 160, 20, '--slots', '2')
   const serving = fleet.start('serve', '--port', '0', '--pipelines', fleet.folder, '--json')
   api = (JSON.parse(await serving.printed('}')) as { url: string }).url
   return () => serving.child.kill('SIGKILL')
 }, 60_000)
-afterAll(async () => {
-  await fleet.stop()
-  await sink.down()
-})
 
 async function ask<T>(method: string, path: string, body?: unknown, headers: Record<string, string> = {}): Promise<T> {
   const response = await fetch(`${api}${path}`, {
@@ -53,7 +53,7 @@ describe('a run over the API, a pipeline worker that is killed, another one, and
       { pipeline: 'two', input: 'hello' },
       { traceparent: `00-${traceId}-${callerSpan}-01`, tracestate: 'vendor=1' },
     )
-    await until(async () => ((await tokensOf(runId)) > 5 ? true : undefined))
+    await until(async () => (await tokensOf(runId)) > 5)
     first.child.kill('SIGKILL')
     await fleet.worker('pipelines')
     await ask('POST', `/v1/runs/${runId}/interrupts`, { input: 'change' })

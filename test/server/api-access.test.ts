@@ -4,7 +4,7 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Api } from '../../src/app/fleet-serving.ts'
 import type { Token } from '../../src/server/api/tokens.ts'
-import { until } from '../workers/fleet.ts'
+import { until } from '../fixtures/until.ts'
 import { ask, eventsOf, problemIn, tokensOf } from './api-fixture.ts'
 import { type Site, sites } from './sites.ts'
 

@@ -2,8 +2,9 @@ import { Ajv2020 } from 'ajv/dist/2020.js'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Api } from '../../src/app/fleet-serving.ts'
 import { fleetKeys } from '../../src/workers/keys.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { TestFleet, until } from '../workers/fleet.ts'
+import { withFleet } from '../fixtures/fleet.ts'
+import { until } from '../fixtures/until.ts'
+import { withRedis } from '../fixtures/with-redis.ts'
 import { ask, problemIn, startRun, testApi } from './api-fixture.ts'
 
 const tokens = [
@@ -12,16 +13,14 @@ const tokens = [
   { token: 'tenant-0123456789abcdef', role: 'admin' as const, tenant: 'acme' },
 ]
 
-let redis: TestRedis
-let fleet: TestFleet
+const redis = withRedis()
+const fleet = withFleet({ redis, per: 'file' })
 let api: Api
 let guarded: Api
 let readable: string
 let dropped: string
 let unreadable: string
 beforeAll(async () => {
-  redis = await startRedis()
-  fleet = new TestFleet(redis.url)
   api = await testApi(redis.url)
   guarded = await testApi(redis.url, { tokens })
   ;[readable, dropped, unreadable] = [
@@ -39,8 +38,6 @@ beforeAll(async () => {
 afterAll(async () => {
   await api.close()
   await guarded.close()
-  await fleet.close()
-  await redis.stop()
 })
 
 const at = (path = '') => `${api.url}/v1/dead${path}`

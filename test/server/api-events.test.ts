@@ -4,7 +4,7 @@ import { text } from 'node:stream/consumers'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Api } from '../../src/app/fleet-serving.ts'
 import { runEventSchema } from '../../src/core/event.ts'
-import { until } from '../workers/fleet.ts'
+import { until } from '../fixtures/until.ts'
 import { ask, eventsOf, lines, startRun, tokensOf } from './api-fixture.ts'
 import { type Site, sites } from './sites.ts'
 

@@ -1,26 +1,21 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Api } from '../../src/app/fleet-serving.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { pause, TestFleet } from '../workers/fleet.ts'
+import { withFleet } from '../fixtures/fleet.ts'
+import { until } from '../fixtures/until.ts'
+import { withRedis } from '../fixtures/with-redis.ts'
 import { ask, eventsOf, lines, problemIn, startRun, testApi } from './api-fixture.ts'
 
 const SLOW = Array.from({ length: 30 }, (_, index) => `s${index} `)
 
-let redis: TestRedis
-let fleet: TestFleet
+const redis = withRedis()
+const fleet = withFleet({ redis, per: 'file' })
 let api: Api
 beforeAll(async () => {
-  redis = await startRedis()
-  fleet = new TestFleet(redis.url)
   await fleet.pipelines()
   await fleet.node({ name: 'n1', slots: 16, script: { tokens: SLOW, firstTokenMs: 5, tokenMs: 30 } })
   api = await testApi(redis.url, { times: { heartbeatMs: 100, stallMs: 500 } })
 })
-afterAll(async () => {
-  await api.close()
-  await fleet.close()
-  await redis.stop()
-})
+afterAll(() => api.close())
 
 const NDJSON = { accept: 'application/x-ndjson' }
 const follow = (runId: string, after = '', headers: Record<string, string> = {}, url = api.url) =>
@@ -59,7 +54,7 @@ describe('a run that was put aside', () => {
     })
     await commands.zadd(keys.live, 1, 'old')
     const reading = follow('old', '', NDJSON)
-    await pause(50)
+    await until(async () => (await commands.scard(keys.readers('old'))) > 0)
     await commands.hset(keys.run('old'), { status: 'ended', dead: 'of another version' })
     const response = await reading
     const all: string[] = []

@@ -3,25 +3,21 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { caesura, startCaesura } from '../cli/caesura.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { TestFleet } from '../workers/fleet.ts'
+import { fleetForTest } from '../fixtures/fleet.ts'
+import { withRedis } from '../fixtures/with-redis.ts'
 import { ask, lines } from './api-fixture.ts'
 
 const PIPELINE = 'name: one\nstages:\n  - { id: only, model: scripted, prompt: "{{ input }}" }\n'
 const TOKEN = '0123456789abcdef0123456789abcdef'
 
-let redis: TestRedis
+const redis = withRedis()
 let folder: string
 beforeAll(async () => {
-  redis = await startRedis()
   folder = await mkdtemp(join(tmpdir(), 'caesura-serve-'))
   await writeFile(join(folder, 'one.yaml'), PIPELINE)
   await writeFile(join(folder, 'tokens.txt'), `# who may ask\n${TOKEN}\n\n`)
 })
-afterAll(async () => {
-  await rm(folder, { recursive: true })
-  await redis.stop()
-})
+afterAll(() => rm(folder, { recursive: true }))
 
 const serve = async (...flags: string[]) => {
   const started = startCaesura(folder, ['serve', '--port', '0', '--json', '--log-level', 'error', ...flags], {
@@ -37,7 +33,7 @@ const serve = async (...flags: string[]) => {
 
 describe('caesura serve', () => {
   it('serves the pipelines of a folder, and after SIGTERM ends its streams and exits 0', async () => {
-    const fleet = new TestFleet(redis.url)
+    const fleet = fleetForTest(redis)
     await fleet.pipelines()
     await fleet.node({ name: 'n1', script: { tokens: Array.from({ length: 400 }, () => 'x '), tokenMs: 20 } })
     const { told, child, ended } = await serve('--pipelines', '.')
@@ -60,7 +56,6 @@ describe('caesura serve', () => {
     const [run] = (await client.list({ status: 'live' })).runs
     expect(run).toMatchObject({ pipeline: 'one', status: 'running' })
     await client.cancel(run!.runId)
-    await fleet.close()
   })
 
   it('takes tokens out of a file', async () => {

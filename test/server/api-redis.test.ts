@@ -1,27 +1,22 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import type { Api } from '../../src/app/fleet-serving.ts'
 import { ReachableFleet } from '../../src/server/hosts/reachable-fleet.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { TestFleet, until } from '../workers/fleet.ts'
+import { fleetForTest, withFleet } from '../fixtures/fleet.ts'
+import { until } from '../fixtures/until.ts'
+import { redisForTest, withRedis } from '../fixtures/with-redis.ts'
 import { ask, eventsOf, problemIn, startRun, testApi, tokensOf } from './api-fixture.ts'
 
 const SLOW = Array.from({ length: 60 }, (_, index) => `s${index} `)
 
-let redis: TestRedis
-let fleet: TestFleet
+const redis = withRedis()
+const fleet = withFleet({ redis, per: 'file' })
 let api: Api
 beforeAll(async () => {
-  redis = await startRedis()
-  fleet = new TestFleet(redis.url)
   await fleet.pipelines()
   await fleet.node({ name: 'n1', slots: 4, script: { tokens: SLOW, firstTokenMs: 5, tokenMs: 30 } })
   api = await testApi(redis.url)
 })
-afterAll(async () => {
-  await api.close()
-  await fleet.close()
-  await redis.stop()
-})
+afterAll(() => api.close())
 
 describe('while Redis is away', () => {
   it('every request that needs it is answered 503 with Retry-After, and nothing of it is done later', async () => {
@@ -85,19 +80,17 @@ it('does not let its waits grow: one look at Redis serves all who ask', async ()
 })
 
 it('answers 202 where nobody can decide yet', async () => {
-  const alone = await startRedis()
+  const alone = await redisForTest()
+  const workers = fleetForTest(alone)
   const lonely = await testApi(alone.url, { times: { decisionMs: 100 } })
+  onTestFinished(() => lonely.close())
   const runId = await startRun(lonely)
   const asked = await ask(`${lonely.url}/v1/runs/${runId}/interrupts`, { body: { input: 'later' } })
   expect(asked).toMatchObject({ status: 202, body: { runId, pending: true } })
   expect((await ask(`${lonely.url}/v1/runs/${runId}`)).body).toMatchObject({ status: 'waiting', seq: 0 })
   // Whoever hosts it later finds the signal.
-  const workers = new TestFleet(alone.url)
   await workers.pipelines()
   await workers.node({ name: 'n1' })
   await until(async () => 'schema' in ((await ask(`${lonely.url}/v1/runs/${runId}`)).body as object))
   expect((await ask(`${lonely.url}/v1/runs/${runId}`)).body).toMatchObject({ interrupts: [{ input: 'later' }] })
-  await lonely.close()
-  await workers.close()
-  await alone.stop()
 })

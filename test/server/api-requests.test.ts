@@ -6,7 +6,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Api } from '../../src/app/fleet-serving.ts'
 import { MOST_INPUT_CHARACTERS } from '../../src/core/caller-input.ts'
 import { problemSchema } from '../../src/server/api/problem.ts'
-import { until } from '../workers/fleet.ts'
+import { until } from '../fixtures/until.ts'
 import { type Answered, ask, problemIn, startRun } from './api-fixture.ts'
 import { type Site, sites } from './sites.ts'
 

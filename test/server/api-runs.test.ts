@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import type { Api } from '../../src/app/fleet-serving.ts'
 import { recordSchema } from '../../src/core/record.ts'
-import { until } from '../workers/fleet.ts'
+import { until } from '../fixtures/until.ts'
 import { ask, problemIn, startRun } from './api-fixture.ts'
 import { type Site, sites } from './sites.ts'
 

@@ -9,7 +9,7 @@ import { type LogLine, logTo } from '../../src/core/log.ts'
 import { recordSchema } from '../../src/core/record.ts'
 import type { Script } from '../../src/nodes/backends/scripted.ts'
 import { sqliteStore } from '../../src/records/stores/sqlite.ts'
-import { until } from '../workers/fleet.ts'
+import { until } from '../fixtures/until.ts'
 import { ask, eventsOf, pipelines, problemIn, startRun } from './api-fixture.ts'
 import { scriptedNode } from './sites.ts'
 

@@ -7,8 +7,8 @@ import type { ServingSettings } from '../../src/app/serving.ts'
 import type { CallRequest } from '../../src/core/call.ts'
 import type { Node } from '../../src/core/ports.ts'
 import { type Script, scriptedBackend } from '../../src/nodes/backends/scripted.ts'
+import { TestFleet } from '../fixtures/fleet.ts'
 import { startRedis } from '../fixtures/redis.ts'
-import { TestFleet } from '../workers/fleet.ts'
 import { pipelines, testApi } from './api-fixture.ts'
 
 /** What a test may ask of an API, whoever hosts its runs. */
@@ -31,7 +31,7 @@ export type OpenSite = (model: { readonly slots?: number; readonly script: Scrip
 /** The workers of a fleet, over a real Redis. */
 async function fleetSite({ slots = 8, script }: Parameters<OpenSite>[0]): Promise<Site> {
   const redis = await startRedis()
-  const fleet = new TestFleet(redis.url)
+  const fleet = new TestFleet(redis)
   let hasWorker = false
   const apis: Api[] = []
   await fleet.node({ name: 'n1', slots, script })

@@ -1,23 +1,14 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { createEngine, definePipeline } from '../../src/index.ts'
 import { FleetClient } from '../../src/workers/fleet-client.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
+import { fleetForTest, withFleet } from '../fixtures/fleet.ts'
+import { redisForTest, withRedis } from '../fixtures/with-redis.ts'
 import { ask, problemIn, testApi } from '../server/api-fixture.ts'
-import { TestFleet } from './fleet.ts'
 
 const pipeline = definePipeline({ name: 'one', stages: [{ id: 'only', model: 'scripted', prompt: '{{ input }}' }] })
 
-let redis: TestRedis
-let fleet: TestFleet
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterAll(() => redis.stop())
-beforeEach(async () => {
-  fleet = new TestFleet(redis.url)
-  await (await fleet.client()).redis.client.flushall()
-})
-afterEach(() => fleet.close())
+const redis = withRedis()
+const fleet = withFleet({ redis, isEmpty: true })
 
 describe('a fleet where too many runs wait', () => {
   it('refuses the next one by HTTP with Retry-After, and takes it when there is room', async () => {
@@ -65,14 +56,10 @@ describe('a fleet where too many runs wait', () => {
 
 describe('a Redis that is nearly full', () => {
   it('is spared before it refuses anything; what it has can be read and ends', async () => {
-    const small = await startRedis(['--maxmemory', '24mb', '--maxmemory-policy', 'noeviction'])
-    const workers = new TestFleet(small.url)
+    const small = await redisForTest(['--maxmemory', '24mb', '--maxmemory-policy', 'noeviction'])
+    const workers = fleetForTest(small)
     const api = await testApi(small.url)
-    onTestFinished(async () => {
-      await api.close()
-      await workers.close()
-      await small.stop()
-    })
+    onTestFinished(() => api.close())
     const submit = (input: string, key?: string) =>
       ask(`${api.url}/v1/runs`, {
         body: { pipeline: 'one', input },

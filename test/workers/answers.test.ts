@@ -1,11 +1,11 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { definePipeline } from '../../src/app/compose.ts'
 import { ollamaBackend } from '../../src/nodes/backends/ollama.ts'
 import { openaiBackend } from '../../src/nodes/backends/openai.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
+import { withFleet } from '../fixtures/fleet.ts'
+import { until } from '../fixtures/until.ts'
 import { startOllamaLike } from '../servers/ollama-like.ts'
 import { chunk, done, event, eventStream, said, startOpenAiLike } from '../servers/openai-like.ts'
-import { pause, TestFleet } from './fleet.ts'
 
 const pipelineOf = (stage: object = {}) =>
   definePipeline({
@@ -13,16 +13,8 @@ const pipelineOf = (stage: object = {}) =>
     stages: [{ id: 'a', model: 'scripted', prompt: 'x', policy: { trigger: 'never' }, ...stage }],
   })
 
-let redis: TestRedis
-let fleet: TestFleet
+const fleet = withFleet()
 const servers: { close(): Promise<unknown> }[] = []
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterAll(() => redis.stop())
-beforeEach(() => {
-  fleet = new TestFleet(redis.url)
-})
 afterEach(async () => {
   await fleet.close()
   for (const server of servers.splice(0)) await server.close()
@@ -63,7 +55,9 @@ describe('thinking on a worker', () => {
     await fleet.node({ name: 'n1', script: { ...thinker, thinking: Array(60).fill('hm '), generatedTokens: 'none' } })
     const first = await fleet.pipelines()
     const { runId } = await client.submit(pipelineOf({ policy: { trigger: { stall: '20s' } } }), { input: 'i' })
-    await pause(200)
+    // It is in the middle of its thoughts.
+    const { client: raw, keys } = client.redis
+    await until(async () => (await raw.xlen(keys.news(runId, 'a.1'))) > 3)
     await fleet.pipelines()
     await first.close()
     await client.ended(runId)

@@ -1,27 +1,20 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { definePipeline } from '../../src/app/compose.ts'
 import type { FleetClient } from '../../src/workers/fleet-client.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { TestFleet, until } from './fleet.ts'
+import { withFleet } from '../fixtures/fleet.ts'
+import { until } from '../fixtures/until.ts'
 
 const one = definePipeline({ name: 'one', stages: [{ id: 'a', model: 'm', prompt: '{{ input }}' }] })
 const long = { tokens: Array.from({ length: 60 }, (_, index) => `${index} `), tokenMs: 15 }
 const whole = long.tokens.join('')
 
-let redis: TestRedis
-let fleet: TestFleet
+const fleet = withFleet()
 let client: FleetClient
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterAll(() => redis.stop())
 beforeEach(async () => {
-  fleet = new TestFleet(redis.url)
   await fleet.node({ name: 'n1', slots: 4, script: long })
   await fleet.pipelines()
   client = await fleet.client()
 })
-afterEach(() => fleet.close())
 
 /** A run in the middle of its answer. */
 async function live(): Promise<string> {
@@ -61,7 +54,6 @@ describe('what is broken in Redis ends what it belongs to, once, and no worker',
     'a number of events %j that is not theirs: the run is put aside by its next owner',
     async (seq) => {
       await fleet.close()
-      fleet = new TestFleet(redis.url)
       client = await fleet.client()
       const { runId } = await client.submit(one, { input: 'i' })
       await client.redis.client.hset(client.redis.keys.run(runId), 'seq', seq)

@@ -1,21 +1,14 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { beforeAll, describe, expect, it } from 'vitest'
 import { definePipeline } from '../../src/app/compose.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { pause, TestFleet } from './fleet.ts'
+import { withFleet } from '../fixtures/fleet.ts'
+import { pause } from '../fixtures/until.ts'
 
-let redis: TestRedis
-let fleet: TestFleet
+const fleet = withFleet({ per: 'file' })
 beforeAll(async () => {
-  redis = await startRedis()
-  fleet = new TestFleet(redis.url)
   await fleet.pipelines()
   const long = { tokens: Array(200).fill('w '), firstTokenMs: 1, tokenMs: 10 }
   const short = { tokens: ['w'], firstTokenMs: 5 }
   await fleet.node({ name: 'n', slots: 4, script: ({ stage }) => (stage === 'short' ? short : long) })
-})
-afterAll(async () => {
-  await fleet.close()
-  await redis.stop()
 })
 
 describe('a cancel or a signal', () => {

@@ -1,20 +1,15 @@
 import { Redis } from 'ioredis'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { connect } from '../../src/workers/connection.ts'
 import { openFleetRedis } from '../../src/workers/redis.ts'
 import { type FakeRedis, startFakeRedis } from '../fixtures/fake-redis.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { until } from './fleet.ts'
+import { until } from '../fixtures/until.ts'
+import { withRedis } from '../fixtures/with-redis.ts'
 
-let first: TestRedis
-let second: TestRedis
+const [first, second] = [withRedis(), withRedis()]
 const fakes: FakeRedis[] = []
-beforeAll(async () => {
-  ;[first, second] = await Promise.all([startRedis(), startRedis()])
-})
-afterAll(async () => {
+afterAll(() => {
   for (const fake of fakes) fake.stop()
-  await Promise.all([first.stop(), second.stop()])
 })
 
 async function fake(answer: (words: readonly string[]) => string): Promise<number> {

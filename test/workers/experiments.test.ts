@@ -1,11 +1,12 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createEngine, definePipeline } from '../../src/app/compose.ts'
 import { assign } from '../../src/core/assignment.ts'
 import { COUNTING } from '../../src/core/counting.ts'
 import type { RunEvent } from '../../src/core/event.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
+import { withFleet } from '../fixtures/fleet.ts'
+import { until } from '../fixtures/until.ts'
+import { withRedis } from '../fixtures/with-redis.ts'
 import { ask, problemIn, testApi } from '../server/api-fixture.ts'
-import { pause, TestFleet, until } from './fleet.ts'
 
 const pipeline = definePipeline({
   name: 'two',
@@ -22,16 +23,8 @@ const script = ({ stage }: { stage: string }) =>
     ? { tokens: Array(30).fill('d '), firstTokenMs: 20, tokenMs: 10, abortMs: 2 }
     : { tokens: ['r0 ', 'r1'], firstTokenMs: 10, tokenMs: 5 }
 
-let redis: TestRedis
-let fleet: TestFleet
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterAll(() => redis.stop())
-beforeEach(() => {
-  fleet = new TestFleet(redis.url)
-})
-afterEach(() => fleet.close())
+const redis = withRedis()
+const fleet = withFleet({ redis })
 
 describe('an experiment on the traffic of a fleet', () => {
   it('gives a session the same arm from every process, and runs its policies', async () => {
@@ -81,7 +74,8 @@ describe('an experiment on the traffic of a fleet', () => {
     })()
     for (const more of [2, 6, 4, 4, 8]) {
       const seen = events.length
-      await Promise.race([until(() => events.length >= seen + more), reading, pause(150)])
+      const latest = performance.now() + 150
+      await until(() => events.length >= seen + more || performance.now() > latest)
       const next = await fleet.pipelines()
       await owner.close()
       owner = next

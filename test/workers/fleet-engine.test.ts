@@ -1,20 +1,13 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { createEngine, definePipeline } from '../../src/app/compose.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { TestFleet } from './fleet.ts'
+import { withFleet } from '../fixtures/fleet.ts'
+import { until } from '../fixtures/until.ts'
+import { withRedis } from '../fixtures/with-redis.ts'
 
 const pipeline = definePipeline({ name: 'one', stages: [{ id: 'a', model: 'm', prompt: '{{ input }}' }] })
 
-let redis: TestRedis
-let fleet: TestFleet
-beforeEach(async () => {
-  redis = await startRedis()
-  fleet = new TestFleet(redis.url)
-})
-afterEach(async () => {
-  await fleet.close()
-  await redis.stop()
-})
+const redis = withRedis({ per: 'test' })
+const fleet = withFleet({ redis })
 
 describe('closing an engine of a fleet', () => {
   it('ends where Redis is gone, and names the runs that could not be told to end', async () => {
@@ -36,7 +29,7 @@ describe('closing an engine of a fleet', () => {
     const engine = createEngine({ redis: redis.url, closeWithinMs: 300 })
     const run = engine.start(pipeline, { input: 'i' })
     const client = await fleet.client()
-    while ((await client.list()).runs.length === 0);
+    await until(async () => (await client.list()).runs.length > 0)
     await engine.close()
     await expect(run.result).rejects.toMatchObject({ code: 'CAESURA_E_REDIS' })
     await fleet.pipelines()

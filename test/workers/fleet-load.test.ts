@@ -1,23 +1,14 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { definePipeline } from '../../src/app/compose.ts'
 import type { FleetClient } from '../../src/workers/fleet-client.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { TestFleet, until } from './fleet.ts'
+import { withFleet } from '../fixtures/fleet.ts'
+import { until } from '../fixtures/until.ts'
 
-let redis: TestRedis
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterAll(() => redis.stop())
-
-let fleet: TestFleet
+const fleet = withFleet({ isEmpty: true })
 let client: FleetClient
 beforeEach(async () => {
-  fleet = new TestFleet(redis.url)
   client = await fleet.client()
-  await client.redis.client.flushall()
 })
-afterEach(() => fleet.close())
 
 const pipeline = definePipeline({ name: 'one', stages: [{ id: 'only', model: 'scripted', prompt: '{{ input }}' }] })
 

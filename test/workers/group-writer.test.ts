@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { type Answer, GroupWriter } from '../../src/workers/group-writer.ts'
 import type { FleetRedis } from '../../src/workers/redis.ts'
-import { until } from './fleet.ts'
+import { until } from '../fixtures/until.ts'
 
 /** A Redis that answers when it is told to, and what it was asked. */
 function slowRedis() {

@@ -1,10 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { definePipeline } from '../../src/app/compose.ts'
 import { scriptedBackend } from '../../src/nodes/backends/scripted.ts'
 import type { FleetClient } from '../../src/workers/fleet-client.ts'
 import { lostNews } from '../../src/workers/news.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { each, pause, TestFleet, until } from './fleet.ts'
+import { each, withFleet } from '../fixtures/fleet.ts'
+import { until } from '../fixtures/until.ts'
 
 const two = definePipeline({
   name: 'two',
@@ -15,21 +15,7 @@ const two = definePipeline({
 })
 const long = { tokens: Array(60).fill('w '), firstTokenMs: 5, tokenMs: 10 }
 
-let redis: TestRedis
-let fleet: TestFleet
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterAll(() => redis.stop())
-beforeEach(() => {
-  fleet = new TestFleet(redis.url)
-})
-afterEach(async () => {
-  await fleet.close()
-  const client = await fleet.client()
-  await client.redis.client.flushall()
-  await client.close()
-})
+const fleet = withFleet({ isEmpty: true })
 
 describe('the next call of a run', () => {
   it('goes to the worker that has just ended the last one, without a ticket', async () => {
@@ -237,7 +223,9 @@ describe('a cancel of a run', () => {
     await owner.close()
     for (const reason of ['enough', 'twice']) expect(await client.cancel(runId, reason)).toBe(true)
     await until(() => stopped === 1)
-    await pause(20)
+    // Its worker has told the end: the next owner finds it.
+    const { client: raw, keys } = client.redis
+    await until(async () => (await raw.hget(keys.call(runId, 'a.1'), 'status')) === 'ended')
     await fleet.pipelines()
     await client.ended(runId)
     const { record } = await client.read(runId)

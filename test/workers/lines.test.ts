@@ -1,23 +1,16 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { definePipeline } from '../../src/app/compose.ts'
 import { spanIdOf } from '../../src/core/trace.ts'
 import { openFleetRedis } from '../../src/workers/redis.ts'
 import { TicketQueues } from '../../src/workers/ticket-queues.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { TestFleet, until } from './fleet.ts'
+import { withFleet } from '../fixtures/fleet.ts'
+import { until } from '../fixtures/until.ts'
+import { withRedis } from '../fixtures/with-redis.ts'
 
 const pipeline = definePipeline({ name: 'one', stages: [{ id: 'only', model: 'scripted', prompt: '{{ input }}' }] })
 
-let redis: TestRedis
-let fleet: TestFleet
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterAll(() => redis.stop())
-beforeEach(() => {
-  fleet = new TestFleet(redis.url)
-})
-afterEach(() => fleet.close())
+const redis = withRedis()
+const fleet = withFleet({ redis })
 
 describe('the lines of workers', () => {
   it('tell of a run that changes hands, and of its end', async () => {

@@ -1,29 +1,21 @@
 import * as fc from 'fast-check'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { beforeEach, describe, expect, it } from 'vitest'
 import { definePipeline } from '../../src/app/compose.ts'
 import type { RunFilter } from '../../src/core/fleet.ts'
 import type { RunRecord } from '../../src/core/record.ts'
 import type { FleetClient } from '../../src/workers/fleet-client.ts'
 import { OldRuns } from '../../src/workers/old-runs.ts'
 import { lineText } from '../../src/workers/run-list.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { each, TestFleet, until } from './fleet.ts'
+import { each, withFleet } from '../fixtures/fleet.ts'
+import { until } from '../fixtures/until.ts'
 
 const pipeline = definePipeline({ name: 'one', stages: [{ id: 'only', model: 'scripted', prompt: '{{ input }}' }] })
 
-let redis: TestRedis
-let fleet: TestFleet
+const fleet = withFleet({ isEmpty: true })
 let client: FleetClient
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterAll(() => redis.stop())
 beforeEach(async () => {
-  fleet = new TestFleet(redis.url)
   client = await fleet.client()
-  await client.redis.client.flushall()
 })
-afterEach(() => fleet.close())
 
 interface Kept {
   readonly runId: string

@@ -1,24 +1,17 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { kill, startVictim, type Victim } from '../../scripts/chaos/processes.ts'
 import { definePipeline } from '../../src/app/compose.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { TestFleet } from './fleet.ts'
+import { withFleet } from '../fixtures/fleet.ts'
+import { withRedis } from '../fixtures/with-redis.ts'
 
 const pipeline = definePipeline({
   name: 'one',
   stages: [{ id: 'draft', model: 'scripted', prompt: 'draft {{ input }}', policy: { trigger: 'never' } }],
 })
 
-let redis: TestRedis
-let fleet: TestFleet
+const redis = withRedis()
+const fleet = withFleet({ redis })
 const victims: Victim[] = []
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterAll(() => redis.stop())
-beforeEach(() => {
-  fleet = new TestFleet(redis.url)
-})
 afterEach(async () => {
   await fleet.close()
   for (const victim of victims.splice(0)) await kill(victim)

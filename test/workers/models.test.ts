@@ -1,20 +1,10 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { definePipeline } from '../../src/app/compose.ts'
 import type { Backend } from '../../src/core/ports.ts'
 import { scriptedBackend } from '../../src/nodes/backends/scripted.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { TestFleet } from './fleet.ts'
+import { withFleet } from '../fixtures/fleet.ts'
 
-let redis: TestRedis
-let fleet: TestFleet
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterAll(() => redis.stop())
-beforeEach(() => {
-  fleet = new TestFleet(redis.url)
-})
-afterEach(() => fleet.close())
+const fleet = withFleet()
 
 const two = definePipeline({
   name: 'two',

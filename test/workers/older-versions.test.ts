@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { fromOlder } from '../../src/workers/older-versions.ts'
 import { FLEET_VERSION } from '../../src/workers/run-spec.ts'
 import { TicketQueues } from '../../src/workers/ticket-queues.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { TestFleet } from './fleet.ts'
+import { withFleet } from '../fixtures/fleet.ts'
 
 /**
  * What version 2 of a fleet had in Redis when the owner of a run was killed: its stage `a` had failed once, was made again and
@@ -16,16 +15,7 @@ const kept = JSON.parse(readFileSync(new URL('recorded/version-2.json', import.m
 >
 const runId = 'recorded-2'
 
-let redis: TestRedis
-let fleet: TestFleet
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterAll(() => redis.stop())
-beforeEach(() => {
-  fleet = new TestFleet(redis.url)
-})
-afterEach(() => fleet.close())
+const fleet = withFleet()
 
 describe('a run that an older version began', () => {
   it('goes on under this one, with its visits and attempts told apart', async () => {

@@ -1,24 +1,19 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, describe, expect, it } from 'vitest'
 import { definePipeline } from '../../src/app/compose.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
+import { fleetForTest, TestFleet } from '../fixtures/fleet.ts'
+import { until } from '../fixtures/until.ts'
+import { withRedis } from '../fixtures/with-redis.ts'
 import { endServers, faultsOf, observe, type RunWith } from '../phases/observe.ts'
 import { scenarios } from '../phases/scenario.ts'
-import { TestFleet, until } from './fleet.ts'
 
-let redis: TestRedis
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterAll(async () => {
-  await endServers()
-  await redis.stop()
-})
+const redis = withRedis()
+afterAll(endServers)
 
 let nodes = 0
 
 /** Over a fleet of its own. */
 const runOnFleet: RunWith = async (backend, pipeline, input) => {
-  const fleet = new TestFleet(redis.url)
+  const fleet = new TestFleet(redis)
   try {
     await fleet.node({ name: `n-${++nodes}`, backend })
     await fleet.pipelines()
@@ -52,26 +47,22 @@ describe('the phases of a call that a worker of a fleet makes', () => {
   })
 
   it('begin where the owner of the run took the signal; the record also has when it was sent', async () => {
-    const fleet = new TestFleet(redis.url)
-    try {
-      await fleet.node({ name: `n-${++nodes}`, script: { tokens: Array(500).fill('w '), tokenMs: 10 } })
-      await fleet.pipelines()
-      const client = await fleet.client()
-      const pipeline = definePipeline({
-        name: 'p',
-        stages: [{ id: 'a', model: 'scripted', prompt: 'x', policy: { response: 'abort' } }],
-      })
-      const { runId } = await client.submit(pipeline, { input: 'x' })
-      await until(async () => (await client.read(runId)).seq > 3)
-      expect(await client.interrupt(runId, { input: 'y' })).toMatchObject({ accepted: true })
-      await client.cancel(runId)
-      await client.ended(runId)
-      const { interrupts } = (await client.read(runId)).record!
-      expect(interrupts).toHaveLength(1)
-      expect(interrupts[0]!.firstSignalAt).toBeLessThan(interrupts[0]!.at)
-      expect(interrupts[0]!.firstSignalAt).toBeGreaterThan(0)
-    } finally {
-      await fleet.close()
-    }
+    const fleet = fleetForTest(redis)
+    await fleet.node({ name: `n-${++nodes}`, script: { tokens: Array(500).fill('w '), tokenMs: 10 } })
+    await fleet.pipelines()
+    const client = await fleet.client()
+    const pipeline = definePipeline({
+      name: 'p',
+      stages: [{ id: 'a', model: 'scripted', prompt: 'x', policy: { response: 'abort' } }],
+    })
+    const { runId } = await client.submit(pipeline, { input: 'x' })
+    await until(async () => (await client.read(runId)).seq > 3)
+    expect(await client.interrupt(runId, { input: 'y' })).toMatchObject({ accepted: true })
+    await client.cancel(runId)
+    await client.ended(runId)
+    const { interrupts } = (await client.read(runId)).record!
+    expect(interrupts).toHaveLength(1)
+    expect(interrupts[0]!.firstSignalAt).toBeLessThan(interrupts[0]!.at)
+    expect(interrupts[0]!.firstSignalAt).toBeGreaterThan(0)
   })
 })

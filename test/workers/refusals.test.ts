@@ -1,9 +1,10 @@
 import { Redis } from 'ioredis'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { definePipeline } from '../../src/app/compose.ts'
 import { Refusals, refusalOf } from '../../src/workers/refusals.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { pause, TestFleet, until } from './fleet.ts'
+import { withFleet } from '../fixtures/fleet.ts'
+import { pause, until } from '../fixtures/until.ts'
+import { withRedis } from '../fixtures/with-redis.ts'
 
 const two = definePipeline({
   name: 'two',
@@ -15,21 +16,13 @@ const two = definePipeline({
 const script = { tokens: Array.from({ length: 30 }, (_, index) => `${index} `), tokenMs: 10 }
 const whole = script.tokens.join('')
 
-let redis: TestRedis
+const redis = withRedis()
+const fleet = withFleet({ redis })
 let raw: Redis
-let fleet: TestFleet
-beforeAll(async () => {
-  redis = await startRedis()
+beforeAll(() => {
   raw = new Redis(redis.url)
 })
-afterAll(async () => {
-  raw.disconnect()
-  await redis.stop()
-})
-beforeEach(() => {
-  fleet = new TestFleet(redis.url)
-})
-afterEach(() => fleet.close())
+afterAll(() => raw.disconnect())
 
 /** How a Redis is made to refuse writes, and to take them again. */
 const ways: Record<string, { on: [string, ...string[]]; off: [string, ...string[]] }> = {
@@ -50,6 +43,8 @@ describe('a Redis that refuses writes for a while', () => {
       const ids = await Promise.all([1, 2, 3, 4].map(() => client.submit(two, { input: 'i' })))
       for await (const event of client.events(ids[0]!.runId)) if (event.type === 'token') break
       await raw.call(...on)
+      await until(() => fleet.warned.some((line) => line.startsWith('Redis refuses writes')))
+      // Long enough that what was refused is tried again and again.
       await pause(700)
       await raw.call(...off)
       for (const { runId } of ids) {

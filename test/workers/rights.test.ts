@@ -3,26 +3,23 @@ import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { openFleetRedis } from '../../src/workers/redis.ts'
 import { rightsNeeded } from '../../src/workers/rights.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
+import { fleetForTest } from '../fixtures/fleet.ts'
+import { until } from '../fixtures/until.ts'
+import { withRedis } from '../fixtures/with-redis.ts'
 import { ask, eventsOf, startRun, testApi } from '../server/api-fixture.ts'
-import { TestFleet, until } from './fleet.ts'
 
 const PASSWORD = 'a-password-of-a-test'
 const RIGHTS = rightsNeeded('{caesura}')
 
-let redis: TestRedis
+const redis = withRedis()
 let admin: Redis
 let url: string
 const grant = (...rules: string[]) => admin.call('ACL', 'SETUSER', 'fleet', 'reset', 'on', `>${PASSWORD}`, ...rules)
-beforeAll(async () => {
-  redis = await startRedis()
+beforeAll(() => {
   admin = new Redis(redis.url)
   url = `redis://fleet:${PASSWORD}@127.0.0.1:${redis.port}`
 })
-afterAll(async () => {
-  admin.disconnect()
-  await redis.stop()
-})
+afterAll(() => admin.disconnect())
 
 describe('a Redis user', () => {
   it('serves a whole fleet with exactly the rights of the page', async () => {
@@ -31,7 +28,7 @@ describe('a Redis user', () => {
     expect(line).toBe(RIGHTS)
     await grant(...line!.split(' '))
     await admin.call('ACL', 'LOG', 'RESET')
-    const fleet = new TestFleet(url)
+    const fleet = fleetForTest({ url })
     const first = await fleet.pipelines()
     const script = { tokens: Array.from({ length: 40 }, () => 'w '), firstTokenMs: 5, tokenMs: 10 }
     const node = await fleet.node({ name: 'n1', slots: 2, script })

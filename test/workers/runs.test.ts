@@ -1,11 +1,11 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { RunEvent } from '../../src/core/event.ts'
 import { recordSchema } from '../../src/core/record.ts'
 import type { FleetClient } from '../../src/workers/fleet-client.ts'
 import { RunReader, told, WINDOW_EVENTS } from '../../src/workers/run-reader.ts'
+import { withFleet } from '../fixtures/fleet.ts'
 import { pipelineFrom } from '../fixtures/pipeline.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { pause, TestFleet } from './fleet.ts'
+import { pause, until } from '../fixtures/until.ts'
 
 const twoStages = (policy: unknown) =>
   pipelineFrom({
@@ -20,16 +20,7 @@ const script = ({ stage }: { stage: string }) =>
     ? { tokens: Array.from({ length: 30 }, (_, index) => `d${index} `), firstTokenMs: 10, tokenMs: 10, abortMs: 2 }
     : { tokens: ['r0 ', 'r1'], firstTokenMs: 5, tokenMs: 5 }
 
-let redis: TestRedis
-let fleet: TestFleet
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterAll(() => redis.stop())
-beforeEach(() => {
-  fleet = new TestFleet(redis.url)
-})
-afterEach(() => fleet.close())
+const fleet = withFleet()
 
 describe('a run over queues', () => {
   it('gives the record and the events that a run in one process gives', async () => {
@@ -116,14 +107,16 @@ describe('a run over queues', () => {
     for await (const event of client.events(first.runId)) if (event.type === 'token') break
     // The one slot is taken: this one waits.
     const second = await client.submit(pipeline, { input: 'second' })
-    for await (const event of client.events(second.runId)) if (event.type === 'stage-start') break
-    await pause(20)
+    const { client: raw, keys } = client.redis
+    await until(async () => (await raw.hget(keys.call(second.runId, 'draft.1'), 'status')) === 'waiting')
     expect(await client.cancel(second.runId, 'enough')).toBe(true)
     await client.cancel(second.runId, 'twice')
     await client.ended(second.runId)
     expect((await client.read(second.runId)).record).toMatchObject({ outcome: 'cancelled', cancelReason: 'enough' })
     await client.ended(first.runId)
-    await pause(50)
+    // A third one goes through the same queue behind it.
+    const third = await client.submit(pipeline, { input: 'third' })
+    await client.ended(third.runId)
     expect(fleet.asked.filter(({ runId }) => runId === second.runId)).toEqual([])
     expect(await client.cancel(second.runId)).toBe(false)
   })

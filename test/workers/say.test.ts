@@ -1,18 +1,8 @@
-import { afterAll, afterEach, beforeAll, beforeEach, expect, it } from 'vitest'
+import { expect, it } from 'vitest'
 import { definePipeline } from '../../src/app/compose.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { TestFleet } from './fleet.ts'
+import { withFleet } from '../fixtures/fleet.ts'
 
-let redis: TestRedis
-let fleet: TestFleet
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterAll(() => redis.stop())
-beforeEach(() => {
-  fleet = new TestFleet(redis.url)
-})
-afterEach(() => fleet.close())
+const fleet = withFleet()
 
 it('a fixed text is said by the process that hosts the run: no node is asked, and none need be there', async () => {
   await fleet.pipelines()

@@ -1,8 +1,8 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { scriptedBackend } from '../../src/nodes/backends/scripted.ts'
+import { withFleet } from '../fixtures/fleet.ts'
 import { pipelineFrom } from '../fixtures/pipeline.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { TestFleet, until } from './fleet.ts'
+import { until } from '../fixtures/until.ts'
 
 const oneStage = (stage: Record<string, unknown> = {}) =>
   pipelineFrom({
@@ -11,16 +11,7 @@ const oneStage = (stage: Record<string, unknown> = {}) =>
   })
 const long = { tokens: Array(40).fill('w '), firstTokenMs: 5, tokenMs: 10 }
 
-let redis: TestRedis
-let fleet: TestFleet
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterAll(() => redis.stop())
-beforeEach(() => {
-  fleet = new TestFleet(redis.url)
-})
-afterEach(() => fleet.close())
+const fleet = withFleet()
 
 describe('a stage worker that is stopped', () => {
   it('lets its calls finish within the grace', async () => {

@@ -1,25 +1,18 @@
 import { createServer } from 'node:net'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { definePipeline } from '../../src/app/compose.ts'
 import type { RunEvent } from '../../src/core/event.ts'
 import { openFleetRedis } from '../../src/workers/redis.ts'
 import { FLEET_VERSION } from '../../src/workers/run-spec.ts'
 import { TicketQueues } from '../../src/workers/ticket-queues.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { each, TestFleet, until } from './fleet.ts'
+import { each, withFleet } from '../fixtures/fleet.ts'
+import { until } from '../fixtures/until.ts'
+import { redisForTest, withRedis } from '../fixtures/with-redis.ts'
 
 const pipeline = definePipeline({ name: 'one', stages: [{ id: 'only', model: 'scripted', prompt: '{{ input }}' }] })
 
-let redis: TestRedis
-let fleet: TestFleet
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterAll(() => redis.stop())
-beforeEach(() => {
-  fleet = new TestFleet(redis.url)
-})
-afterEach(() => fleet.close())
+const redis = withRedis()
+const fleet = withFleet({ redis })
 
 describe('what Redis holds of a run and nobody of this version wrote', () => {
   const spec = {
@@ -155,12 +148,11 @@ describe('a Redis that can’t be used', () => {
   })
 
   it('is refused when it may drop keys', async () => {
-    const evicting = await startRedis(['--maxmemory-policy', 'allkeys-lru'])
+    const evicting = await redisForTest(['--maxmemory-policy', 'allkeys-lru'])
     await expect(openFleetRedis({ url: evicting.url })).rejects.toMatchObject({
       code: 'CAESURA_E_REDIS',
       message: expect.stringContaining('allkeys-lru'),
     })
-    await evicting.stop()
   })
 
   it('is refused when it is too old, and its password is not told', async () => {

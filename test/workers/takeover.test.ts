@@ -1,8 +1,8 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import type { RunEvent } from '../../src/core/event.ts'
+import { each, withFleet } from '../fixtures/fleet.ts'
 import { pipelineFrom } from '../fixtures/pipeline.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { each, pause, TestFleet, until } from './fleet.ts'
+import { until } from '../fixtures/until.ts'
 
 const tokens = Array.from({ length: 30 }, (_, index) => `d${index}${index % 5 === 4 ? '. ' : ' '}`)
 const script = ({ stage }: { stage: string }) =>
@@ -19,16 +19,7 @@ const pipelineOf = (policy: unknown) =>
     ],
   })
 
-let redis: TestRedis
-let fleet: TestFleet
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterAll(() => redis.stop())
-beforeEach(() => {
-  fleet = new TestFleet(redis.url)
-})
-afterEach(() => fleet.close())
+const fleet = withFleet()
 
 /** The text that a reader of these events was told of a call. */
 const toldOf = (events: readonly RunEvent[], callId: string) =>
@@ -54,7 +45,8 @@ describe('a run whose owner stops', () => {
       // In the queue, in the prefill, in the answer, around the interrupt, in the next stage.
       for (const more of [1, 3, 6, 4, 8, 6]) {
         const seen = events.length
-        await Promise.race([until(() => events.length >= seen + more), reading, pause(150)])
+        const latest = performance.now() + 150
+        await until(() => events.length >= seen + more || performance.now() > latest)
         const next = await fleet.pipelines()
         await owner.close()
         owner = next
@@ -87,7 +79,9 @@ describe('a run whose owner stops', () => {
     const { runId } = await client.submit(pipelineOf(policy), { input: 'i' })
     for await (const event of client.events(runId)) if (event.type === 'token') break
     const answer = client.interrupt(runId, { input: 'now' })
-    await pause(50)
+    // The owner has taken it, and has written that.
+    const { client: raw, keys } = client.redis
+    await until(async () => /"signals":1\b/.test((await raw.hget(keys.run(runId), 'state')) ?? ''))
     await fleet.pipelines()
     await owner.close()
     expect(await answer).toMatchObject({ accepted: true, decision: 'abort' })
@@ -102,7 +96,8 @@ describe('a run whose owner stops', () => {
     for await (const event of client.events(runId)) if (event.type === 'token') break
     await owner.close()
     const answer = client.interrupt(runId, { input: 'now' })
-    await pause(50)
+    const { client: raw, keys } = client.redis
+    await until(async () => (await raw.xlen(keys.signals(runId))) === 1)
     await fleet.pipelines()
     expect(await answer).toMatchObject({ accepted: true, decision: 'abort' })
     await client.ended(runId)

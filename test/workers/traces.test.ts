@@ -1,25 +1,15 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { definePipeline } from '../../src/app/compose.ts'
 import type { Telemetry } from '../../src/core/ports.ts'
 import type { RunRecord } from '../../src/core/record.ts'
 import { newTraceId, spanIdOf } from '../../src/core/trace.ts'
 import { UntoldRuns } from '../../src/workers/untold-runs.ts'
-import { startRedis, type TestRedis } from '../fixtures/redis.ts'
-import { TestFleet, until } from './fleet.ts'
+import { withFleet } from '../fixtures/fleet.ts'
+import { until } from '../fixtures/until.ts'
 
 const pipeline = definePipeline({ name: 'one', stages: [{ id: 'only', model: 'scripted', prompt: '{{ input }}' }] })
 
-let redis: TestRedis
-let fleet: TestFleet
-beforeAll(async () => {
-  redis = await startRedis()
-})
-afterAll(() => redis.stop())
-beforeEach(async () => {
-  fleet = new TestFleet(redis.url)
-  await (await fleet.client()).redis.client.flushall()
-})
-afterEach(() => fleet.close())
+const fleet = withFleet({ isEmpty: true })
 
 /** Telemetry whose collector answers when it is told to. */
 function collecting(sampled = true) {

@@ -1,6 +1,7 @@
 import { closeSync, openSync, readSync } from 'node:fs'
 import { StringDecoder } from 'node:string_decoder'
 import { CaesuraError } from '../../core/errors.ts'
+import { present } from '../../core/present.ts'
 import { oneOrMany, show } from '../../core/problems.ts'
 import type { Trial } from '../../core/trial.ts'
 import { type PlanFile, readPlan } from '../../lab/design/plan-schema.ts'
@@ -21,7 +22,7 @@ export async function readPlanFile(file: string): Promise<PlanFile> {
 
 /** The trials of a file, read one after the other. Throws `CAESURA_E_FILE`, and what `trialsOfLines` does. */
 export const trialsOfFile = (file: string, { plan, execution }: PlanFile): IterableIterator<Trial> =>
-  trialsOfLines({ file, plan, lines: linesOf(file), ...(execution !== undefined && { execution }) })
+  trialsOfLines({ file, plan, lines: linesOf(file), ...present({ execution }) })
 
 function* linesOf(file: string): IterableIterator<string> {
   const handle = opened(file)

@@ -1,6 +1,7 @@
 import { CaesuraError } from '../../core/errors.ts'
 import type { AnalysisPlan } from '../../core/experiment.ts'
 import { pairsFrom } from '../../core/pairs.ts'
+import { present } from '../../core/present.ts'
 import { didYouMean } from '../../core/problems.ts'
 
 /** The plan with the pairs that `--pairs` asks for: `all`, or `A/B,C/B`. Throws `CAESURA_E_USAGE`. */
@@ -18,7 +19,7 @@ export function pairsAsked(plan: AnalysisPlan, asked: string | undefined): Analy
     throw new CaesuraError('CAESURA_E_USAGE', '--pairs names two arms with a / between them, or is `all`', {
       received: text,
       expected: `arms of ${plan.experiment}: ${names.join(', ')}`,
-      ...(hint !== undefined && { hint }),
+      ...present({ hint }),
     })
   })
   return { ...plan, pairs }

@@ -4,6 +4,7 @@ import { Command } from 'commander'
 import { sqliteStore } from '../../app/stores.ts'
 import { CaesuraError } from '../../core/errors.ts'
 import type { ExperimentStore } from '../../core/ports.ts'
+import { present } from '../../core/present.ts'
 import { analyse } from '../../lab/analyse.ts'
 import { liveDesignOf, planOfLive } from '../../lab/design/live-design.ts'
 import { participationOf } from '../../lab/participation.ts'
@@ -75,7 +76,7 @@ function statusOf(store: ExperimentStore, experiment: string, file: string): Liv
     experiment,
     pipeline,
     coverage,
-    ...(changedAt !== undefined && { changedAt }),
+    ...present({ changedAt }),
     ...(firstUnixMs !== undefined && { firstRunAt: new Date(firstUnixMs).toISOString() }),
     ...(lastUnixMs !== undefined && { lastRunAt: new Date(lastUnixMs).toISOString() }),
     mixedSessions,

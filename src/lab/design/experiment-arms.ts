@@ -3,6 +3,7 @@ import { CaesuraError } from '../../core/errors.ts'
 import type { Arm } from '../../core/experiment.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
 import type { Factor, Policy } from '../../core/policy.ts'
+import { present } from '../../core/present.ts'
 import { isRecord, type Path, type Problem, pathText, type Source, type Warning } from '../../core/problems.ts'
 import { loopProblems, thenProblems } from '../../pipelines/pipeline-checks.ts'
 import { readPipeline } from '../../pipelines/pipeline-schema.ts'
@@ -117,7 +118,7 @@ async function readAt(
 }
 
 const inside = ({ file, place }: Source, path: Path): Source => ({
-  ...(file !== undefined && { file }),
+  ...present({ file }),
   ...(place !== undefined && { place: (rest, at) => place([...path, ...rest], at) }),
 })
 

@@ -4,6 +4,7 @@ import type { AnalysisPlan, Experiment } from '../../core/experiment.ts'
 import { keptMetricPlan } from '../../core/metric-schema.ts'
 import { type Compare, pairsFrom } from '../../core/pairs.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
+import { present } from '../../core/present.ts'
 import { factorsOfPipeline, policiesIn, toldFactors } from './arm-factors.ts'
 import { constantMetrics, metByTrials } from './constant-metrics.ts'
 import { aaName } from './experiment-checks.ts'
@@ -50,7 +51,7 @@ export function planOf(design: Outline): AnalysisPlan {
   const names = armNames(design)
   const aaArm = aa ? aaName(baseline) : undefined
   const named = names.map((arm) => arms.find((each) => each.name === (arm === aaArm ? baseline : arm)))
-  const who = { arms: names.map((arm) => ({ name: arm })), baseline, ...(aaArm !== undefined && { aaArm }) }
+  const who = { arms: names.map((arm) => ({ name: arm })), baseline, ...present({ aaArm }) }
   const pairs = compare === 'baseline' ? undefined : pairsFrom(compare, who)
   const place = (arm: string) => names.indexOf(arm)
   const told = toldFactors(
@@ -67,15 +68,15 @@ export function planOf(design: Outline): AnalysisPlan {
       return {
         ...{ name: arm, policy: named[index]?.policy ?? '', weight: 1 },
         ...(constant.length > 0 && { constant }),
-        ...(factors !== undefined && { factors }),
+        ...present({ factors }),
       }
     }),
     baseline,
-    ...(aaArm !== undefined && { aaArm }),
+    ...present({ aaArm }),
     unit: unitOf(load),
     ...(load.kind === 'closed' && load.users === 1 && { sequential: true }),
     blocks,
-    ...(pairs !== undefined && { pairs }),
+    ...present({ pairs }),
     metrics,
     seed,
   }

@@ -1,5 +1,6 @@
 import type { Document } from '../../core/document.ts'
 import { CaesuraError, CaesuraErrors } from '../../core/errors.ts'
+import { present } from '../../core/present.ts'
 import type { Path, Problem } from '../../core/problems.ts'
 
 /** How the files are read that an experiment names, by their paths as it writes them. Both throw what reading a file does. */
@@ -18,7 +19,7 @@ export function fileFault(
   if (!(error instanceof CaesuraError)) throw error
   if (error.code !== 'CAESURA_E_FILE') return { errors: [error], warnings: [] }
   const { expected = 'a readable file', hint } = error.place
-  const params = { code: error.code, expected, ...(hint !== undefined && { hint }) }
+  const params = { code: error.code, expected, ...present({ hint }) }
   return {
     problem: {
       path,

@@ -5,6 +5,7 @@ import type { CaesuraError } from '../../core/errors.ts'
 import type { Experiment } from '../../core/experiment.ts'
 import { marginSchema, metricPlan, metricsSchema, minimumEffectSchema } from '../../core/metric-schema.ts'
 import { textWithin, wholeWithin } from '../../core/number-schema.ts'
+import { present } from '../../core/present.ts'
 import { parseWith, type Reading, type Source, toErrors } from '../../core/problems.ts'
 import { policySchema } from '../../policies/reading/policy-schema.ts'
 import { type Arms, readArms } from './experiment-arms.ts'
@@ -148,7 +149,7 @@ function experimentOf(written: WrittenExperiment, { arms }: Arms, prompts: reado
     workload: {
       prompts,
       interrupts: interruptTimes(workload.interrupts),
-      ...(workload.input !== undefined && { interruptInput: workload.input }),
+      ...present({ interruptInput: workload.input }),
       vars: workload.vars,
     },
     sessions,
@@ -160,9 +161,6 @@ function experimentOf(written: WrittenExperiment, { arms }: Arms, prompts: reado
     nonce,
     load: loadOf(load),
     metrics: written.metrics.map((metric) => metricPlan(metric, written)),
-    budget: {
-      ...(budget.time !== undefined && { timeMs: budget.time }),
-      ...(budget.tokens !== undefined && { tokens: budget.tokens }),
-    },
+    budget: present({ timeMs: budget.time, tokens: budget.tokens }),
   }
 }

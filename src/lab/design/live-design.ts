@@ -5,6 +5,7 @@ import type { LiveExperiment } from '../../core/live-experiment.ts'
 import { keptMetricPlan } from '../../core/metric-schema.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
 import type { ExperimentStore, RunStore } from '../../core/ports.ts'
+import { present } from '../../core/present.ts'
 import type { RunRecord } from '../../core/record.ts'
 import type { Execution } from '../../core/trial.ts'
 import { factorsOfPolicies, toldFactors } from './arm-factors.ts'
@@ -20,8 +21,7 @@ const liveArmSchema = z
   })
   .transform(({ constant, factors, ...arm }) => ({
     ...arm,
-    ...(constant !== undefined && { constant }),
-    ...(factors !== undefined && { factors }),
+    ...present({ constant, factors }),
   }))
 
 const liveDesignSchema = z.strictObject({
@@ -112,7 +112,7 @@ function executionOf(
     arms: plannedArms(arms, stages),
     metrics: [...metrics],
     coverage,
-    ...(changedAt !== undefined && { changedAt }),
+    ...present({ changedAt }),
   }
   return { experiment: name, execution: '', digest, design, startedAt: earlier?.startedAt ?? at }
 }

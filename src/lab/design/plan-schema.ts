@@ -2,6 +2,7 @@ import { z } from 'zod'
 import type { AnalysisPlan } from '../../core/experiment.ts'
 import { metrics } from '../../core/metric.ts'
 import { keptMetricPlan } from '../../core/metric-schema.ts'
+import { present } from '../../core/present.ts'
 import { type Problem, parseWith, type Reading, type Source, toErrors } from '../../core/problems.ts'
 
 const metricNames = Object.keys(metrics) as (keyof typeof metrics)[]
@@ -46,7 +47,7 @@ export interface PlanFile {
 /** The file's form of a plan: what `ab plan` prints. */
 export const planDocument = (plan: AnalysisPlan, execution: string | undefined) => ({
   schema: 'caesura.plan/1' as const,
-  ...(execution !== undefined && { execution }),
+  ...present({ execution }),
   ...plan,
 })
 
@@ -58,7 +59,7 @@ export function readPlan(value: unknown, source: Source): Reading<PlanFile> {
   const problems = nameProblems(plan)
   if (problems.length > 0) return { errors: toErrors(problems, 'CAESURA_E_EXPERIMENT', source), warnings: [] }
   return {
-    value: { plan: withoutUndefined(plan), ...(execution !== undefined && { execution }) },
+    value: { plan: withoutUndefined(plan), ...present({ execution }) },
     errors: [],
     warnings: [],
   }

@@ -1,3 +1,4 @@
+import { present } from '../../core/present.ts'
 import { phaseNames, type RunRecord } from '../../core/record.ts'
 import type { Execution } from '../../core/trial.ts'
 import { medianOf } from '../statistics/median-interval.ts'
@@ -47,19 +48,15 @@ export function overheadOf(execution: Execution, records: readonly RunRecord[]):
       seed: design.seed,
       blocks: blocks.length,
       maxTokens: design.maxTokens,
-      ...(promptTokens !== undefined && { promptTokens }),
+      ...present({ promptTokens }),
       servers: design.servers.map(({ name, version, address }) => ({
         name,
-        ...(version !== undefined && { version }),
-        ...(address !== undefined && { address }),
+        ...present({ version, address }),
       })),
       skipped: design.skipped,
     },
     contrasts,
-    slopeInsideFirstStage: {
-      ...(slope?.value !== undefined && { value: slope.value }),
-      ...(slope?.interval !== undefined && { interval: slope.interval }),
-    },
+    slopeInsideFirstStage: present({ value: slope?.value, interval: slope?.interval }),
     slopes,
     replication,
     replicationInProcess: inProcess,

@@ -1,6 +1,7 @@
 import { msToNs } from '../../core/clock.ts'
 import type { MarkName } from '../../core/ledger.ts'
 import { interruptPhases } from '../../core/phases.ts'
+import { present } from '../../core/present.ts'
 import type { CallRecord, PhaseName, RunRecord } from '../../core/record.ts'
 import { trialOf } from '../../core/trial.ts'
 import type { CellPlan } from './design.ts'
@@ -38,9 +39,7 @@ export function sampleOf(record: RunRecord, cell: CellPlan): Sample {
     cell,
     block: experiment?.block ?? 0,
     generated: first?.tokens.generated ?? 0,
-    ...(first?.tokens.prompt !== undefined && { promptTokens: first.tokens.prompt }),
-    ...(first?.text !== undefined && { text: first.text }),
-    ...(interrupt !== undefined && { sinceCallMs: interrupt.sinceCallMs }),
+    ...present({ promptTokens: first?.tokens.prompt, text: first?.text, sinceCallMs: interrupt?.sinceCallMs }),
   }
   const firstTokenMs = interrupt === undefined ? request?.toFirstTokenMs : interrupt.toFirstTokenMs
   if (firstTokenMs === undefined) return { ...common, phases: {}, lost: !tooLate(record) }
@@ -75,8 +74,8 @@ function wholeCall(call: CallRecord): Pick<Sample, 'callMs' | 'beyondServerMs' |
   const { totalMs, loadMs } = call.server ?? {}
   const callMs = doneAt === undefined ? undefined : doneAt - call.startMs
   return {
-    ...(callMs !== undefined && { callMs }),
+    ...present({ callMs }),
     ...(callMs !== undefined && totalMs !== undefined && { beyondServerMs: callMs - totalMs }),
-    ...(loadMs !== undefined && { serverLoadMs: loadMs }),
+    ...present({ serverLoadMs: loadMs }),
   }
 }

@@ -1,5 +1,6 @@
 import type { AnalysisPlan, MetricName } from '../../core/experiment.ts'
 import { metrics } from '../../core/experiment.ts'
+import { present } from '../../core/present.ts'
 import { listed } from '../../pages/figures.ts'
 import { html, type Markup } from '../../pages/html.ts'
 import type { Analysis, Comparison } from '../analysis.ts'
@@ -122,6 +123,6 @@ function rowOf(comparison: Comparison, { aaArm, baseline: common }: AnalysisPlan
     interval,
     margin: equivalence?.margin,
     mark: markOf(comparison),
-    ...(note !== undefined && { note }),
+    ...present({ note }),
   }
 }

@@ -1,3 +1,4 @@
+import { present } from '../../core/present.ts'
 import { eachResample, studentInterval } from './bootstrap.ts'
 import type { RandomGenerator } from './random.ts'
 
@@ -47,7 +48,7 @@ export function slopeOf(
   const known = drawn.filter(Number.isFinite)
   const isEnough = clusters > 1 && known.length >= ENOUGH * DRAWS
   const interval = isEnough ? studentInterval(value, known, clusters) : undefined
-  return { value, intercept, ...(interval !== undefined && { interval }) }
+  return { value, intercept, ...present({ interval }) }
 }
 
 const meanOf = (values: Float64Array) => values.reduce((sum, value) => sum + value, 0) / values.length

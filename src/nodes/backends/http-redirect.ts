@@ -1,4 +1,5 @@
 import { CaesuraError } from '../../core/errors.ts'
+import { present } from '../../core/present.ts'
 
 /** A request that was answered with a redirect. */
 export interface Redirected {
@@ -27,9 +28,7 @@ export function redirect(status: number, { address, url, path, location }: Redir
     new CaesuraError(
       'CAESURA_E_PROTOCOL',
       `${answer} (a redirect${what}, which is not followed)${hint ? `: ${hint}` : ''}`,
-      {
-        ...(hint !== undefined && { hint }),
-      },
+      present({ hint }),
     )
   if (target === null || !/^https?:$/.test(target.protocol)) return refused(location === '' ? '' : ' to no http URL')
   const shown = cut(target.origin + target.pathname)

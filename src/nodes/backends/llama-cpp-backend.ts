@@ -2,6 +2,7 @@ import { basename, resolve } from 'node:path'
 import type { CallEnd, CallRequest, GenerateContext, PrefillRequest } from '../../core/call.ts'
 import { CaesuraError, summarize } from '../../core/errors.ts'
 import type { Backend } from '../../core/ports.ts'
+import { present } from '../../core/present.ts'
 import { decode, type Progress, prefill } from './llama-cpp-answer.ts'
 import { type Binding, type ImportLibrary, loadBinding } from './llama-cpp-binding.ts'
 import { type LlamaEngine, loadEngine, modelBytes } from './llama-cpp-engine.ts'
@@ -26,7 +27,7 @@ export function backendOn(settings: LlamaCppSettings, importLibrary?: ImportLibr
   const calls = new Map<Promise<unknown>, AbortController>()
   let closed: CaesuraError | undefined
 
-  const bind = (): Promise<Binding> => loadBinding({ gpu, ...(importLibrary !== undefined && { importLibrary }) })
+  const bind = (): Promise<Binding> => loadBinding({ gpu, ...present({ importLibrary }) })
   /** A failed load is tried again by the next call: the package or the file may be there by then. */
   const startLoad = (): Promise<LlamaEngine> => {
     loading ??= bind()
@@ -37,7 +38,7 @@ export function backendOn(settings: LlamaCppSettings, importLibrary?: ImportLibr
           threads,
           batchTokens,
           gpu,
-          ...(contextTokens !== undefined && { contextTokens }),
+          ...present({ contextTokens }),
         }),
       )
       .then(

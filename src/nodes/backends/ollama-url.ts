@@ -1,5 +1,6 @@
 import { readServerUrl, withoutPassword } from '../../core/address.ts'
 import { CaesuraError } from '../../core/errors.ts'
+import { present } from '../../core/present.ts'
 import { show } from '../../core/problems.ts'
 
 /** Where an Ollama listens unless it was told otherwise. */
@@ -37,7 +38,7 @@ function noAddress(text: string, fault: string, credentials = false): CaesuraErr
   return new CaesuraError('CAESURA_E_CONFIG', `not an address of an Ollama server: ${shown} ${fault}`, {
     received: shown,
     expected: 'a host, host:port or an http(s) URL without credentials, such as http://127.0.0.1:11434',
-    ...(hint !== undefined && { hint }),
+    ...present({ hint }),
   })
 }
 

@@ -1,6 +1,7 @@
 import { type Clock, nsToMs, systemClock } from '../../core/clock.ts'
 import { CaesuraError, type ErrorSummary, summarize } from '../../core/errors.ts'
 import type { Node, ServerInfo } from '../../core/ports.ts'
+import { present } from '../../core/present.ts'
 import type { ProbeResult } from '../../core/probe.ts'
 import { measureDecodeAbort, measurePrefillAbort } from './abort-steps.ts'
 import { adviceOf } from './advice.ts'
@@ -120,20 +121,19 @@ function figuresOf(
   return {
     schema: 'caesura.probe/1',
     node,
-    ...(server.address !== undefined && { address: server.address }),
-    server: { kind: server.kind, ...(server.version !== undefined && { version: server.version }) },
+    ...present({ address: server.address }),
+    server: { kind: server.kind, ...present({ version: server.version }) },
     model,
     measuredAt,
     durationMs,
-    ...(firstTokenMs !== undefined && { firstTokenMs }),
-    ...(coldFirstTokenMs !== undefined && { coldFirstTokenMs }),
+    ...present({ firstTokenMs, coldFirstTokenMs }),
     tokensPerSecond: {
       ...(prefill !== undefined && { prefill: rounded(prefill) }),
       ...(interval !== undefined && interval > 0 && { decode: rounded(1000 / interval) }),
     },
     ...(preparation !== undefined && { warmPreparationMs: rounded(preparation) }),
     ...(long !== undefined && {
-      longPrompt: { ...(long.tokens !== undefined && { tokens: long.tokens }), prefillMs: rounded(long.prefillMs) },
+      longPrompt: { ...present({ tokens: long.tokens }), prefillMs: rounded(long.prefillMs) },
     }),
     slotFreeAfterAbortMs: Object.fromEntries(
       Object.entries(lags).flatMap(([when, sample]) => {
@@ -141,12 +141,10 @@ function figuresOf(
         return spread === undefined ? [] : [[when, spread]]
       }),
     ),
-    ...(witness !== undefined && { witness }),
-    ...(verdict?.stops !== undefined && { prefillStops: verdict.stops }),
-    ...(abortedLoad !== undefined && { abortedLoad }),
+    ...present({ witness, prefillStops: verdict?.stops, abortedLoad }),
     ...(wedges > 0 && { wedges }),
     ...(slots !== undefined && { slots: slots.count, ...(slots.bounded && { moreSlots: true as const }) }),
-    ...(prefixReuse !== undefined && { prefixReuse }),
+    ...present({ prefixReuse }),
     notes: [
       ...limits(findings),
       ...(verdict === undefined || verdict.stops !== undefined

@@ -1,5 +1,6 @@
 import type { ErrorCode } from '../../core/errors.ts'
 import { CaesuraError } from '../../core/errors.ts'
+import { present } from '../../core/present.ts'
 import { type Findings, idleMs, type Step } from './findings.ts'
 import type { Answer } from './line.ts'
 import { longPrompt, shortPrompt, talkPrompt } from './prompts.ts'
@@ -74,7 +75,7 @@ export async function measurePrefill({ line, findings, repetitions, tell }: Step
     const tokens = answer.end.promptTokens
     const prefillMs = Math.max(0, ttftMs - idleMs(findings))
     const spreadMs = Math.max(...ttfts.map((ms) => Math.abs(ms - ttftMs)))
-    findings.long = { sentences, ...(tokens !== undefined && { tokens }), ttftMs, prefillMs, spreadMs }
+    findings.long = { sentences, ...present({ tokens }), ttftMs, prefillMs, spreadMs }
     if (done === 1) {
       const reused = isReused(answer, await line.ask(prompt), idleMs(findings))
       if (reused !== undefined) findings.prefixReuse = reused

@@ -1,5 +1,6 @@
 import type { Catalogue } from '../../core/catalogue.ts'
 import type { PolicyInput } from '../../core/policy.ts'
+import { present } from '../../core/present.ts'
 import { type FactorDefinition, filterSchemas, policyDefaults, signalChoices } from './factor.ts'
 import { type JsonSchema, jsonSchemaOf, parameterSchema } from './policy-json-schema.ts'
 
@@ -96,5 +97,5 @@ function parametersOf(definition: FactorDefinition): Record<string, ListedParame
   if (parameter === undefined && parameterHint === undefined) return {}
   const fallback: unknown = parameter?.safeParse(undefined).data
   const listed = { summary: parameterHint ?? 'A value.', schema: parameterSchema(definition) }
-  return { [name]: { ...listed, ...(fallback !== undefined && { default: fallback }) } }
+  return { [name]: { ...listed, ...present({ default: fallback }) } }
 }

@@ -3,6 +3,7 @@ import type { Placement } from '../../core/call.ts'
 import type { Catalogue } from '../../core/catalogue.ts'
 import { countSchema } from '../../core/duration.ts'
 import type { Factor, Policy, PolicyInput, TriggerFactor } from '../../core/policy.ts'
+import { present } from '../../core/present.ts'
 import { isRecord, orList, type Path, type Problem, parseWith } from '../../core/problems.ts'
 import { policyDefaults } from './factor.ts'
 import { FactorReader } from './factor-reader.ts'
@@ -55,15 +56,15 @@ export function readPolicy(catalogue: Catalogue, value: unknown): { value: Polic
   const otherwise = placement.parameter as { readonly otherwise?: 'any' } | undefined
   return {
     value: {
-      ...(preset !== undefined && { preset }),
+      ...present({ preset }),
       trigger,
       response,
       carry,
       warm,
       placement: placement.name as Placement,
-      ...(otherwise?.otherwise !== undefined && { placementOtherwise: otherwise.otherwise }),
+      ...present({ placementOtherwise: otherwise?.otherwise }),
       ...(then !== undefined && { then: then as string }),
-      ...(limit !== undefined && { limit }),
+      ...present({ limit }),
     },
   }
 }

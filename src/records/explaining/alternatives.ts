@@ -1,4 +1,5 @@
 import { type Activity, activityAt, markOf } from '../../core/activity.ts'
+import { present } from '../../core/present.ts'
 import type { CallRecord, InterruptRecord, PhaseName, RunRecord } from '../../core/record.ts'
 import { type AbortLag, abortLagOf, type Beside, recordedLags } from './abort-lag.ts'
 
@@ -108,7 +109,7 @@ function abortAtOnce({ interrupt, old, worth }: Case, beside: Beside): Alternati
     return { kind: 'abort', node, model, during, n: recordedLags(old, during, beside.records).length }
   const savedMs = Math.min(drainMs, Math.max(0, drainMs + settleMs - lag.ms))
   const wastedSlotMs = cancelledAt === undefined ? mostWasted(interrupt, old, lag.ms) : undefined
-  return { ...base, savedMs, lag, ...(wastedSlotMs !== undefined && { wastedSlotMs }) }
+  return { ...base, savedMs, lag, ...present({ wastedSlotMs }) }
 }
 
 /** Without the instants of single tokens it is known only that no more than all slot time so far is thrown away. */

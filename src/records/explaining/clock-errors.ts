@@ -1,3 +1,4 @@
+import { present } from '../../core/present.ts'
 import type { ProcessRecord, RunRecord } from '../../core/record.ts'
 
 /** How far off the instants of one process may be, ms. */
@@ -14,7 +15,7 @@ export function clockErrorsOf({ owners = [], stages }: RunRecord): ClockError[] 
   const error = (part: ProcessRecord | undefined, stage?: string): ClockError[] => {
     if (part?.clock === undefined || said.has(part.instance)) return []
     said.add(part.instance)
-    return [{ ...(stage !== undefined && { stage }), process: part.service, errorMs: part.clock.errorMs }]
+    return [{ ...present({ stage }), process: part.service, errorMs: part.clock.errorMs }]
   }
   return [...owners.flatMap((owner) => error(owner)), ...stages.flatMap((call) => error(call.process, call.id))]
 }

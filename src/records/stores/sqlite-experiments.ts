@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import type { ExperimentStore, ExperimentSummary } from '../../core/ports.ts'
+import { present } from '../../core/present.ts'
 import { type Execution, executionSchema, type Trial, trialSchema } from '../../core/trial.ts'
 import { asConductor, conductorOf } from './sqlite-conductors.ts'
 import { guard, parseRow } from './sqlite-file.ts'
@@ -69,8 +70,7 @@ export function sqliteExperiments(
             const conductor = conductorOf(database, { experiment, execution })
             return {
               ...{ experiment, execution, startedAt, trials },
-              ...(ended !== undefined && { ended }),
-              ...(conductor !== undefined && { conductor }),
+              ...present({ ended, conductor }),
             }
           })
         const live = [...counts.values()]

@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { runEventSchema } from '../../core/event.ts'
+import { present } from '../../core/present.ts'
 import { recordSchema } from '../../core/record.ts'
 import type { JsonSchema } from '../../policies/reading/policy-json-schema.ts'
 import { PROBLEM_TYPE, problemSchema } from './problem.ts'
@@ -166,7 +167,7 @@ function parametersOf(route: Route): unknown[] {
     ...(route.path.includes(':id') ? [{ ...id, description: "The run's id." }] : []),
     ...Object.entries(properties).map(([name, { description, ...schema }]) => ({
       ...{ name, in: 'query', required: required.includes(name), schema },
-      ...(description !== undefined && { description }),
+      ...present({ description }),
     })),
     ...Object.entries(route.headers ?? {}).map(([name, description]) => ({
       ...{ name, in: 'header', required: false, description, schema: headerSchemas[name] ?? { type: 'string' } },

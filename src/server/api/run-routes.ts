@@ -1,6 +1,7 @@
 import type { FastifyRequest } from 'fastify'
 import { CaesuraError } from '../../core/errors.ts'
 import { type FleetRunLine, unknownRun } from '../../core/fleet.ts'
+import { present } from '../../core/present.ts'
 import { eventsGone, type HostedRunLine } from '../../core/run-host.ts'
 import { tenantOf } from './access.ts'
 import { type StreamFormat, streamFormats } from './event-stream.ts'
@@ -43,7 +44,7 @@ export function runRoutes(context: ApiContext): Route[] {
       async handle({ query, request }) {
         const tenant = tenantOf(context.callerOf(request), query.tenant)
         const { runs: page, cursor } = await runs.list(present({ ...query, tenant }))
-        return { runs: page.map(stateOf), ...(cursor !== undefined && { cursor }) }
+        return { runs: page.map(stateOf), ...present({ cursor }) }
       },
     }),
     defineRoute({
@@ -134,14 +135,8 @@ function stateOf(run: FleetRunLine): RunState {
   const { runId, pipeline, status, submittedAt, tenant, seq, submittedBy, ended, dead } = run
   return {
     ...{ runId, pipeline, status, submittedAt, tenant, seq },
-    ...(submittedBy !== undefined && { submittedBy }),
+    ...present({ submittedBy }),
     ...(ended !== undefined && { outcome: ended.outcome, durationMs: ended.durationMs }),
-    ...(dead !== undefined && { dead }),
+    ...present({ dead }),
   }
 }
-
-/** Without the keys whose value is undefined. */
-const present = <T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } =>
-  Object.fromEntries(Object.entries(value).filter(([, entry]) => entry !== undefined)) as {
-    [K in keyof T]: Exclude<T[K], undefined>
-  }

@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { CaesuraError } from '../../core/errors.ts'
 import type { RunEvent } from '../../core/event.ts'
+import { present } from '../../core/present.ts'
 import type { RunHost } from '../../core/run-host.ts'
 import { type StreamFormat, streamEvents } from './event-stream.ts'
 import { misuse } from './problem.ts'
@@ -41,7 +42,7 @@ export async function streamRun(context: ApiContext, reply: FastifyReply, run: S
         const events = runs.events(runId, after, signal)
         return run.isTextHidden ? withoutTexts(events) : events
       },
-      ...(behind !== undefined && { refused: behind }),
+      ...present({ refused: behind }),
       hasMore: (lastSeq) => hasMore(runs, runId, Math.max(after, lastSeq)),
     })
   } finally {

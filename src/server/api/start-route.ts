@@ -1,5 +1,6 @@
 import type { FastifyRequest } from 'fastify'
 import { z } from 'zod'
+import { present } from '../../core/present.ts'
 import type { JsonSchema } from '../../policies/reading/policy-json-schema.ts'
 import { tenantOf } from './access.ts'
 import { type StreamFormat, streamFormats } from './event-stream.ts'
@@ -78,13 +79,15 @@ async function submit(context: ApiContext, body: RunRequest, request: FastifyReq
   const opened = settings.openRequest?.({ method: 'POST', route: '/v1/runs', headers: request.headers })
   const made = await runs.submit(chosen, {
     ...{ input, vars, signals, priority, models: settings.models ?? {} },
-    ...(runId !== undefined && { runId }),
-    ...(ids !== undefined && { fingerprint: ids.fingerprint }),
-    ...(tenant !== undefined && { tenant }),
-    ...(caller.name !== undefined && { submittedBy: caller.name }),
-    ...(body.session !== undefined && { session: body.session }),
-    ...(body.experiment !== undefined && { experiment: body.experiment }),
-    ...(opened?.trace !== undefined && { trace: opened.trace }),
+    ...present({
+      runId,
+      fingerprint: ids?.fingerprint,
+      tenant,
+      submittedBy: caller.name,
+      session: body.session,
+      experiment: body.experiment,
+      trace: opened?.trace,
+    }),
   })
   if (made.isNew) opened?.end({ status: 201 })
   if (made.isNew) metrics.submitted(pipelines.get(chosen.name) === chosen ? chosen.name : '(inline)')

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { PlannedSignal } from '../../core/engine.ts'
 import { CaesuraError } from '../../core/errors.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
+import { present } from '../../core/present.ts'
 import { didYouMean, isRecord, orList, show } from '../../core/problems.ts'
 import { misuse } from './problem.ts'
 import type { RunRequest } from './schemas.ts'
@@ -46,7 +47,7 @@ export function pipelineOf(
       path: 'pipeline',
       received: asked,
       expected: orList(names),
-      ...(hint !== undefined && { hint }),
+      ...present({ hint }),
     })
   }
   if (!isRecord(asked)) {
@@ -80,7 +81,7 @@ export function plannedIn({ interrupts, signals }: RunRequest, { stages }: Pipel
       path: `${name}[${index}].stage`,
       received: stage,
       expected: orList(ids),
-      ...(hint !== undefined && { hint }),
+      ...present({ hint }),
     })
   }
   return planned as readonly PlannedSignal[]

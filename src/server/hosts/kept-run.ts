@@ -3,6 +3,7 @@ import type { RunEvent } from '../../core/event.ts'
 import type { EventLog } from '../../core/event-log.ts'
 import { lineOf } from '../../core/fleet.ts'
 import type { EngineRun, PreparedRun, RunNote } from '../../core/hosting.ts'
+import { present } from '../../core/present.ts'
 import type { RunRecord } from '../../core/record.ts'
 import type { HostedRunLine } from '../../core/run-host.ts'
 
@@ -46,7 +47,7 @@ export class KeptRun {
     const status = this.hasEnded ? 'ended' : this.hasBegun ? 'running' : 'waiting'
     return {
       ...{ runId, pipeline, status, submittedAt, tenant, seq: this.seq },
-      ...(submittedBy !== undefined && { submittedBy }),
+      ...present({ submittedBy }),
       ...(this.record !== undefined && { ended: lineOf(this.record) }),
     }
   }
@@ -66,7 +67,7 @@ export class KeptRun {
     this.#log = run.log
     this.#begun.resolve(run)
     const end = (record: RunRecord | undefined, error?: unknown) => {
-      this.#ended = { ...(record !== undefined && { record }) }
+      this.#ended = present({ record })
       // What stays is its events and its record.
       this.#run = undefined
       whenEnded(record, error)

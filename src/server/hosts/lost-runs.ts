@@ -1,5 +1,6 @@
 import type { HostedRunStore, LostRun } from '../../core/hosting.ts'
 import type { RunStore } from '../../core/ports.ts'
+import { present } from '../../core/present.ts'
 import type { RunRecord } from '../../core/record.ts'
 
 /**
@@ -9,7 +10,7 @@ import type { RunRecord } from '../../core/record.ts'
 function recordOf({ runId, traceId, pipeline, submittedAt, submittedBy, seenAt }: LostRun): RunRecord {
   return {
     ...{ schema: 'caesura.record/1', runId, pipeline, traceId },
-    ...(submittedBy !== undefined && { submittedBy }),
+    ...present({ submittedBy }),
     outcome: 'failed',
     error: {
       code: 'CAESURA_E_HOST_LOST',

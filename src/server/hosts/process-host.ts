@@ -8,6 +8,7 @@ import type { HostedRunStore, HostingEngine, NotedRun, RunNote } from '../../cor
 import type { Log } from '../../core/log.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
 import type { RunStore } from '../../core/ports.ts'
+import { present } from '../../core/present.ts'
 import type { RunRecord } from '../../core/record.ts'
 import { eventsGone, type HostedRunLine, type RunHost } from '../../core/run-host.ts'
 import { tellEnd } from '../../core/run-line.ts'
@@ -72,8 +73,7 @@ export class ProcessHost implements RunHost {
     const { traceId } = prepared
     const note: RunNote = {
       ...{ runId, traceId, pipeline: pipeline.name, tenant, submittedAt: Date.now() },
-      ...(submittedBy !== undefined && { submittedBy }),
-      ...(fingerprint !== undefined && { fingerprint }),
+      ...present({ submittedBy, fingerprint }),
     }
     // Another process may have recorded one of this id just now.
     if (!this.#settings.store.note(note)) return { runId, traceId: this.#traceOf(runId) ?? traceId, isNew: false }

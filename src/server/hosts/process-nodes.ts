@@ -2,6 +2,7 @@ import { summarize } from '../../core/errors.ts'
 import type { FleetNode } from '../../core/fleet.ts'
 import type { EngineUsage } from '../../core/hosting.ts'
 import type { Node } from '../../core/ports.ts'
+import { present } from '../../core/present.ts'
 import { within } from '../../core/within.ts'
 
 /** How long a model server may take to answer when it is asked how it is, ms. */
@@ -17,10 +18,10 @@ export async function processNodes(
     const { models, fault } = await look(node)
     return {
       ...{ name, ...process, pool, backend: backend.kind, slots, busy, models },
-      ...(backend.address !== undefined && { address: backend.address }),
+      ...present({ address: backend.address }),
       ...(node.models === undefined && backend.takesAnyModel && { anyModel: true }),
       state: fault === undefined ? 'up' : 'down',
-      ...(fault !== undefined && { reason: fault }),
+      ...present({ reason: fault }),
       seen: Date.now(),
     }
   })

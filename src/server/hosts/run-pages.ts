@@ -1,5 +1,6 @@
 import type { RunFilter } from '../../core/fleet.ts'
 import type { EndedFilter, HostedRunStore } from '../../core/hosting.ts'
+import { present } from '../../core/present.ts'
 import type { HostedRunLine } from '../../core/run-host.ts'
 import type { KeptRun } from './kept-run.ts'
 import { storedLine } from './stored-line.ts'
@@ -32,9 +33,7 @@ export function listRuns(
   if (runs.length === limit) return { runs, cursor: '1' }
   const { pipeline, tenant, outcome } = filter
   const ended = store.listEnded({
-    ...(pipeline !== undefined && { pipeline }),
-    ...(tenant !== undefined && { tenant }),
-    ...(outcome !== undefined && { outcome }),
+    ...present({ pipeline, tenant, outcome }),
     ...(part === '1' && before !== undefined && { before }),
     // One more says whether there is more.
     limit: limit - runs.length + 1,

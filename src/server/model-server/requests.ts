@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import type { ChatMessage, GenerationOptions } from '../../core/call.ts'
+import { present } from '../../core/present.ts'
 import { Refusal } from './refusal.ts'
 
 /** What `/api/chat` and `/api/generate` have in common once they are read. */
@@ -167,12 +168,9 @@ function generationOptions(options: Readonly<Record<string, unknown>>): Generati
   const [maxTokens, contextTokens] = [positive(wholeOf('num_predict')), positive(wholeOf('num_ctx'))]
   const topK = wholeOf('top_k')
   return {
-    ...(temperature !== undefined && { temperature }),
-    ...(topP !== undefined && { topP }),
-    ...(seed !== undefined && { seed }),
-    ...(maxTokens !== undefined && { maxTokens }),
+    ...present({ temperature, topP, seed, maxTokens }),
     ...(topK !== undefined && topK >= 0 && { topK }),
-    ...(contextTokens !== undefined && { contextTokens }),
+    ...present({ contextTokens }),
     ...(stop.data && stop.data.length > 0 && { stop: stop.data.filter((text) => text !== '') }),
   }
 }

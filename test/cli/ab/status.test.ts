@@ -1,6 +1,6 @@
 import { copyFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { createEngine } from '../../../src/app/compose.ts'
 import { connectFleet } from '../../../src/app/fleet.ts'
 import { scripted } from '../../../src/app/nodes.ts'
@@ -14,9 +14,10 @@ import { CaesuraError } from '../../../src/core/errors.ts'
 import type { RunEvent } from '../../../src/core/event.ts'
 import type { RunRecord } from '../../../src/core/record.ts'
 import { liveDesignOf, planOfLive } from '../../../src/lab/design/live-design.ts'
+import { withFleetProcesses } from '../../fixtures/fleet-processes.ts'
 import { pipelineFrom } from '../../fixtures/pipeline.ts'
+import { until } from '../../fixtures/until.ts'
 import { capture } from '../capture.ts'
-import { FleetProcesses, until } from '../fleet-processes.ts'
 
 // Some steps are processes.
 vi.setConfig({ testTimeout: 60_000, hookTimeout: 60_000 })
@@ -38,11 +39,7 @@ const armOf = (session: string) => assign(pipeline, { runId: 'r', session }).exp
 const sessions = Array.from({ length: 8 }, (_, index) => `s${index}`)
 const inArm = (arm: string) => sessions.filter((session) => armOf(session) === arm)
 
-let fleet: FleetProcesses
-beforeAll(async () => {
-  fleet = await FleetProcesses.start()
-})
-afterAll(() => fleet.stop())
+const fleet = withFleetProcesses()
 
 /** A new file in the folder, and what the command says of it. */
 let file = ''
