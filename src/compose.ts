@@ -28,6 +28,7 @@ import { within } from './core/within.ts'
 import { inProcessExecutor } from './executors/in-process.ts'
 import { startRun } from './machines/start-run.ts'
 import type { OwnPipelineInput, PipelineInput } from './policies/pipeline-input.ts'
+import { activeTrace, joinProgramTraces } from './tracing.ts'
 import { fleetEngine } from './workers/fleet-engine.ts'
 
 export { catalogue }
@@ -138,7 +139,8 @@ function onFleet(settings: FleetEngineSettings): Engine {
   }
   function start(asked: Pipeline, given: StartOptions): RunHandle {
     const { pipeline, options } = readStart(asked, given)
-    return checkedHandle(engine.start(pipeline, options))
+    const trace = options.trace ?? activeTrace()
+    return checkedHandle(engine.start(pipeline, { ...options, ...(trace !== undefined && { trace }) }))
   }
   return { start, close, [Symbol.asyncDispose]: close }
 }
@@ -154,6 +156,7 @@ export function hostingEngine(settings: EngineSettings): HostingEngine {
   const { closeWithinMs = CLOSING_MS } = settings
   checkNodes(nodes)
   const policies = checkCatalogue(settings.catalogue ?? catalogue)
+  joinProgramTraces()
   const executor = inProcessExecutor(nodes)
   const estimates = new Estimates((model, node) => priors(store, model, node))
   const write = store && recordKeeper(store)
@@ -167,7 +170,8 @@ export function hostingEngine(settings: EngineSettings): HostingEngine {
     checkPolicies(policies, asked)
     const runId = options.runId ?? randomUUID()
     const { pipeline, experiment } = assign(asked, { ...options, runId })
-    const trace = telemetry?.begin(options.trace) ?? options.trace ?? { traceId: newTraceId() }
+    const wantedTrace = options.trace ?? activeTrace()
+    const trace = telemetry?.begin(wantedTrace) ?? wantedTrace ?? { traceId: newTraceId() }
     const identity: RunIdentity = {
       ...{ runId, trace, pipeline: pipeline.name, stages: pipeline.stages },
       ...(experiment !== undefined && { experiment }),

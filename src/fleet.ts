@@ -5,6 +5,7 @@ import type { Fleet, FleetAddress } from './core/fleet.ts'
 import { recordKeeper } from './core/live-design.ts'
 import type { Log } from './core/log.ts'
 import type { Node, RunStore, Telemetry } from './core/ports.ts'
+import { joinProgramTraces } from './tracing.ts'
 import { version } from './version.ts'
 import type { FleetWorker, PipelineWorker } from './workers/pipeline-worker.ts'
 import type { Retention } from './workers/run-session.ts'
@@ -41,6 +42,7 @@ export interface HostingSettings {
 export async function hostRuns({ store, ...settings }: HostingSettings): Promise<PipelineWorker> {
   const { startPipelineWorker } = await import('./workers/pipeline-worker.ts')
   const write = store && recordKeeper(store, { isShared: true })
+  joinProgramTraces()
   return startPipelineWorker({
     catalogue,
     ...settings,
@@ -52,4 +54,7 @@ export async function hostRuns({ store, ...settings }: HostingSettings): Promise
 export const serveNode = async (
   node: Node,
   settings: Omit<StageWorkerSettings, 'node' | 'version'>,
-): Promise<FleetWorker> => (await import('./workers/stage-worker.ts')).startStageWorker({ ...settings, node, version })
+): Promise<FleetWorker> => {
+  joinProgramTraces()
+  return (await import('./workers/stage-worker.ts')).startStageWorker({ ...settings, node, version })
+}

@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import type { Config } from '../core/config-schema.ts'
 import { withCapture } from '../logs.ts'
-import { type ObservedProcess, type Observing, observe } from '../observing.ts'
+import { type ObservedProcess, type Observing, observeCommand } from '../observing.ts'
 import { whole } from './script-flags.ts'
 
 export interface MetricsFlags {
@@ -27,4 +27,4 @@ export const observeWith = (
   which: Omit<ObservedProcess, 'metrics'>,
   config?: Config,
 ): Promise<Observing | undefined> =>
-  observe(withCapture(process.env, config), { ...which, ...(port !== undefined && { metrics: { host, port } }) })
+  observeCommand(withCapture(process.env, config), { ...which, ...(port !== undefined && { metrics: { host, port } }) })

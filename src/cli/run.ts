@@ -9,7 +9,7 @@ import { didYouMean } from '../core/problems.ts'
 import type { RunRecord } from '../core/record.ts'
 import { fleetSurroundings } from '../fleet-running.ts'
 import { withCapture } from '../logs.ts'
-import { observe, traceOfEnvironment } from '../observing.ts'
+import { observeCommand, traceOfEnvironment } from '../observing.ts'
 import { sqliteStore } from '../stores.ts'
 import { chooseSurroundings, withoutModels } from '../surroundings.ts'
 import { asTyped } from './as-typed.ts'
@@ -99,7 +99,7 @@ async function run(file: string, flags: RunFlags): Promise<void> {
       : { redis, ...(await fleetSurroundings(redis, wanted, wishes)) }
   for (const notice of notices) remark(notice)
   if (flags.detach && redis !== undefined) return submitRun(redis, pipeline, { ...start, models: where.models }, flags)
-  const telemetry = await observe(withCapture(process.env, settings.config), {
+  const telemetry = await observeCommand(withCapture(process.env, settings.config), {
     service: 'caesura',
     log: remark,
     answerMs: COLLECTOR_MS,

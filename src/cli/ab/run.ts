@@ -4,7 +4,7 @@ import { modelsAsked } from '../../core/pipeline.ts'
 import type { Execution } from '../../core/trial.ts'
 import { type HowFar, runExperiment } from '../../experimenting.ts'
 import { withCapture } from '../../logs.ts'
-import { observe } from '../../observing.ts'
+import { observeCommand } from '../../observing.ts'
 import { sqliteStore } from '../../stores.ts'
 import { chooseSurroundings } from '../../surroundings.ts'
 import { asTyped } from '../as-typed.ts'
@@ -47,7 +47,7 @@ async function ab(file: string, flags: AbFlags): Promise<void> {
     const wanted = experiment.arms.flatMap(({ pipeline }) => modelsAsked(pipeline))
     const { notices, ...where } = await chooseSurroundings(wanted, wishesOf(nodeFlags, settings))
     for (const notice of notices) remark(notice)
-    const telemetry = await observe(withCapture(process.env, settings.config), {
+    const telemetry = await observeCommand(withCapture(process.env, settings.config), {
       service: 'caesura',
       log: remark,
       answerMs: COLLECTOR_MS,
