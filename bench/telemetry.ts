@@ -126,17 +126,17 @@ interface Arm {
   isSending(): boolean
 }
 
-function arm(more?: Record<string, string>, isScraped = false): Arm {
+async function arm(more?: Record<string, string>, isScraped = false): Promise<Arm> {
   if (more === undefined) return { engine: createEngine({ nodes: [node] }), isSending: () => false }
-  const telemetry = telemetryOf({ OTEL_BSP_SCHEDULE_DELAY: '200', ...more }, isScraped)
+  const telemetry = await telemetryOf({ OTEL_BSP_SCHEDULE_DELAY: '200', ...more }, isScraped)
   return { engine: createEngine({ nodes: [node], telemetry }), isSending: () => telemetry.waiting > 0 }
 }
 
 const arms = {
-  off: arm(),
-  'at most 50 a second (default)': arm({}),
-  'the same, and figures to be scraped': arm({}, true),
-  'every run': arm({ OTEL_TRACES_SAMPLER: 'always_on' }),
+  off: await arm(),
+  'at most 50 a second (default)': await arm({}),
+  'the same, and figures to be scraped': await arm({}, true),
+  'every run': await arm({ OTEL_TRACES_SAMPLER: 'always_on' }),
 }
 const names = Object.keys(arms) as (keyof typeof arms)[]
 const results = Object.fromEntries(names.map((name) => [name, [] as Turn[]])) as unknown as Record<
@@ -166,7 +166,7 @@ printTable(
 )
 
 // What a run's spans cost by themselves.
-const telemetry = telemetryOf({ OTEL_TRACES_SAMPLER: 'always_on' })
+const telemetry = await telemetryOf({ OTEL_TRACES_SAMPLER: 'always_on' })
 const engine = createEngine({
   nodes: [scripted({ name: 'n', slots: 1000, script: { tokens, firstTokenMs: 1, tokenMs: 0.2 } })],
   telemetry,
@@ -189,7 +189,7 @@ console.log(`a burst of ${burst * perRun} spans: ${after.spans - before.spans - 
 
 // A collector that is away.
 await ask('down')
-const away = telemetryOf()
+const away = await telemetryOf()
 globalThis.gc?.()
 const heap = process.memoryUsage().heapUsed
 const until = performance.now() + down * 1000

@@ -27,6 +27,7 @@ import { checkCatalogue, checkPolicies } from '../policies/reading/catalogue-che
 import { fleetEngine } from '../workers/fleet-engine.ts'
 import { catalogue } from './catalogue.ts'
 import type { OwnPipelineInput, PipelineInput } from './pipeline-input.ts'
+import { activeTrace, joinProgramTraces } from './tracing.ts'
 
 export { catalogue }
 
@@ -136,7 +137,8 @@ function onFleet(settings: FleetEngineSettings): Engine {
   }
   function start(asked: Pipeline, given: StartOptions): RunHandle {
     const { pipeline, options } = readStart(asked, given)
-    return checkedHandle(engine.start(pipeline, options))
+    const trace = options.trace ?? activeTrace()
+    return checkedHandle(engine.start(pipeline, { ...options, ...(trace !== undefined && { trace }) }))
   }
   return { start, close, [Symbol.asyncDispose]: close }
 }
@@ -152,6 +154,7 @@ export function hostingEngine(settings: EngineSettings): HostingEngine {
   const { closeWithinMs = CLOSING_MS } = settings
   checkNodes(nodes)
   const policies = checkCatalogue(settings.catalogue ?? catalogue)
+  joinProgramTraces()
   const executor = inProcessExecutor(nodes)
   const resolveModel = aliasesOf(models)
   const names = new Set(nodes.map(({ name }) => name))
@@ -173,7 +176,8 @@ export function hostingEngine(settings: EngineSettings): HostingEngine {
     checkPolicies(policies, asked)
     const runId = options.runId ?? randomUUID()
     const { pipeline, experiment } = assign(asked, { ...options, runId })
-    const trace = telemetry?.begin(options.trace) ?? options.trace ?? { traceId: newTraceId() }
+    const wantedTrace = options.trace ?? activeTrace()
+    const trace = telemetry?.begin(wantedTrace) ?? wantedTrace ?? { traceId: newTraceId() }
     const order: RunOrder = {
       ...{ runId, trace, pipeline, input: options.input, vars: options.vars ?? {}, resolveModel },
       ...(experiment !== undefined && { experiment }),

@@ -9,6 +9,7 @@ import type { PipelineWorker } from '../workers/pipeline-worker.ts'
 import type { Retention } from '../workers/run-session.ts'
 import type { StageWorkerSettings } from '../workers/stage-worker.ts'
 import { catalogue, withoutText } from './compose.ts'
+import { joinProgramTraces } from './tracing.ts'
 import { version } from './version.ts'
 
 export type { FleetAddress, FleetWorker, PipelineWorker, Retention }
@@ -42,6 +43,7 @@ export interface HostingSettings {
 export async function hostRuns({ store, ...settings }: HostingSettings): Promise<PipelineWorker> {
   const { startPipelineWorker } = await import('../workers/pipeline-worker.ts')
   const write = store && recordKeeper(store, { isShared: true })
+  joinProgramTraces()
   return startPipelineWorker({
     catalogue,
     ...settings,
@@ -53,4 +55,7 @@ export async function hostRuns({ store, ...settings }: HostingSettings): Promise
 export const serveNode = async (
   node: Node,
   settings: Omit<StageWorkerSettings, 'node' | 'version'>,
-): Promise<FleetWorker> => (await import('../workers/stage-worker.ts')).startStageWorker({ ...settings, node, version })
+): Promise<FleetWorker> => {
+  joinProgramTraces()
+  return (await import('../workers/stage-worker.ts')).startStageWorker({ ...settings, node, version })
+}

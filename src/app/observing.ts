@@ -44,11 +44,20 @@ const ENDPOINTS = [
 
 /**
  * Telemetry to where OpenTelemetry's variables of the environment say (docs/telemetry.md); undefined where they name no endpoint
- * and no figures are to be served. Only who asks for it pays for loading it, a quarter of a second. Throws `CAESURA_E_LISTEN`.
+ * and no figures are to be served. Only who asks for it pays for loading it, a quarter of a second. Throws `CAESURA_E_LISTEN`. Nothing is
+ * set up for the rest of the program: that is the program's own to do, by OpenTelemetry's SDK.
  */
-export async function observe(
+export const observe = (environment: Environment, place: ObservedProcess): Promise<Observing | undefined> =>
+  open(environment, place, false)
+
+/** The same for a process of the command line, in which OpenTelemetry's SDK is set up for whatever instrumentation there is. */
+export const observeCommand = (environment: Environment, place: ObservedProcess): Promise<Observing | undefined> =>
+  open(environment, place, true)
+
+async function open(
   environment: Environment,
   { log = (line) => emitWarning(line), metrics, isScraped = false, ...place }: ObservedProcess,
+  setsUp: boolean,
 ): Promise<Observing | undefined> {
   if (metrics === undefined && ENDPOINTS.every((name) => !environment[name]?.trim())) return undefined
   const [{ telemetrySettings }, { openTelemetry }] = await Promise.all([
@@ -57,9 +66,10 @@ export async function observe(
   ])
   const settings = telemetrySettings(environment)
   for (const warning of settings.warnings) log(warning)
-  const { process, begin, runEnded, sendAgain, openRequest, figures, close } = openTelemetry(settings, {
+  const { process, begin, runEnded, sendAgain, openRequest, figures, close } = await openTelemetry(settings, {
     ...place,
     log,
+    setsUp,
     instance: instanceName(),
     version,
     isScraped: isScraped || metrics !== undefined,
@@ -97,9 +107,9 @@ export async function traceOfEnvironment(environment: Environment): Promise<Trac
 
 /** What the API asks of a request where this process sends no spans: the run joins its caller's trace all the same. */
 export async function joinTraces(): Promise<(request: IncomingRequest) => RequestTrace> {
-  const { traceContextOf } = await import('../telemetry/trace-context.ts')
-  return ({ headers }) => {
-    const trace = traceContextOf(headers)
+  const { traceOfRequest } = await import('../telemetry/request-span.ts')
+  return (request) => {
+    const trace = traceOfRequest(request)
     return { ...present({ trace }), end: () => undefined }
   }
 }

@@ -1,6 +1,6 @@
 import type { Command } from 'commander'
 import { withCapture } from '../app/logs.ts'
-import { type ObservedProcess, type Observing, observe } from '../app/observing.ts'
+import { type ObservedProcess, type Observing, observeCommand } from '../app/observing.ts'
 import type { Config } from '../nodes/config-schema.ts'
 import { whole } from './script-flags.ts'
 
@@ -27,4 +27,4 @@ export const observeWith = (
   which: Omit<ObservedProcess, 'metrics'>,
   config?: Config,
 ): Promise<Observing | undefined> =>
-  observe(withCapture(process.env, config), { ...which, ...(port !== undefined && { metrics: { host, port } }) })
+  observeCommand(withCapture(process.env, config), { ...which, ...(port !== undefined && { metrics: { host, port } }) })

@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import { createEngine } from '../app/compose.ts'
 import { fleetSurroundings } from '../app/fleet-running.ts'
 import { withCapture } from '../app/logs.ts'
-import { observe, traceOfEnvironment } from '../app/observing.ts'
+import { observeCommand, traceOfEnvironment } from '../app/observing.ts'
 import { sqliteStore } from '../app/stores.ts'
 import { chooseSurroundings, withoutModels } from '../app/surroundings.ts'
 import { MOST_INPUT_CHARACTERS } from '../core/caller-input.ts'
@@ -99,7 +99,7 @@ async function run(file: string, flags: RunFlags): Promise<void> {
       : { redis, ...(await fleetSurroundings(redis, wanted, wishes)) }
   for (const notice of notices) remark(notice)
   if (flags.detach && redis !== undefined) return submitRun(redis, pipeline, { ...start, models: where.models }, flags)
-  const telemetry = await observe(withCapture(process.env, settings.config), {
+  const telemetry = await observeCommand(withCapture(process.env, settings.config), {
     service: 'caesura',
     log: remark,
     answerMs: COLLECTOR_MS,

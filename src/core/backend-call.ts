@@ -3,11 +3,12 @@ import { CaesuraError, type ErrorCode, errorCodes, summarize } from './errors.ts
 import { markNames } from './ledger.ts'
 import type { Backend } from './ports.ts'
 import { isRecord, orList, show } from './problems.ts'
+import { type CallMaker, inTrace } from './trace-carrier.ts'
 
 /** What makes a call, as far as this needs it: a backend, or a kind of step. */
 interface Maker extends Pick<Backend, 'kind' | 'generate'> {
   /** What messages call it; `backend` by default. */
-  readonly role?: string
+  readonly role?: CallMaker
 }
 
 const fault = ({ kind, role = 'backend' }: Maker, what: string): CaesuraError =>
@@ -36,7 +37,7 @@ export async function generateOn(backend: Maker, request: CallRequest, context: 
   const instant = (at: unknown): number =>
     Number.isFinite(at) ? (at as number) : refuse(`tells of no instant: ${show(at)}`)
   try {
-    const end: unknown = await backend.generate(request, {
+    const told: GenerateContext = {
       clock: context.clock,
       signal,
       mark(name, at) {
@@ -49,7 +50,13 @@ export async function generateOn(backend: Maker, request: CallRequest, context: 
       late: (ns) => {
         if (!isOver && isAmount(ns)) context.late?.(ns)
       },
-    })
+    }
+    const { trace } = request
+    const end: unknown = await (trace === undefined
+      ? backend.generate(request, told)
+      : inTrace(trace, backend.role ?? 'backend', (headers) =>
+          backend.generate(headers === trace ? request : { ...request, trace: headers }, told),
+        ))
     isOver = true
     if (broken !== undefined) throw broken
     return readEnd(backend, end, signal)

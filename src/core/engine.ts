@@ -25,7 +25,7 @@ export interface StartOptions {
   readonly signal?: AbortSignal
   /** Made by default. */
   readonly runId?: string
-  /** The trace that the run is to be part of; a new one by default. */
+  /** The trace that the run is to be part of; by default that of the span that is active in OpenTelemetry's API, else a new one. */
   readonly trace?: TraceContext
   /** Who asks: all runs of one session have the same arm of the pipeline's experiment. The run's id by default. */
   readonly session?: string

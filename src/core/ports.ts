@@ -138,6 +138,8 @@ export interface IncomingRequest {
   /** Of the route, without what differs from request to request. */
   readonly route: string
   readonly headers: Readonly<Record<string, string | string[] | undefined>>
+  /** Whether it has a span only where its caller traces; false by default. */
+  readonly joinsOnly?: boolean
 }
 
 /** A request from outside as a part of its caller's trace. */

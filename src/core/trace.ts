@@ -14,11 +14,15 @@ export interface TraceContext {
   readonly baggage?: string
 }
 
-/** The headers that go to a model server with a call. Plain JSON. */
+/**
+ * The headers that go to a model server with a call. Plain JSON. Between the processes of a fleet they are the W3C's; what a backend gets
+ * has the names of the propagators of its process (`OTEL_PROPAGATORS`).
+ */
 export interface TraceHeaders {
-  readonly traceparent: string
+  readonly traceparent?: string
   readonly tracestate?: string
   readonly baggage?: string
+  readonly [header: string]: string
 }
 
 export const newTraceId = (): string => randomBytes(16).toString('hex')

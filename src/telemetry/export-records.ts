@@ -1,7 +1,7 @@
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
 import { withoutPassword } from '../core/address.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { RunRecord } from '../core/record.ts'
+import { spanExporter } from './exporters.ts'
 import { Resources } from './resources.ts'
 import { runSpans, spanCount } from './run-spans.ts'
 import { type Environment, isWeb, otlpUrl, telemetrySettings } from './settings.ts'
@@ -27,12 +27,13 @@ export async function sendRecords(
       expected: 'an http or https URL, such as http://127.0.0.1:4318',
     })
   const settings = telemetrySettings(place.environment)
-  const { service = 'caesura', resource: more, longest, captureContent } = settings
+  const { service = 'caesura', longest, captureContent, tracesProtocol } = settings
+  const url = tracesProtocol === 'grpc' ? place.url : otlpUrl(place.url, 'traces')
   // Of runs whose process did not trace: the same each time.
-  const resources = new Resources({ ...place, service, instance: 'recorded', more })
+  const resources = new Resources({ ...place, service, instance: 'recorded' })
   const fates = { sent: 0, dropped: 0 }
   const sender = new SpanSender({
-    exporter: new OTLPTraceExporter({ url: otlpUrl(place.url, 'traces') }),
+    exporter: (await spanExporter({ tracesUrl: url, tracesProtocol }))!,
     to: withoutPassword(place.url),
     mostWaiting: Number.POSITIVE_INFINITY,
     batch: settings.batch,

@@ -1,11 +1,17 @@
 import { SpanKind, TraceFlags } from '@opentelemetry/api'
 import { systemClock } from '../core/clock.ts'
 import type { IncomingRequest, RequestTrace, Telemetry } from '../core/ports.ts'
+import type { TraceContext } from '../core/trace.ts'
+import { activeTrace } from './propagation.ts'
 import type { Resources } from './resources.ts'
 import { attribute as key } from './semconv.ts'
 import { endedSpan, Timeline } from './span.ts'
 import type { SpanSender } from './span-sender.ts'
 import { traceContextOf } from './trace-context.ts'
+
+/** The trace that a request is part of: where the program's instrumentation has a span of it, below that; else that of its caller. */
+export const traceOfRequest = ({ headers }: IncomingRequest): TraceContext | undefined =>
+  activeTrace() ?? traceContextOf(headers)
 
 /** A request to this process: a SERVER span below the caller's, above what is done for it. */
 export function openRequest(
@@ -19,9 +25,10 @@ export function openRequest(
   },
 ): RequestTrace {
   const { telemetry, sender, resources } = parts
-  const { method, route, headers } = request
+  const { method, route } = request
   const startMs = systemClock.wall()
-  const asked = traceContextOf(headers)
+  const asked = traceOfRequest(request)
+  if (asked === undefined && request.joinsOnly) return { end: () => undefined }
   const trace = telemetry.begin(asked)
   if (!trace.sampled) return { trace, end: () => undefined }
   const context = { traceId: trace.traceId, spanId: parts.newSpanId(), traceFlags: TraceFlags.SAMPLED }

@@ -1,9 +1,16 @@
-import { type Resource, resourceFromAttributes } from '@opentelemetry/resources'
+import {
+  detectResources,
+  type Resource,
+  resourceAttributesEnvDetector,
+  resourceFromAttributes,
+} from '@opentelemetry/resources'
 import type { ProcessRecord } from '../core/record.ts'
 import { resourceAttribute as key } from './semconv.ts'
 
 /** Processes whose resource is kept ready: those that a fleet has had for a while. */
 const MOST_KEPT = 1000
+
+const nameOf = ({ service, instance }: { service: string; instance: string }): string => `${service} ${instance}`
 
 /**
  * The resources that spans name. Whoever ends a run writes the spans of all processes that had a part in it: each under the name
@@ -11,21 +18,23 @@ const MOST_KEPT = 1000
  */
 export class Resources {
   readonly own: Resource
+  readonly #ownName: string
   readonly #version: string
-  readonly #more: Readonly<Record<string, string>>
+  readonly #asked = detectResources({ detectors: [resourceAttributesEnvDetector] })
   readonly #known = new Map<string, Resource>()
 
-  /** `more`: attributes for all of them, such as those of `OTEL_RESOURCE_ATTRIBUTES`. */
-  constructor(own: { service: string; instance: string; version: string; more?: Readonly<Record<string, string>> }) {
+  /** `found`: what is known of this process beside its names. Of others only `OTEL_RESOURCE_ATTRIBUTES` is known. */
+  constructor(own: { service: string; instance: string; version: string }, found?: Resource) {
     this.#version = own.version
-    this.#more = own.more ?? {}
-    this.own = this.#make(own.service, own.instance)
+    this.#ownName = nameOf(own)
+    this.own = this.#make(own.service, own.instance, found)
   }
 
   /** Of a process; undefined is this one. */
   of(process: ProcessRecord | undefined): Resource {
     if (process === undefined) return this.own
-    const name = `${process.service} ${process.instance}`
+    const name = nameOf(process)
+    if (name === this.#ownName) return this.own
     let resource = this.#known.get(name)
     if (resource === undefined) {
       if (this.#known.size >= MOST_KEPT) this.#known.clear()
@@ -35,12 +44,13 @@ export class Resources {
     return resource
   }
 
-  #make(service: string, instance: string): Resource {
-    return resourceFromAttributes({
-      ...this.#more,
-      [key.serviceName]: service,
-      [key.serviceVersion]: this.#version,
-      [key.serviceInstance]: instance,
-    })
+  #make(service: string, instance: string, found = this.#asked): Resource {
+    return found.merge(
+      resourceFromAttributes({
+        [key.serviceName]: service,
+        [key.serviceVersion]: this.#version,
+        [key.serviceInstance]: instance,
+      }),
+    )
   }
 }

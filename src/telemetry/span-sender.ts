@@ -43,6 +43,8 @@ export class SpanSender {
   /** Spans of the request that is under way. */
   #underWay = 0
   #pauseMs = 0
+  /** The last request had no answer in time: there may be a collector all the same. */
+  #isSlow = false
   #lost = 0
   #isOver = false
   #isGivenUp = false
@@ -74,9 +76,10 @@ export class SpanSender {
     const late = new Promise<'late'>((resolve) => setTimeout(() => resolve('late'), limitMs).unref())
     const flushed = (async () => {
       await this.#sending
-      // A collector that was away may be back: it is asked once more.
-      if (this.#waiting.length > 0) await this.#send()
-      while (this.#waiting.length > 0 && this.#pauseMs === 0) await this.#send()
+      // A collector that was away may be back: it is asked once more. One that is there and slow is asked again until the time is over.
+      do {
+        if (this.#waiting.length > 0) await this.#send()
+      } while (this.#waiting.length > 0 && !this.#isGivenUp && (this.#pauseMs === 0 || this.#isSlow))
     })()
     await Promise.race([flushed, late])
     this.#isGivenUp = true
@@ -147,6 +150,7 @@ export class SpanSender {
       return
     }
     if (this.#pauseMs === 0) log(`spans can't be sent to ${to}: ${reasonOf(error)}`)
+    this.#isSlow = isTimeout(error)
     this.#pauseMs = Math.min(LONGEST_PAUSE_MS, Math.max(FIRST_PAUSE_MS, this.#pauseMs * 2))
     // What a collector refuses for good, it would refuse again.
     if (isFinal(error)) {
@@ -178,6 +182,10 @@ function isFinal(error: Error | undefined): boolean {
   const status = statusOf(error)
   return status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429
 }
+
+/** OpenTelemetry's exporters say in words only that no answer came within their time. */
+const isTimeout = (error: Error | undefined): boolean =>
+  statusOf(error) === undefined && /\btimed? ?out\b/i.test(error?.message ?? '')
 
 /** Why an export failed, for people. */
 export function reasonOf(error: Error | undefined): string {

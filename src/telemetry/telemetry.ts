@@ -1,19 +1,19 @@
 import { ROOT_CONTEXT, SpanKind, TraceFlags, trace } from '@opentelemetry/api'
-import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-proto'
-import type { PushMetricExporter } from '@opentelemetry/sdk-metrics'
+import type { IMetricReader, PushMetricExporter } from '@opentelemetry/sdk-metrics'
 import { RandomIdGenerator, type Sampler, SamplingDecision, type SpanExporter } from '@opentelemetry/sdk-trace'
 import { withoutPassword } from '../core/address.ts'
 import type { ScrapedFigures } from '../core/figures.ts'
 import type { IncomingRequest, RequestTrace, Telemetry } from '../core/ports.ts'
 import { newTraceId, type TraceContext } from '../core/trace.ts'
-import { type ProcessFigures, processFigures } from './metrics/process-figures.ts'
-import { otlpExporter, pushReader } from './metrics/push.ts'
-import { openRequest } from './request-span.ts'
+import { metricExporter, spanExporter } from './exporters.ts'
+import { type CountingMeters, ownMeters, processFigures } from './metrics/process-figures.ts'
+import { pushReader } from './metrics/push.ts'
+import { openRequest, traceOfRequest } from './request-span.ts'
 import { Resources } from './resources.ts'
 import { runSpans, spanCount } from './run-spans.ts'
+import type { StartedSdk } from './sdk.ts'
 import type { TelemetrySettings } from './settings.ts'
 import { SpanSender } from './span-sender.ts'
-import { traceContextOf } from './trace-context.ts'
 
 export interface TelemetryPlace {
   /** By which spans name this process where `OTEL_SERVICE_NAME` does not. */
@@ -22,6 +22,8 @@ export interface TelemetryPlace {
   readonly instance: string
   readonly version: string
   readonly log: (line: string) => void
+  /** Whether OpenTelemetry's SDK is set up for all of the process; false by default: in a program that is for the program to do. */
+  readonly setsUp?: boolean
   /** In the place of OTLP over HTTP. */
   readonly exporter?: SpanExporter
   /** In the place of OTLP over HTTP, for figures. */
@@ -49,18 +51,22 @@ export interface ProcessTelemetry extends Telemetry {
 }
 
 /** Spans of this process's sampled runs and figures of all of them, as `settings` say. */
-export function openTelemetry(settings: TelemetrySettings, place: TelemetryPlace): ProcessTelemetry {
+export async function openTelemetry(settings: TelemetrySettings, place: TelemetryPlace): Promise<ProcessTelemetry> {
   const { service = place.service, sampler, tracesUrl } = settings
-  const resources = new Resources({ ...place, service, more: settings.resource })
-  const { answerMs } = place
-  const exporter =
-    place.exporter ??
-    (tracesUrl === undefined
-      ? undefined
-      : new OTLPTraceExporter({ url: tracesUrl, ...(answerMs !== undefined && { timeoutMillis: answerMs }) }))
+  const names = { service, instance: place.instance, version: place.version }
+  const exporter = place.exporter ?? (await spanExporter(settings, place.answerMs))
+  const pusher = place.metricExporter ?? (await metricExporter(settings, place.answerMs))
+  const start = place.setsUp ? (await import('./sdk.ts')).startSdk : undefined
+  let sdk: StartedSdk | undefined
+  const openMeters = (readers: IMetricReader[]): CountingMeters => {
+    sdk = start?.(settings, { ...names, log: place.log }, readers)
+    return sdk ?? ownMeters(new Resources(names).own, readers)
+  }
+  const figures = figuresOf(settings, place, { pusher, openMeters })
+  if (figures === undefined) sdk = start?.(settings, { ...names, log: place.log }, [])
+  const resources = new Resources(names, await sdk?.resource())
   const spanSettings = { resources, longest: settings.longest, captureContent: settings.captureContent.spans }
   const ids = new RandomIdGenerator()
-  const figures = figuresOf(settings, place, resources)
   const sender =
     exporter &&
     new SpanSender({
@@ -96,29 +102,30 @@ export function openTelemetry(settings: TelemetrySettings, place: TelemetryPlace
     openRequest(request) {
       if (sender !== undefined)
         return openRequest(request, { telemetry: { begin }, sender, resources, newSpanId: () => ids.generateSpanId() })
-      const trace = traceContextOf(request.headers)
+      const trace = traceOfRequest(request)
       return { ...(trace !== undefined && { trace }), end: () => undefined }
     },
     async close() {
       const until = performance.now() + (place.closeMs ?? CLOSE_MS)
       await sender?.close(place.closeMs ?? CLOSE_MS)
       // After the spans, so that the last push tells what became of them.
-      await figures?.close(Math.max(LAST_PUSH_MS, until - performance.now()))
+      await (sdk?.shutdown ?? figures?.close)?.(Math.max(LAST_PUSH_MS, until - performance.now()))
     },
   }
 }
 
 function figuresOf(
-  settings: TelemetrySettings,
-  { metricExporter, isScraped = false, answerMs, log }: TelemetryPlace,
-  { own }: Resources,
-): ProcessFigures | undefined {
-  const { metricsUrl, isMetricsUrlCommon: mayBeOfSpans, metricsIntervalMs: intervalMs, histograms } = settings
-  const exporter =
-    metricExporter ?? (metricsUrl === undefined ? undefined : otlpExporter(metricsUrl, histograms, answerMs))
+  { metricsUrl, isMetricsUrlCommon: mayBeOfSpans, metricsIntervalMs: intervalMs }: TelemetrySettings,
+  { isScraped = false, log }: TelemetryPlace,
+  from: {
+    readonly pusher: PushMetricExporter | undefined
+    readonly openMeters: (readers: IMetricReader[]) => CountingMeters
+  },
+) {
+  const { pusher: exporter, openMeters } = from
   if (exporter === undefined && !isScraped) return undefined
   const to = withoutPassword(metricsUrl ?? '')
-  return processFigures(own, {
+  return processFigures(openMeters, {
     isScraped,
     ...(exporter !== undefined && {
       push: (gauges, count) => pushReader({ exporter, intervalMs, to, mayBeOfSpans, log, count }, gauges),

@@ -218,7 +218,7 @@ export function tellCall(log: Log, node: string, { end, error }: CallEnd, reques
   log[level](
     `node ${node}: call ${callId} of run ${runId} ${end}${code === undefined ? '' : ` (${code})`}`,
     {
-      ...correlation(runId, trace?.traceparent.split('-')[1], callPart(callId)),
+      ...correlation(runId, trace?.traceparent?.split('-')[1], callPart(callId)),
       ...{ call: callId, stage, attempt, model, end, code },
     },
     { error: error?.message },

@@ -40,9 +40,13 @@ const offer = (sender: SpanSender, runId: string) =>
     sent: () => arrived.push(runId),
   })
 
+/** One that gives a request up early, and one that a busy machine does not make give up. */
+const impatient = () => new OTLPTraceExporter({ url: `${sink.url}/v1/traces`, timeoutMillis: 200 })
+const patient = () => new OTLPTraceExporter({ url: `${sink.url}/v1/traces`, timeoutMillis: 30_000 })
+
 describe('a burst', () => {
   it('of 10,000 spans arrives whole, in bounded requests', async () => {
-    const sender = senderOf()
+    const sender = senderOf({ exporter: patient() })
     const runs = Math.ceil(10_000 / count)
     for (let run = 0; run < runs; run++) offer(sender, `r${run}`)
     await sender.close(30_000)
@@ -54,12 +58,40 @@ describe('a burst', () => {
   }, 60_000)
 
   it('beyond what may wait gives the oldest up, and counts them', async () => {
-    const sender = senderOf({ mostWaiting: 10 * count, delayMs: 60_000, batch: 1_000_000 })
+    const sender = senderOf({
+      exporter: patient(),
+      mostWaiting: 10 * count,
+      delayMs: 60_000,
+      batch: 1_000_000,
+    })
     for (let run = 0; run < 25; run++) offer(sender, `r${run}`)
     expect(sender.waiting).toBe(10 * count)
     expect(fates.dropped).toBe(15 * count)
     await sender.close(30_000)
     expect(arrived).toEqual(Array.from({ length: 10 }, (_, index) => `r${index + 15}`))
+  })
+})
+
+describe('a collector that is slow', () => {
+  it('once, when the process ends, costs no span while there is time', async () => {
+    sink.behave('hold')
+    const sender = senderOf({ exporter: impatient(), delayMs: 60_000, batch: 2 * count })
+    for (let run = 0; run < 6; run++) offer(sender, `r${run}`)
+    const closed = sender.close(30_000)
+    await sink.until(() => sink.requests.length > 0)
+    await expect.poll(() => lines, { timeout: 20_000 }).toHaveLength(1)
+    sink.behave('take')
+    await closed
+    expect(fates).toEqual({ sent: 6 * count, dropped: 0 })
+    expect(arrived).toEqual(Array.from({ length: 6 }, (_, run) => `r${run}`))
+  }, 60_000)
+
+  it('for ever keeps a process no longer than its limit', async () => {
+    sink.behave('hold')
+    const sender = senderOf({ exporter: impatient(), delayMs: 60_000 })
+    offer(sender, 'r')
+    await sender.close(700)
+    expect(fates).toEqual({ sent: 0, dropped: count })
   })
 })
 

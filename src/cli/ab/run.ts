@@ -2,7 +2,7 @@ import { Command } from 'commander'
 import prettyMs from 'pretty-ms'
 import { type HowFar, runExperiment } from '../../app/experimenting.ts'
 import { withCapture } from '../../app/logs.ts'
-import { observe } from '../../app/observing.ts'
+import { observeCommand } from '../../app/observing.ts'
 import { sqliteStore } from '../../app/stores.ts'
 import { chooseSurroundings } from '../../app/surroundings.ts'
 import { modelsAsked } from '../../core/pipeline.ts'
@@ -50,7 +50,7 @@ async function ab(file: string, flags: AbFlags): Promise<void> {
     const wanted = experiment.arms.flatMap(({ pipeline }) => modelsAsked(pipeline))
     const { notices, ...where } = await chooseSurroundings(wanted, wishesOf(nodeFlags, settings))
     for (const notice of notices) remark(notice)
-    const telemetry = await observe(withCapture(process.env, settings.config), {
+    const telemetry = await observeCommand(withCapture(process.env, settings.config), {
       service: 'caesura',
       log: remark,
       answerMs: COLLECTOR_MS,

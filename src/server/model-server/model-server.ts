@@ -79,8 +79,7 @@ export async function startModelServer(settings: ModelServerSettings): Promise<M
   ) => {
     const { headers } = asked
     // A client that does not trace is not made a trace of.
-    const traced = headers.traceparent !== undefined
-    const opened = traced ? settings.openRequest?.({ method: 'POST', route: `/api/${route}`, headers }) : undefined
+    const opened = settings.openRequest?.({ method: 'POST', route: `/api/${route}`, headers, joinsOnly: true })
     const marks: { name: string; unixMs: number }[] = []
     raw.once('close', () => opened?.end({ status: raw.statusCode, marks }))
     try {

@@ -1,6 +1,6 @@
 import { type HrTime, ValueType } from '@opentelemetry/api'
 import { hrTime } from '@opentelemetry/core'
-import type { Resource } from '@opentelemetry/resources'
+import { emptyResource } from '@opentelemetry/resources'
 import {
   AggregationTemporality,
   type CollectionResult,
@@ -22,11 +22,6 @@ type Read = () => Readings | Promise<Readings>
  */
 export class Gauges implements MetricProducer {
   readonly #reads = new Set<Read>()
-  readonly #resource: Resource
-
-  constructor(resource: Resource) {
-    this.#resource = resource
-  }
 
   watch(read: Read): () => void {
     // The same function may be handed over twice.
@@ -49,7 +44,7 @@ export class Gauges implements MetricProducer {
     const shown = [...points].filter(([, found]) => found.length > 0)
     const metrics = shown.map(([name, found]) => gaugeOf(name, found.slice(0, MOST_SERIES)))
     const scopeMetrics = metrics.length === 0 ? [] : [{ scope, metrics }]
-    return { resourceMetrics: { resource: this.#resource, scopeMetrics }, errors: [] }
+    return { resourceMetrics: { resource: emptyResource(), scopeMetrics }, errors: [] }
   }
 }
 

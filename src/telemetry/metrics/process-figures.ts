@@ -1,4 +1,4 @@
-import type { Counter, Histogram, Meter } from '@opentelemetry/api'
+import type { Counter, Histogram, Meter, MeterProvider as Meters } from '@opentelemetry/api'
 import type { Resource } from '@opentelemetry/resources'
 import { type IMetricReader, MeterProvider } from '@opentelemetry/sdk-metrics'
 import type { ScrapedFigures } from '../../core/figures.ts'
@@ -24,13 +24,30 @@ export interface FigureReaders {
   readonly push?: (gauges: Gauges, count: (fate: 'sent' | 'failed') => void) => IMetricReader
 }
 
-export function processFigures(resource: Resource, { isScraped, push }: FigureReaders): ProcessFigures {
-  const gauges = new Gauges(resource)
+/** What counts for some readers, and ends with a last reading. */
+export interface CountingMeters {
+  readonly meters: Meters
+  shutdown(limitMs: number): Promise<void>
+}
+
+/** A counter of one's own, for a process in which OpenTelemetry's SDK is not ours to set up. */
+export function ownMeters(resource: Resource, readers: IMetricReader[]): CountingMeters {
+  const meters = new MeterProvider({ resource, readers })
+  // A receiver that is away must not keep a process that is done.
+  return { meters, shutdown: (limitMs) => meters.shutdown({ timeoutMillis: limitMs }).catch(() => undefined) }
+}
+
+/** `open`: what counts for these readers. */
+export function processFigures(
+  open: (readers: IMetricReader[]) => CountingMeters,
+  { isScraped, push }: FigureReaders,
+): ProcessFigures {
+  const gauges = new Gauges()
   const scrape = new ScrapeReader(gauges)
   const readers: IMetricReader[] = isScraped ? [scrape] : []
   if (push !== undefined) readers.push(push(gauges, (fate) => take('caesura.telemetry.pushes', 1, { fate })))
-  const provider = new MeterProvider({ resource, readers })
-  const instruments = instrumentsOf(provider.getMeter(scope.name, scope.version, { schemaUrl: scope.schemaUrl }))
+  const { meters, shutdown } = open(readers)
+  const instruments = instrumentsOf(meters.getMeter(scope.name, scope.version, { schemaUrl: scope.schemaUrl }))
   const take = (name: MetricName, value: number, labels: Readonly<Record<string, string>>) =>
     instruments.get(name)?.(value, labels)
   if (push !== undefined) for (const fate of ['sent', 'failed']) take('caesura.telemetry.pushes', 0, { fate })
@@ -41,10 +58,7 @@ export function processFigures(resource: Resource, { isScraped, push }: FigureRe
     time: (name, ms, labels = {}) => take(name, Math.max(0, ms) / 1000, labels),
     watch: (read) => gauges.watch(read),
     runEnded: (record) => measureRun(record, take),
-    async close(limitMs) {
-      // A receiver that is away must not keep a process that is done.
-      await provider.shutdown({ timeoutMillis: limitMs }).catch(() => undefined)
-    },
+    close: shutdown,
   }
 }
 

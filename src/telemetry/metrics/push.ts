@@ -1,9 +1,8 @@
 import { type ExportResult, ExportResultCode } from '@opentelemetry/core'
-import { OTLPMetricExporter } from '@opentelemetry/exporter-metrics-otlp-proto'
 import {
   type AggregationOption,
   AggregationType,
-  InstrumentType,
+  type InstrumentType,
   PeriodicExportingMetricReader,
   type PushMetricExporter,
   type ResourceMetrics,
@@ -26,21 +25,6 @@ export interface PushSettings {
   readonly log: (line: string) => void
   readonly count: (fate: 'sent' | 'failed') => void
 }
-
-/** OTLP over HTTP. `histograms`: exponential ones hold any length to some 4 %, where the receiver knows them. */
-export const otlpExporter = (
-  url: string,
-  histograms: 'exponential' | 'explicit',
-  answerMs?: number,
-): PushMetricExporter =>
-  new OTLPMetricExporter({
-    url,
-    ...(answerMs !== undefined && { timeoutMillis: answerMs }),
-    aggregationPreference: (type): AggregationOption =>
-      type === InstrumentType.HISTOGRAM && histograms === 'exponential'
-        ? { type: AggregationType.EXPONENTIAL_HISTOGRAM }
-        : { type: AggregationType.DEFAULT },
-  })
 
 /** Pushes all figures again and again, and at the end. */
 export const pushReader = (settings: PushSettings, gauges: Gauges): PeriodicExportingMetricReader =>

@@ -1,7 +1,7 @@
 import type { ScrapedFigures } from '../../core/figures.ts'
 import { Resources } from '../resources.ts'
-import { processFigures } from './process-figures.ts'
+import { ownMeters, processFigures } from './process-figures.ts'
 
 /** Figures of a process that sends nothing anywhere: they are only scraped. */
 export const scrapedFigures = (place: { service: string; instance: string; version: string }): ScrapedFigures =>
-  processFigures(new Resources(place).own, { isScraped: true })
+  processFigures((readers) => ownMeters(new Resources(place).own, readers), { isScraped: true })

@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { MOST_SERIES, metricTable, prometheusName } from '../../../src/telemetry/metric-table.ts'
-import { processFigures } from '../../../src/telemetry/metrics/process-figures.ts'
+import { ownMeters, processFigures } from '../../../src/telemetry/metrics/process-figures.ts'
 import { interruptedRun } from '../../records.ts'
 import { spanSettings } from '../sent.ts'
 
-const open = () => processFigures(spanSettings.resources.own, { isScraped: true })
+const open = () => processFigures((readers) => ownMeters(spanSettings.resources.own, readers), { isScraped: true })
 const linesOf = (text: string, name: string) =>
   text.split('\n').filter((line) => line.startsWith(`${name}{`) || line.startsWith(`${name} `))
 

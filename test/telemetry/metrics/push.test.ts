@@ -14,7 +14,7 @@ beforeEach(async () => {
 })
 afterEach(() => sink.down())
 
-const open = (more: Record<string, string> = {}): ProcessTelemetry =>
+const open = (more: Record<string, string> = {}): Promise<ProcessTelemetry> =>
   openTelemetry(telemetrySettings({ OTEL_EXPORTER_OTLP_METRICS_ENDPOINT: `${sink.url}/v1/metrics`, ...more }), {
     service: 'caesura-test',
     instance: 'here-1',
@@ -26,7 +26,7 @@ const named = (name: string) => sink.metrics.filter((metric) => metric.name === 
 
 describe('a push', () => {
   it('at the end brings all, sampled or not, with exponential histograms', async () => {
-    const telemetry = open()
+    const telemetry = await open()
     telemetry.runEnded(interruptedRun)
     telemetry.runEnded({ ...interruptedRun, sampled: false })
     await telemetry.close()
@@ -44,7 +44,7 @@ describe('a push', () => {
   })
 
   it('has explicit buckets where the environment says so', async () => {
-    const telemetry = open({
+    const telemetry = await open({
       OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION: 'explicit_bucket_histogram',
     })
     telemetry.runEnded(interruptedRun)
@@ -55,7 +55,7 @@ describe('a push', () => {
   })
 
   it('has nothing of a run whose spans alone are sent again', async () => {
-    const telemetry = open({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${sink.url}/v1/traces` })
+    const telemetry = await open({ OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${sink.url}/v1/traces` })
     telemetry.sendAgain({ ...interruptedRun, sampled: true })
     await telemetry.close()
     expect(sink.spans).toHaveLength(spanCount(interruptedRun))
@@ -63,7 +63,7 @@ describe('a push', () => {
   })
 
   it('comes again and again, each with all so far', async () => {
-    const telemetry = open({ OTEL_METRIC_EXPORT_INTERVAL: '20' })
+    const telemetry = await open({ OTEL_METRIC_EXPORT_INTERVAL: '20' })
     telemetry.runEnded(interruptedRun)
     await sink.until(() => sink.requests.length >= 2)
     telemetry.runEnded(interruptedRun)
@@ -73,7 +73,7 @@ describe('a push', () => {
   })
 
   it('tells of the spans too: those that were sent, that were dropped, and that wait', async () => {
-    const telemetry = open({
+    const telemetry = await open({
       OTEL_EXPORTER_OTLP_TRACES_ENDPOINT: `${sink.url}/v1/traces`,
       OTEL_BSP_MAX_QUEUE_SIZE: '10',
       OTEL_BSP_SCHEDULE_DELAY: '60000',
@@ -94,7 +94,7 @@ describe('a push', () => {
 describe('a receiver of figures that is away', () => {
   it('costs one warning, and one line when it is back', async () => {
     sink.behave('bad-request')
-    const telemetry = open({ OTEL_METRIC_EXPORT_INTERVAL: '20' })
+    const telemetry = await open({ OTEL_METRIC_EXPORT_INTERVAL: '20' })
     telemetry.runEnded(interruptedRun)
     await sink.until(() => sink.requests.length >= 4)
     expect(lines).toEqual([expect.stringMatching(/^figures can't be sent to http:.*the collector answered 400/)])
@@ -106,7 +106,7 @@ describe('a receiver of figures that is away', () => {
 
   it('keeps no process from ending', async () => {
     await sink.down()
-    const telemetry = open()
+    const telemetry = await open()
     telemetry.runEnded(interruptedRun)
     await telemetry.close()
     expect(sink.metrics).toEqual([])
@@ -114,7 +114,7 @@ describe('a receiver of figures that is away', () => {
 
   it('is no fault where the common endpoint is one of spans alone', async () => {
     // Everything else than the two signals is answered 404 there.
-    const telemetry = openTelemetry(
+    const telemetry = await openTelemetry(
       {
         ...telemetrySettings({ OTEL_EXPORTER_OTLP_ENDPOINT: sink.url, OTEL_METRIC_EXPORT_INTERVAL: '20' }),
         metricsUrl: `${sink.url}/v1/none`,
@@ -131,10 +131,10 @@ describe('a receiver of figures that is away', () => {
 })
 
 describe('figures', () => {
-  it('are not made where nobody wants them', () => {
+  it('are not made where nobody wants them', async () => {
     const spansOnly = { OTEL_EXPORTER_OTLP_ENDPOINT: sink.url, OTEL_METRICS_EXPORTER: 'none' }
     const place = { service: 's', instance: 'i', version: '0', log: () => undefined }
-    expect(openTelemetry(telemetrySettings(spansOnly), place).figures).toBeUndefined()
-    expect(openTelemetry(telemetrySettings(spansOnly), { ...place, isScraped: true }).figures).toBeDefined()
+    expect((await openTelemetry(telemetrySettings(spansOnly), place)).figures).toBeUndefined()
+    expect((await openTelemetry(telemetrySettings(spansOnly), { ...place, isScraped: true })).figures).toBeDefined()
   })
 })
