@@ -44,7 +44,7 @@ const ENDPOINTS = [
 
 /**
  * Telemetry to where OpenTelemetry's variables of the environment say (docs/telemetry.md); undefined where they name no endpoint
- * and no figures are to be served. Only who asks for it pays for loading it, a quarter of a second. Throws `CAESURA_E_LISTEN`. Nothing is
+ * and no figures are to be served. Only who asks for it pays for loading it (docs/telemetry.md#cost). Throws `CAESURA_E_LISTEN`. Nothing is
  * set up for the rest of the program: that is the program's own to do, by OpenTelemetry's SDK.
  */
 export const observe = (environment: Environment, place: ObservedProcess): Promise<Observing | undefined> =>

@@ -5,7 +5,7 @@ import type * as Core from '@opentelemetry/core'
 /** Under which every copy of OpenTelemetry's API, of version 1, finds what was registered in the process. */
 const REGISTERED = Symbol.for('opentelemetry.js.api.1')
 
-type Part = 'trace' | 'context' | 'metrics' | 'propagation' | 'logs'
+type Part = 'trace' | 'context' | 'metrics' | 'propagation' | 'diag'
 
 const registered = (): Partial<Record<Part, unknown>> | undefined =>
   (globalThis as { [REGISTERED]?: Partial<Record<Part, unknown>> })[REGISTERED]
@@ -16,14 +16,25 @@ export const isSetUp = (): boolean => {
   return [parts?.trace, parts?.context, parts?.metrics, parts?.propagation].some((part) => part !== undefined)
 }
 
+/** Whether somebody listens to what OpenTelemetry itself has to say. */
+export const hasListener = (): boolean => registered()?.diag !== undefined
+
 const load = createRequire(import.meta.url)
+let api: typeof Api | undefined
+let core: typeof Core | undefined
 
 /**
  * OpenTelemetry's API where the program has set OpenTelemetry up; undefined where not: then nothing is active, and nothing is loaded for
  * it. At once, because a run is started at once.
  */
-export const programApi = (): typeof Api | undefined =>
-  registered()?.context === undefined ? undefined : (load('@opentelemetry/api') as typeof Api)
+export function programApi(): typeof Api | undefined {
+  if (registered()?.context === undefined) return undefined
+  api ??= load('@opentelemetry/api') as typeof Api
+  return api
+}
 
 /** What the SDK's packages have in common, such as the W3C's propagators. */
-export const sdkCore = (): typeof Core => load('@opentelemetry/core') as typeof Core
+export function sdkCore(): typeof Core {
+  core ??= load('@opentelemetry/core') as typeof Core
+  return core
+}

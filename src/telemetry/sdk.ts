@@ -10,7 +10,7 @@ import {
 } from '@opentelemetry/resources'
 import { AggregationType, type IMetricReader, MetricReader } from '@opentelemetry/sdk-metrics'
 import { NodeSDK } from '@opentelemetry/sdk-node'
-import { isSetUp } from './program-api.ts'
+import { hasListener, isSetUp } from './program-api.ts'
 import { propagateNothing } from './propagation.ts'
 import { resourceAttribute as key } from './semconv.ts'
 import type { TelemetrySettings } from './settings.ts'
@@ -56,7 +56,7 @@ export function startSdk(
   const said = new Set<string>()
   const tell = (...words: unknown[]) => said.add(words.join(' '))
   // With OTEL_LOG_LEVEL the SDK writes its own log.
-  const isQuiet = !process.env.OTEL_LOG_LEVEL?.trim()
+  const isQuiet = !process.env.OTEL_LOG_LEVEL?.trim() && !hasListener()
   if (isQuiet) diag.setLogger(listener(tell), { logLevel: DiagLogLevel.WARN, suppressOverrideMessage: true })
   const sdk = new NodeSDK({
     resource: defaultResource().merge(

@@ -172,20 +172,31 @@ export class SpanSender {
   }
 }
 
-/** What an HTTP server answered; undefined where it did not. */
-export const statusOf = (error: Error | undefined): number | undefined => {
+/** What a server answered, by HTTP's numbers or by gRPC's, which are smaller. */
+const codeOf = (error: Error | undefined): number | undefined => {
   const { code } = (error ?? {}) as { code?: unknown }
   return typeof code === 'number' ? code : undefined
 }
+const LEAST_HTTP_STATUS = 100
+const DEADLINE_EXCEEDED = 4
+/** `INVALID_ARGUMENT`, `NOT_FOUND`, `PERMISSION_DENIED`, `UNIMPLEMENTED`, `UNAUTHENTICATED`. */
+const FINAL_IN_GRPC: readonly (number | undefined)[] = [3, 5, 7, 12, 16]
+
+/** What an HTTP server answered; undefined where it did not. */
+export const statusOf = (error: Error | undefined): number | undefined => {
+  const code = codeOf(error)
+  return code !== undefined && code >= LEAST_HTTP_STATUS ? code : undefined
+}
 
 function isFinal(error: Error | undefined): boolean {
+  if (FINAL_IN_GRPC.includes(codeOf(error))) return true
   const status = statusOf(error)
   return status !== undefined && status >= 400 && status < 500 && status !== 408 && status !== 429
 }
 
-/** OpenTelemetry's exporters say in words only that no answer came within their time. */
+/** Over HTTP OpenTelemetry's exporters say in words only that no answer came within their time. */
 const isTimeout = (error: Error | undefined): boolean =>
-  statusOf(error) === undefined && /\btimed? ?out\b/i.test(error?.message ?? '')
+  codeOf(error) === DEADLINE_EXCEEDED || (codeOf(error) === undefined && /\btimed? ?out\b/i.test(error?.message ?? ''))
 
 /** Why an export failed, for people. */
 export function reasonOf(error: Error | undefined): string {

@@ -293,7 +293,7 @@ describe('caesura with bad input', () => {
 
 it('asks to report a fault of its own, with one JSON document on stdout', async () => {
   // A built-in that is gone stands in for a fault that nobody foresaw.
-  const broken = { NODE_OPTIONS: '--import=data:text/javascript,Object.fromEntries=undefined' }
+  const broken = { NODE_OPTIONS: '--import=data:text/javascript,Array.prototype.flat=undefined' }
   const args = ['run', examplePipeline, ...question, ...embedded]
   const human = await caesura(folder, args, broken)
   expect({ status: human.status, stdout: human.stdout }).toEqual({ status: 1, stdout: '' })
