@@ -46,16 +46,29 @@ const messageSchema = z.strictObject({
   content: z.string('a text').describe('A Liquid template.'),
 })
 
-const parametersSchema = z.record(z.string(), z.json()).check(({ value, issues }) => {
+/** Its JSON Schema would be a recursive one, whose definitions have no place inside of other schemas. */
+const json = z.json()
+
+/** Undefined for what is no JSON, or contains itself. */
+function jsonOf(value: unknown): string | undefined {
+  try {
+    return json.safeParse(value).success ? JSON.stringify(value) : undefined
+  } catch {
+    return undefined
+  }
+}
+
+const parametersSchema = z.record(z.string(), z.any()).check(({ value, issues }) => {
   const own = Object.keys(value).find((name) => ownParameters.includes(name))
   if (own !== undefined) {
     const params = { expected: 'a parameter that the engine does not set itself' }
     issues.push({ code: 'custom', path: [own], input: own, message: 'is set by the engine', params })
   }
-  if (JSON.stringify(value).length > MOST_PARAMETERS) {
-    const params = { expected: `at most ${MOST_PARAMETERS} characters as JSON` }
-    issues.push({ code: 'custom', input: 'a larger mapping', message: 'is too large', params })
-  }
+  const text = jsonOf(value)
+  if (text !== undefined && text.length <= MOST_PARAMETERS) return
+  const params = { expected: `JSON of at most ${MOST_PARAMETERS} characters` }
+  const message = text === undefined ? 'is no JSON' : 'is too large'
+  issues.push({ code: 'custom', input: 'another mapping', message, params })
 })
 
 const FOR_EVER = -1

@@ -116,6 +116,9 @@ describe('a stage’s messages', () => {
   })
 })
 
+const cyclic: Record<string, unknown> = {}
+cyclic.own = cyclic
+
 describe('how a model is asked', () => {
   it('goes with the call: thinking, how long the model stays, parameters of the server', async () => {
     const [plain, full] = await asked(
@@ -134,6 +137,8 @@ describe('how a model is asked', () => {
     ['a parameter that the engine sets', { parameters: { stream: false } }, 'stages[0].parameters.stream'],
     ['parameters without end', { parameters: { a: 'x'.repeat(20_000) } }, 'stages[0].parameters'],
     ['parameters that are no mapping', { parameters: [1] }, 'stages[0].parameters'],
+    ['parameters that are no JSON', { parameters: { a: () => 1 } }, 'stages[0].parameters'],
+    ['parameters that contain themselves', { parameters: cyclic }, 'stages[0].parameters'],
   ])('is refused for %s', (_, stage, path) => {
     expect(faults({ prompt: 'x', ...stage }).map(([at]) => at)).toEqual([path])
   })
