@@ -20,7 +20,7 @@ import { REDIS_URL, readRedisUrl } from '../core/redis-address.ts'
 import { newTraceId } from '../core/trace.ts'
 import { within } from '../core/within.ts'
 import { recordKeeper } from '../lab/design/live-design.ts'
-import { aliasesOf, composeRun, type RunHost, type RunOrder } from '../machines/host.ts'
+import { aliasesOf, composeRun, type HostParts, type RunOrder } from '../machines/host.ts'
 import { inProcessExecutor } from '../nodes/in-process.ts'
 import { definePipelineWith } from '../pipelines/pipeline-schema.ts'
 import { checkCatalogue, checkPolicies } from '../policies/reading/catalogue-check.ts'
@@ -159,7 +159,7 @@ export function hostingEngine(settings: EngineSettings): HostingEngine {
   const resolveModel = aliasesOf(models)
   const names = new Set(nodes.map(({ name }) => name))
   const checkPlacement = placementCheck([...names])
-  const host: RunHost = {
+  const host: HostParts = {
     ...{ clock, random, catalogue: policies, outputLimits: settings.outputLimits, nodeNames: () => names },
     estimates: new Estimates((model, node) => priors(store, model, node)),
     // So that its spans are the same ones, whoever sends them again.

@@ -12,7 +12,7 @@ import type { KeptMachines } from './kept-machines.ts'
 import { type HostedRun, startRun } from './start-run.ts'
 
 /** What the runs of one process share, whoever makes their calls. */
-export interface RunHost {
+export interface HostParts {
   readonly clock: Clock
   readonly catalogue: Catalogue
   /** What this process has learnt of its models and nodes. */
@@ -49,7 +49,7 @@ export interface ComposedRun {
 }
 
 /** Composes a run on a host: its journal, and what its machines work with. `kept`: the journal of a run that goes on here. */
-export function composeRun(host: RunHost, order: RunOrder, kept?: KeptJournal): ComposedRun {
+export function composeRun(host: HostParts, order: RunOrder, kept?: KeptJournal): ComposedRun {
   const { clock, catalogue, estimates, random, outputLimits } = host
   const { pipeline, input, vars, resolveModel, planned } = order
   const journal = new Journal(identityOf(order), clock, outputLimits, kept)

@@ -7,7 +7,7 @@ import type { Telemetry } from '../core/ports.ts'
 import { present } from '../core/present.ts'
 import type { ProcessRecord } from '../core/record.ts'
 import type { TraceContext } from '../core/trace.ts'
-import { aliasesOf, composeRun, type RunHost } from '../machines/host.ts'
+import { aliasesOf, composeRun, type HostParts } from '../machines/host.ts'
 import type { HostedRun } from '../machines/start-run.ts'
 import type { FleetClock } from './fleet-clock.ts'
 import type { GroupWriter } from './group-writer.ts'
@@ -22,7 +22,7 @@ import type { TicketQueues } from './ticket-queues.ts'
 import type { SignalPayload } from './wire.ts'
 
 /** What the runs of one process of a fleet share. */
-export interface Host extends RunHost {
+export interface Host extends HostParts {
   readonly redis: FleetRedis
   /** Writes what the runs have to write. */
   readonly group: GroupWriter

@@ -3,7 +3,7 @@ import { catalogue } from '../../src/app/compose.ts'
 import { systemClock } from '../../src/core/clock.ts'
 import { Estimates } from '../../src/core/estimates.ts'
 import type { ProcessRecord } from '../../src/core/record.ts'
-import { aliasesOf, composeRun, type RunHost, type RunOrder } from '../../src/machines/host.ts'
+import { aliasesOf, composeRun, type HostParts, type RunOrder } from '../../src/machines/host.ts'
 import { scriptedBackend } from '../../src/nodes/backends/scripted.ts'
 import { inProcessExecutor } from '../../src/nodes/in-process.ts'
 import { pipelineFrom } from '../fixtures/pipeline.ts'
@@ -15,7 +15,7 @@ const pipeline = pipelineFrom({
     { id: 'b', model: 'exact', prompt: 'b {{ a.output }}' },
   ],
 })
-const host: RunHost = {
+const host: HostParts = {
   ...{ clock: systemClock, catalogue, random: Math.random, estimates: new Estimates() },
   nodeNames: () => new Set(['n']),
 }
@@ -26,7 +26,7 @@ const order: RunOrder = {
 }
 
 /** The record of the run, and what the models were asked. */
-async function run(how: Partial<RunHost> = {}) {
+async function run(how: Partial<HostParts> = {}) {
   const asked: string[] = []
   const backend = scriptedBackend((request) => {
     asked.push(`${request.model}: ${request.messages.at(-1)!.content}`)
