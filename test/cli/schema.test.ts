@@ -23,7 +23,8 @@ describe('schema', () => {
     const { properties, required } = JSON.parse((await print('pipeline')).stdout)
     expect(required).toEqual(['name', 'stages'])
     const [ofModel, ofText] = properties.stages.items.anyOf
-    expect(ofModel.required).toEqual(['id', 'model', 'prompt'])
+    expect(ofModel.required).toEqual(['id', 'model'])
+    expect(ofModel.oneOf).toEqual([{ required: ['prompt'] }, { required: ['messages'] }])
     expect(ofText.required).toEqual(['id', 'say'])
     expect(ofModel.properties.timeout.properties.total.anyOf).toContainEqual({
       type: 'string',
