@@ -19,9 +19,7 @@ export interface TraceContext {
  * has the names of the propagators of its process (`OTEL_PROPAGATORS`).
  */
 export interface TraceHeaders {
-  readonly traceparent?: string
-  readonly tracestate?: string
-  readonly baggage?: string
+  /** `traceparent`, `tracestate` and `baggage`, where they are the W3C's. */
   readonly [header: string]: string
 }
 
