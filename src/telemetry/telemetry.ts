@@ -64,7 +64,7 @@ export async function openTelemetry(settings: TelemetrySettings, place: Telemetr
   }
   const figures = figuresOf(settings, place, { pusher, openMeters })
   if (figures === undefined) sdk = start?.(settings, { ...names, log: place.log }, [])
-  const resources = new Resources(names, await sdk?.resource())
+  const resources = new Resources(names)
   const spanSettings = { resources, longest: settings.longest, captureContent: settings.captureContent.spans }
   const ids = new RandomIdGenerator()
   const sender =
