@@ -67,9 +67,8 @@ for (const story of stories) {
     faults,
   )
 }
-for (const [call, count] of Object.entries(await looking.hgetall('chaos:generated'))) {
-  if (Number(count) > 1) faults.doubled.push(`${call}: ${count} times`)
-}
+const generated = Map.groupBy(await looking.smembers('chaos:generated'), (each) => each.slice(0, each.lastIndexOf(' ')))
+for (const [call, each] of generated) if (each.length > 1) faults.doubled.push(`${call}: ${each.length} times`)
 let resumed = 0
 for (const { runId } of stories) if (Number(await looking.hget(keys.run(runId), 'epoch')) > 1) resumed += 1
 

@@ -8,9 +8,6 @@ import type { Slots } from './slots.ts'
 import type { StageCalls } from './stage-calls.ts'
 import type { CallTicket } from './ticket-queues.ts'
 
-/** Claims that are remembered. */
-const MOST_GIVEN = 10_000
-
 /** What the direct calls of a worker are made with. */
 export interface DirectParts {
   readonly redis: FleetRedis
@@ -97,9 +94,7 @@ export class DirectCalls {
     this.#given.add(claim)
     await this.#inSlot(async () => {
       if (!(await calls.runGiven(ticket, claim, request))) await this.#decline(ticket, claim)
-    })
-    // A question about it may come after its end: what was made is never given back.
-    if (this.#given.size > MOST_GIVEN) for (const oldest of this.#given.values()) return void this.#given.delete(oldest)
+    }).finally(() => this.#given.delete(claim))
   }
 
   async #inSlot(make: () => Promise<unknown>): Promise<void> {
