@@ -10,7 +10,7 @@ export { type CatalogueExtension, extendCatalogue } from './app/extend-catalogue
 export { llamaCpp, type NodeSettings, ollama, openai, scripted } from './app/nodes.ts'
 export { type ObservedProcess, type Observing, observe as openTelemetry } from './app/observing.ts'
 export type { DurationInput, OwnPipelineInput, PipelineInput, StagePolicyInput } from './app/pipeline-input.ts'
-export { type BackendKind, type BackendPlace, backendKind, type Environment } from './core/backend-kind.ts'
+export { type BackendKind, type BackendPlace, backendKind } from './core/backend-kind.ts'
 export type {
   CallEnd,
   CallRequest,
@@ -27,6 +27,7 @@ export type { Catalogue, Catalogue as PolicyCatalogue } from './core/catalogue.t
 export { type Clock, type Nanoseconds, systemClock } from './core/clock.ts'
 export { countSchema, durationSchema } from './core/duration.ts'
 export type { Engine, PlannedSignal, RunHandle, SignalAnswer, StartOptions } from './core/engine.ts'
+export type { Environment } from './core/environment.ts'
 export { CaesuraError, CaesuraErrors, type ErrorCode, type ErrorPlace, errorCodes } from './core/errors.ts'
 export type { Expectation } from './core/estimates.ts'
 export type { RunEvent } from './core/event.ts'

@@ -1,4 +1,5 @@
 import type { Catalogue } from '../core/catalogue.ts'
+import type { Environment } from '../core/environment.ts'
 import { CaesuraError } from '../core/errors.ts'
 import { type Log, type LogLevel, logLevels, silentLog } from '../core/log.ts'
 import { passwordsOf, redactor, valuesOfList } from '../logging/redaction.ts'
@@ -11,8 +12,6 @@ export { redactor }
 
 export const logFormats = ['text', 'json', 'silent'] as const
 export type LogFormat = (typeof logFormats)[number]
-
-type Environment = Readonly<Record<string, string | undefined>>
 
 export interface LogWishes {
   readonly environment: Environment

@@ -1,5 +1,6 @@
 import { hostname } from 'node:os'
 import { emitWarning, pid } from 'node:process'
+import type { Environment } from '../core/environment.ts'
 import type { ScrapedFigures } from '../core/figures.ts'
 import type { IncomingRequest, RequestTrace, Telemetry } from '../core/ports.ts'
 import { present } from '../core/present.ts'
@@ -33,8 +34,6 @@ export interface ObservedProcess {
   /** Whether figures are scraped from this process in another way. */
   readonly isScraped?: boolean
 }
-
-type Environment = Readonly<Record<string, string | undefined>>
 
 const ENDPOINTS = [
   'OTEL_EXPORTER_OTLP_ENDPOINT',

@@ -1,4 +1,5 @@
 import type { Catalogue } from '../core/catalogue.ts'
+import type { Environment } from '../core/environment.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { ModelInfo, Node } from '../core/ports.ts'
 import type { Config } from '../nodes/config-schema.ts'
@@ -19,7 +20,7 @@ export interface Wishes {
   /** Where an Ollama is looked for that nobody named; http://127.0.0.1:11434 by default. */
   readonly usualUrl?: string
   /** Where the API keys are that a configuration names, and the proxies; no keys by default. */
-  readonly environment?: Readonly<Record<string, string | undefined>>
+  readonly environment?: Environment
   /** A checked configuration, and the folder that its paths start from. */
   readonly config?: Config
   readonly folder?: string

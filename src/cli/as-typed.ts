@@ -1,5 +1,6 @@
 import { realpathSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import type { Environment } from '../core/environment.ts'
 
 /** From where this command line runs, as far as it decides what a person types to run it once more. */
 export interface Calling {
@@ -8,7 +9,7 @@ export interface Calling {
   /** Whether it runs from the sources, as in a checkout. */
   readonly fromSources: boolean
   readonly folder: string
-  readonly environment: Readonly<Record<string, string | undefined>>
+  readonly environment: Environment
 }
 
 const SCRIPTS = ['caesura', 'start']

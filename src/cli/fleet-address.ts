@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs'
 import { Option } from 'commander'
 import type { FleetAddress } from '../app/fleet.ts'
 import { withoutPassword } from '../core/address.ts'
+import type { Environment } from '../core/environment.ts'
 import { CaesuraError } from '../core/errors.ts'
 import { REDIS_URL, readRedisUrl } from '../core/redis-address.ts'
 import type { Config } from '../nodes/config-schema.ts'
@@ -34,11 +35,7 @@ export const fleetOption = (what: string): Option =>
   )
 
 /** The fleet that flags, environment or configuration name; undefined where none of them does. Throws `CAESURA_E_USAGE`. */
-export function namedFleet(
-  flags: RedisFlag,
-  config: Config | undefined,
-  env: Readonly<Record<string, string | undefined>>,
-): FleetAddress | undefined {
+export function namedFleet(flags: RedisFlag, config: Config | undefined, env: Environment): FleetAddress | undefined {
   const isAsked = flags.redis !== undefined || flags.redisFile !== undefined
   return isAsked ? fleetAddress(flags, config, env) : configuredFleet(config, env)
 }
@@ -69,7 +66,7 @@ function readUrl(file: string): string {
 export function fleetAddress(
   { redis, redisFile }: RedisFlag,
   config: Config | undefined,
-  env: Readonly<Record<string, string | undefined>>,
+  env: Environment,
 ): FleetAddress {
   if (typeof redis !== 'string')
     return redisFile === undefined ? (configuredFleet(config, env) ?? { url: DEFAULT_URL }) : { url: redisFile }
@@ -78,10 +75,7 @@ export function fleetAddress(
 }
 
 /** Where the environment or the configuration say that a fleet is. Throws `CAESURA_E_USAGE`. */
-export function configuredFleet(
-  config: Config | undefined,
-  env: Readonly<Record<string, string | undefined>>,
-): FleetAddress | undefined {
+export function configuredFleet(config: Config | undefined, env: Environment): FleetAddress | undefined {
   const fromEnv = env.REDIS_URL?.trim()
   if (fromEnv) return { url: checked(fromEnv, 'REDIS_URL') }
   return config?.redis === undefined ? undefined : { url: checked(config.redis, 'redis of the configuration') }

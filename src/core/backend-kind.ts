@@ -1,8 +1,6 @@
 import type { z } from 'zod'
+import type { Environment } from './environment.ts'
 import type { Backend } from './ports.ts'
-
-/** Environment variables. */
-export type Environment = Readonly<Record<string, string | undefined>>
 
 /** Where a node of a configuration is opened. */
 export interface BackendPlace {
@@ -51,4 +49,4 @@ export interface BackendKind<C = unknown> {
 }
 
 /** A kind with a configuration of its own type, as a list of kinds takes it. */
-export const backendKind = <C>(kind: BackendKind<C>): BackendKind => kind as unknown as BackendKind
+export const backendKind = <C>(kind: BackendKind<C>): BackendKind => kind

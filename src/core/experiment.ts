@@ -70,7 +70,7 @@ export type InterruptTimes =
   /** The times since the call's start of the interrupts that are recorded: of a pipeline, or of an experiment. */
   | { readonly kind: 'recorded'; readonly pipeline?: string; readonly experiment?: string }
 
-/** Those that one arm may have for itself: known beforehand, or with a token of the first stage. */
+/** The interrupt times that one arm may have for itself: they are known beforehand, or come with a token of the first stage. */
 export type OwnTimes =
   | Exclude<InterruptTimes, { readonly kind: 'share' | 'recorded' }>
   | { readonly kind: 'tokens'; readonly after: number }

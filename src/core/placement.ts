@@ -61,9 +61,16 @@ export function nobodyTakes(wish: NodeWish, names: readonly string[], of = ''): 
  */
 export function placementCheck(nodes: readonly string[]): (pipeline: Pipeline) => void {
   const candidates = nodes.map((name) => ({ name }))
+  /** By what is asked: there are few such wishes, and a run is checked each time that it starts. */
+  const nowhere = new Map<string, boolean>()
   const isNowhere = (policy: Policy): boolean => {
     const wish = { model: '', ...placementOf(policy) }
-    return nodes.every((previousNode) => candidatesFor(candidates, { ...wish, previousNode }).length === 0)
+    const key = `${wish.placement} ${wish.otherwise}`
+    const known =
+      nowhere.get(key) ??
+      nodes.every((previousNode) => candidatesFor(candidates, { ...wish, previousNode }).length === 0)
+    nowhere.set(key, known)
+    return known
   }
   const check = (policy: Policy, stage: string, path: string) => {
     if (!isNowhere(policy)) return

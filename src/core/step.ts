@@ -22,7 +22,7 @@ export interface Opening {
   readonly stage: string
   /** Fills a Liquid template in. Throws `CAESURA_E_TEMPLATE`. */
   render(template: string): string
-  /** Of the stages whose output a template asks for, those whose output is empty, each with the reason. */
+  /** Tells for each stage whose output a template asks for, and whose output is empty, why it is. */
   emptyOutputs(template: string): readonly string[]
 }
 
@@ -100,5 +100,4 @@ export interface StepKind<Parsed = unknown, S extends Step = Step, W extends Own
 }
 
 /** A kind with types of its own, as a list of kinds takes it. */
-export const stepKind = <Parsed, S extends Step, W extends OwnWork>(kind: StepKind<Parsed, S, W>): StepKind =>
-  kind as unknown as StepKind
+export const stepKind = <Parsed, S extends Step, W extends OwnWork>(kind: StepKind<Parsed, S, W>): StepKind => kind

@@ -42,7 +42,7 @@ export function workOf(
   return { ...asks, model: environment.resolveModel(asks.model), messages: [], ...opened }
 }
 
-/** Of the stages whose output a template asks for, those whose answer was empty, each with the reason. */
+/** Tells for each stage whose output a template asks for, and whose answer was empty, why it was. */
 function emptyOutputs({ pipeline, journal }: RunEnvironment, template: string, scope: Scope): string[] {
   return pipeline.stages.flatMap(({ id }) => {
     const { output } = (scope[id] ?? {}) as { readonly output?: string }

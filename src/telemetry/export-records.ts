@@ -1,10 +1,11 @@
 import { withoutPassword } from '../core/address.ts'
+import type { Environment } from '../core/environment.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { RunRecord } from '../core/record.ts'
 import { spanExporter } from './exporters.ts'
 import { Resources } from './resources.ts'
 import { runSpans, spanCount } from './run-spans.ts'
-import { type Environment, isWeb, otlpUrl, telemetrySettings } from './settings.ts'
+import { isWeb, otlpUrl, telemetrySettings } from './settings.ts'
 import { SpanSender } from './span-sender.ts'
 
 /** How long a collector may take for all of it, ms. */

@@ -1,5 +1,5 @@
 import type * as Api from '@opentelemetry/api'
-import type { Context } from '@opentelemetry/api'
+import type { Context, TextMapPropagator } from '@opentelemetry/api'
 import type { TraceContext, TraceHeaders } from '../core/trace.ts'
 import type { TraceCarrier } from '../core/trace-carrier.ts'
 import { programApi, sdkCore } from './program-api.ts'
@@ -68,10 +68,17 @@ export const carried: TraceCarrier = (trace, maker, make) => {
   return api.context.with(suppressTracing(active), make, undefined, headers)
 }
 
-function contextOf(api: typeof Api, trace: TraceHeaders, base: Context): Context {
+let w3c: TextMapPropagator | undefined
+
+/** Made once: it reads the headers of each call. */
+function w3cPropagator(): TextMapPropagator {
   const { CompositePropagator, W3CBaggagePropagator, W3CTraceContextPropagator } = sdkCore()
-  const w3c = new CompositePropagator({ propagators: [new W3CTraceContextPropagator(), new W3CBaggagePropagator()] })
-  const context = w3c.extract(base, trace, api.defaultTextMapGetter)
+  w3c ??= new CompositePropagator({ propagators: [new W3CTraceContextPropagator(), new W3CBaggagePropagator()] })
+  return w3c
+}
+
+function contextOf(api: typeof Api, trace: TraceHeaders, base: Context): Context {
+  const context = w3cPropagator().extract(base, trace, api.defaultTextMapGetter)
   const span = api.trace.getSpanContext(context)
   return span === undefined ? context : api.trace.setSpanContext(context, { ...span, isRemote: false })
 }

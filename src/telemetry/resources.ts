@@ -23,11 +23,10 @@ export class Resources {
   readonly #asked = detectResources({ detectors: [resourceAttributesEnvDetector] })
   readonly #known = new Map<string, Resource>()
 
-  /** `found`: what is known of this process beside its names. Of others only `OTEL_RESOURCE_ATTRIBUTES` is known. */
-  constructor(own: { service: string; instance: string; version: string }, found?: Resource) {
+  constructor(own: { service: string; instance: string; version: string }) {
     this.#version = own.version
     this.#ownName = nameOf(own)
-    this.own = this.#make(own.service, own.instance, found)
+    this.own = this.#make(own.service, own.instance)
   }
 
   /** Of a process; undefined is this one. */
@@ -44,8 +43,8 @@ export class Resources {
     return resource
   }
 
-  #make(service: string, instance: string, found = this.#asked): Resource {
-    return found.merge(
+  #make(service: string, instance: string): Resource {
+    return this.#asked.merge(
       resourceFromAttributes({
         [key.serviceName]: service,
         [key.serviceVersion]: this.#version,

@@ -4,12 +4,12 @@ import {
   envDetector,
   hostDetector,
   osDetector,
-  type Resource,
   type ResourceDetector,
   resourceFromAttributes,
 } from '@opentelemetry/resources'
-import { AggregationType, type IMetricReader, MetricReader } from '@opentelemetry/sdk-metrics'
+import type { IMetricReader } from '@opentelemetry/sdk-metrics'
 import { NodeSDK } from '@opentelemetry/sdk-node'
+import { within } from '../core/within.ts'
 import { hasListener, isSetUp } from './program-api.ts'
 import { propagateNothing } from './propagation.ts'
 import { resourceAttribute as key } from './semconv.ts'
@@ -26,14 +26,9 @@ export interface SdkPlace {
 export interface StartedSdk {
   /** Where figures are counted, for the readers that it was given. */
   readonly meters: MeterProvider
-  /** What the detectors have found of this process. */
-  resource(): Promise<Resource>
   /** Sends what waits, for at most `limitMs`. */
   shutdown(limitMs: number): Promise<void>
 }
-
-/** How long a detector may take, ms; what it has found by then counts. */
-const DETECTION_MS = 1000
 
 /**
  * Without `process`, which tells of the whole command line, and that may hold a prompt; and without a random `service.instance.id`: a
@@ -52,7 +47,6 @@ export function startSdk(
   readers: readonly IMetricReader[],
 ): StartedSdk | undefined {
   if (settings.isDisabled || isSetUp()) return undefined
-  const sdkReaders = readers.length > 0 ? [...readers] : [new ResourceReader()]
   const said = new Set<string>()
   const tell = (...words: unknown[]) => said.add(words.join(' '))
   // With OTEL_LOG_LEVEL the SDK writes its own log.
@@ -63,7 +57,8 @@ export function startSdk(
       resourceFromAttributes({ [key.serviceVersion]: place.version, [key.serviceInstance]: place.instance }),
     ),
     serviceName: place.service,
-    metricReaders: sdkReaders,
+    // None is none: left out, the SDK would make one for an endpoint on this machine.
+    metricReaders: [...readers],
     sampler: settings.instrumentationSampler,
     ...(!process.env.OTEL_NODE_RESOURCE_DETECTORS?.trim() && { resourceDetectors: detectors }),
     // Without an endpoint the SDK would send to one on this machine.
@@ -76,35 +71,14 @@ export function startSdk(
   for (const line of said) if (!isToldAlready(line, settings.warnings)) place.log(line)
   return {
     meters: metrics.getMeterProvider(),
-    resource: () => resourceOf(sdkReaders[0]!),
-    shutdown: (limitMs) => within(limitMs, sdk.shutdown()),
+    // A receiver that is away must not keep a process that is done.
+    shutdown: async (limitMs) => {
+      await within(
+        limitMs,
+        sdk.shutdown().catch(() => undefined),
+      )
+    },
   }
-}
-
-/** The SDK tells its resource to nobody but its readers. */
-async function resourceOf(reader: IMetricReader): Promise<Resource> {
-  const { resource } = (await reader.collect()).resourceMetrics
-  await within(DETECTION_MS, Promise.resolve(resource.waitForAsyncAttributes?.()))
-  return resource
-}
-
-/** Never rejects: a receiver that is away must not keep a process that is done. */
-async function within(limitMs: number, done: Promise<unknown>): Promise<void> {
-  const { promise: late, resolve } = Promise.withResolvers<void>()
-  const timer = setTimeout(resolve, limitMs)
-  await Promise.race([done.catch(() => undefined), late])
-  clearTimeout(timer)
-}
-
-/** For a process whose figures nobody wants: it keeps none. */
-class ResourceReader extends MetricReader {
-  constructor() {
-    super({ aggregationSelector: () => ({ type: AggregationType.DROP }) })
-  }
-
-  protected async onShutdown(): Promise<void> {}
-
-  protected async onForceFlush(): Promise<void> {}
 }
 
 const listener = (tell: (...words: unknown[]) => void): DiagLogger => {

@@ -1,10 +1,9 @@
 import type { Sampler } from '@opentelemetry/sdk-trace'
 import { withoutPassword } from '../core/address.ts'
+import type { Environment } from '../core/environment.ts'
 import { samplerOf } from './sampling.ts'
 
 /** Variables of the environment. */
-export type Environment = Readonly<Record<string, string | undefined>>
-
 /** What the environment says of telemetry: OpenTelemetry's own variables, and a few of ours. */
 export interface TelemetrySettings {
   /** Where spans go, the whole URL; absent: nowhere. */

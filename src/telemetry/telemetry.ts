@@ -54,17 +54,17 @@ export interface ProcessTelemetry extends Telemetry {
 export async function openTelemetry(settings: TelemetrySettings, place: TelemetryPlace): Promise<ProcessTelemetry> {
   const { service = place.service, sampler, tracesUrl } = settings
   const names = { service, instance: place.instance, version: place.version }
+  const resources = new Resources(names)
   const exporter = place.exporter ?? (await spanExporter(settings, place.answerMs))
   const pusher = place.metricExporter ?? (await metricExporter(settings, place.answerMs))
   const start = place.setsUp ? (await import('./sdk.ts')).startSdk : undefined
   let sdk: StartedSdk | undefined
   const openMeters = (readers: IMetricReader[]): CountingMeters => {
     sdk = start?.(settings, { ...names, log: place.log }, readers)
-    return sdk ?? ownMeters(new Resources(names).own, readers)
+    return sdk ?? ownMeters(resources.own, readers)
   }
   const figures = figuresOf(settings, place, { pusher, openMeters })
   if (figures === undefined) sdk = start?.(settings, { ...names, log: place.log }, [])
-  const resources = new Resources(names)
   const spanSettings = { resources, longest: settings.longest, captureContent: settings.captureContent.spans }
   const ids = new RandomIdGenerator()
   const sender =

@@ -20,7 +20,7 @@ export class Lease {
     this.#now = now
   }
 
-  /** Of what is given to the worker from now on. */
+  /** The present term: whatever is given to the worker from now on belongs to it. */
   get term(): number {
     this.#look()
     return this.#term

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import { type Figures, noFigures } from '../core/figures.ts'
 import type { FleetAddress } from '../core/fleet.ts'
 import { type Log, silentLog } from '../core/log.ts'
@@ -214,5 +215,3 @@ class StageWorker implements FleetWorker {
     }))
   }
 }
-
-const pause = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms))

@@ -65,7 +65,7 @@ const parentsOf = (spans: readonly Span[]) => spans.map(({ parentSpanId }) => pa
 const idsOf = (spans: readonly Span[]) => spans.map(({ spanId }) => spanId).sort()
 
 describe('instrumentation that a user loads', () => {
-  it('has its spans where those of runs are, of the same resource, and takes no call for its own', async () => {
+  it('has its spans where those of runs are, of the same process, and takes no call for its own', async () => {
     const attributes = { OTEL_RESOURCE_ATTRIBUTES: 'deployment.environment.name=test' }
     await withModelServer(toSink(), async (url) => {
       writeFileSync(join(folder, 'fetches.ts'), FETCHES)
@@ -88,10 +88,29 @@ describe('instrumentation that a user loads', () => {
     const step = sink.spans.find(({ spanId }) => spanId === theirs()[0]!.parentSpanId)
     expect(step).toMatchObject({ traceId: call!.traceId, attributes: { 'caesura.stage': 'look' } })
     expect(call!.resource).toMatchObject({ 'service.name': 'caesura', 'deployment.environment.name': 'test' })
-    for (const span of theirs()) expect(span.resource).toMatchObject(call!.resource)
+    for (const { resource } of theirs()) {
+      expect(resource).toMatchObject({ ...call!.resource, 'telemetry.sdk.language': 'nodejs' })
+      expect(resource['host.name']).toBeTypeOf('string')
+      expect(JSON.stringify(resource)).not.toContain(INPUT)
+    }
     // A second `traceparent` would be as none.
     expect(ofKind('server')).toHaveLength(1)
     expect(parentsOf(ofKind('server'))).toEqual(idsOf(ofKind('client')))
+  }, 60_000)
+
+  it('has what the detectors find that are asked for', async () => {
+    await withModelServer(toSink(), async (url) => {
+      writeFileSync(join(folder, 'fetches.ts'), FETCHES)
+      const stages = [{ id: 'look', fetches: `${url}/api/version` }]
+      writeFileSync(join(folder, 'looks.yaml'), JSON.stringify({ name: 'looks', stages }))
+      const args = ['run', 'looks.yaml', '--catalogue', 'fetches.ts', '--input', INPUT, '--json']
+      const env = toSink({ ...importing('undici'), OTEL_NODE_RESOURCE_DETECTORS: 'process' })
+      expect(await caesura(folder, args, env)).toMatchObject({ status: 0 })
+    })
+    const [{ resource }] = theirs() as [Span]
+    expect(Number(resource['process.pid'])).toBeGreaterThan(0)
+    expect(resource).not.toHaveProperty('host.name')
+    expect(resource['service.instance.id']).toMatch(/-\d+$/)
   }, 60_000)
 
   it('is left as it is where the user has set all of OpenTelemetry up', async () => {

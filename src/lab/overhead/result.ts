@@ -15,9 +15,9 @@ export interface Contrast {
   readonly server: string
   /** Median of the differences within blocks, ms. Absent where nothing was measured: `note` says why. */
   readonly ms?: number
-  /** Of the median, from the order statistics of the blocks. With fewer than six blocks it is their range. */
+  /** The interval of the median, from the order statistics of the blocks. With fewer than six blocks it is their range. */
   readonly interval?: readonly [number, number]
-  /** Of the interval: 0.95; less with fewer than six blocks. */
+  /** How often such an interval holds the true median: 0.95; less with fewer than six blocks. */
   readonly level?: number
   /** Blocks. */
   readonly n: number

@@ -10,7 +10,8 @@ export interface MedianInterval {
 }
 
 /**
- * Of the median, from its order statistics: exact whatever the distribution (Conover 1999, section 3.2). Undefined below two values.
+ * The interval of the median is taken from its order statistics: it is exact whatever the distribution (Conover 1999, section 3.2). Undefined
+ * below two values.
  */
 export function medianInterval(values: readonly number[]): MedianInterval | undefined {
   const n = values.length
@@ -26,7 +27,7 @@ export function medianInterval(values: readonly number[]): MedianInterval | unde
   return { ends: [sorted[cut - 1]!, sorted[n - cut]!], level: n < LEAST_FOR_95 ? 1 - 2 * 0.5 ** n : 0.95 }
 }
 
-/** Of those that are there; undefined for none. */
+/** The median of the values that are there; undefined where none is. */
 export function medianOf(values: readonly (number | undefined)[]): number | undefined {
   const known = values.filter((value) => value !== undefined)
   return known.length === 0 ? undefined : median(known)

@@ -1,3 +1,4 @@
+import type { Environment } from '../../core/environment.ts'
 import { CaesuraError } from '../../core/errors.ts'
 import { headerFault, repeatedNames, secretsOfHeader } from '../request-headers.ts'
 import { withoutSecrets } from './http-secrets.ts'
@@ -12,7 +13,7 @@ export interface HttpAccess {
   /** Sent as `Authorization: Bearer`, unless `headers` has an `authorization`; nothing by default. It is in no error and no record. */
   readonly apiKey?: string
   /** Where `HTTP_PROXY`, `HTTPS_PROXY` and `NO_PROXY` are looked for; `process.env` by default. */
-  readonly environment?: Readonly<Record<string, string | undefined>>
+  readonly environment?: Environment
 }
 
 /** What is sent with every request, and how it is kept out of what is told. */

@@ -3,10 +3,9 @@ import { request as httpsRequest } from 'node:https'
 import { BlockList, isIP, type Socket } from 'node:net'
 import { buildConnector } from 'undici'
 import { withoutPassword } from '../../core/address.ts'
+import type { Environment } from '../../core/environment.ts'
 import { CaesuraError } from '../../core/errors.ts'
 import { connectionError } from './http-errors.ts'
-
-type Environment = Readonly<Record<string, string | undefined>>
 
 /** A proxy on the way to a server. */
 export interface HttpProxy {

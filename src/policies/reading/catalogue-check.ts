@@ -28,17 +28,17 @@ const checked = new WeakSet<object>()
 export function checkCatalogue(value: unknown): Catalogue {
   if (!isRecord(value))
     throw refusal('catalogue', 'is no catalogue', value, `a mapping of ${orList(Object.keys(lists))}`)
-  if (checked.has(value)) return value as unknown as Catalogue
+  const catalogue = value as unknown as Catalogue
+  if (checked.has(catalogue)) return catalogue
   for (const [list, functions] of Object.entries(lists)) checkList(`catalogue.${list}`, value[list], functions)
-  for (const [index, kind] of (value as unknown as Catalogue).steps.entries())
-    checkStep(`catalogue.steps[${index}]`, kind)
-  for (const [index, kind] of (value as unknown as Catalogue).backends.entries())
-    checkShape(`catalogue.backends[${index}].shape`, kind.shape, ofNodes)
-  checked.add(value)
-  return value as unknown as Catalogue
+  for (const [index, kind] of catalogue.steps.entries()) checkStep(`catalogue.steps[${index}]`, kind)
+  for (const [index, { shape }] of catalogue.backends.entries())
+    checkShape(`catalogue.backends[${index}].shape`, shape, ofNodes)
+  checked.add(catalogue)
+  return catalogue
 }
 
-/** Keys that every stage has, and every node. */
+/** The keys that every stage has, and those that every node has: no kind may take them. */
 const ofStages = ['id', 'policy', 'timeout', 'retry', 'fallback']
 const ofNodes = ['name', 'backend', 'slots', 'pool', 'models']
 
