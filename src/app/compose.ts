@@ -17,6 +17,7 @@ import type { Node, RunStore, Telemetry } from '../core/ports.ts'
 import { priorsOf } from '../core/probe.ts'
 import type { RunRecord } from '../core/record.ts'
 import { REDIS_URL, readRedisUrl } from '../core/redis-address.ts'
+import { withPace } from '../core/speaking.ts'
 import { newTraceId } from '../core/trace.ts'
 import { within } from '../core/within.ts'
 import { recordKeeper } from '../lab/design/live-design.ts'
@@ -175,7 +176,7 @@ export function hostingEngine(settings: EngineSettings): HostingEngine {
     checkPlacement(asked)
     checkPolicies(policies, asked)
     const runId = options.runId ?? randomUUID()
-    const { pipeline, experiment } = assign(asked, { ...options, runId })
+    const { pipeline, experiment } = assign(withPace(asked, options.pace), { ...options, runId })
     const wantedTrace = options.trace ?? activeTrace()
     const trace = telemetry?.begin(wantedTrace) ?? wantedTrace ?? { traceId: newTraceId() }
     const order: RunOrder = {

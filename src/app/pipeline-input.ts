@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { pipelineSchema } from '../pipelines/pipeline-schema.ts'
+import type { speakingShape } from '../pipelines/speaking.ts'
 import type { limitsShape } from '../pipelines/stage-limits.ts'
 import type { modelShape } from '../steps/model.ts'
 import type { sayShape } from '../steps/say.ts'
@@ -36,7 +37,7 @@ export interface PlacementParameters {
   readonly other: { readonly otherwise?: 'any' } | null
 }
 
-export type CarryName = 'none' | 'all' | 'sentences' | 'delivered'
+export type CarryName = 'none' | 'all' | 'sentences' | 'delivered' | 'heard'
 export type WarmName = 'off' | 'load' | 'prefix'
 export type PresetName =
   | 'cut-in'
@@ -112,7 +113,7 @@ type WrittenExperiment = NonNullable<Written['experiment']>
  * name one of them.
  */
 export interface PipelineInput<Id extends string = string> extends Omit<Written, 'stages' | 'experiment'> {
-  readonly stages: readonly (StepInput & {
+  readonly stages: readonly (StepInput & WrittenBy<typeof speakingShape> & {
     readonly id: Id
     readonly policy?: StagePolicyInput<NoInfer<Id>>
   })[]

@@ -13,6 +13,7 @@ import { modelsAsked, type Pipeline } from '../core/pipeline.ts'
 import { present } from '../core/present.ts'
 import { didYouMean } from '../core/problems.ts'
 import type { RunRecord } from '../core/record.ts'
+import { paceSchema } from '../core/speaking.ts'
 import { asTyped } from './as-typed.ts'
 import { type CatalogueFlag, catalogueOf, catalogueOption } from './catalogue-flag.ts'
 import { fleetOption, redisFileOption } from './fleet-address.ts'
@@ -32,6 +33,7 @@ interface RunFlags extends NodeFlags, FleetRunFlags, CatalogueFlag {
   readonly interrupt?: readonly string[]
   readonly policy?: string
   readonly session?: string
+  readonly pace?: number
   readonly var?: Readonly<Record<string, string>>
   readonly record: boolean
   readonly keepText?: boolean
@@ -57,6 +59,7 @@ export function runCommand(): Command {
     .addOption(catalogueOption())
     .option('--session <id>', 'who asks: the runs of a session have the same arm of an experiment')
     .option('--var <key=value>', 'for {{ vars.key }} in prompts (repeatable)', addVariable)
+    .option('--pace <n>', 'tokens a second that are handed to the reader, in place of what the pipeline says', paceOf)
     .option('--json', 'print the record of the run')
     .option('--events', 'print the events of the run, one JSON object a line')
     .option('--no-record', 'keep no record')
@@ -65,6 +68,15 @@ export function runCommand(): Command {
     .addOption(redisFileOption())
     .option('--detach', 'with --redis: start the run, print its id, and leave')
   return withNodeFlags(command).action(run)
+}
+
+function paceOf(value: string): number {
+  const pace = paceSchema.safeParse(value.trim() === '' ? undefined : Number(value))
+  if (pace.success) return pace.data
+  throw new CaesuraError('CAESURA_E_USAGE', '--pace cannot be read', {
+    received: value,
+    expected: 'tokens a second, a number from 0.1 to 10000',
+  })
 }
 
 function addVariable(value: string, earlier: Readonly<Record<string, string>> = {}): Record<string, string> {
@@ -89,7 +101,7 @@ async function run(file: string, flags: RunFlags): Promise<void> {
   const trace = await traceOfEnvironment(process.env)
   const start: StartOptions = {
     ...{ input, vars: flags.var ?? {}, signals },
-    ...present({ session: flags.session, trace }),
+    ...present({ session: flags.session, pace: flags.pace, trace }),
   }
   const redis = fleetOf(flags, settings)
   const wishes = wishesOf(flags, settings)

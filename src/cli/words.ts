@@ -56,8 +56,13 @@ export function interruptInWords(interrupt: InterruptRecord): string {
     named.push(`${milliseconds(ms)} for the rest (${listed(rest.map((phase) => phase.name))})`)
   }
   const head = `${milliseconds(total)} from the interrupt to the first token${to === undefined ? '' : ` of ${to}`}`
-  return (named.length === 0 ? `${head}.` : `${head}: ${named.join(', ')}.`) + waitInWords(interrupt)
+  const sentences = [waitInWords(interrupt), silenceInWords(interrupt)].join('')
+  return (named.length === 0 ? `${head}.` : `${head}: ${named.join(', ')}.`) + sentences
 }
+
+/** How long the old answer went on, where its reader was still handed some of it. */
+const silenceInWords = ({ from, toSilenceMs = 0 }: InterruptRecord): string =>
+  toSilenceMs < SAME_WAIT_MS ? '' : ` The reader was handed text of ${from} for ${milliseconds(toSilenceMs)} more.`
 
 /** Waits that differ by less from the signal and from the interrupt are one, ms. */
 export const SAME_WAIT_MS = 1

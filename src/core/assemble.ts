@@ -1,7 +1,7 @@
 import { activityAt } from './activity.ts'
 import { type Arrival, arrivalOf, cameAtOnce } from './arrival.ts'
 import type { ServerDurations } from './call.ts'
-import { type Nanoseconds, NS_PER_MS, nsToMs } from './clock.ts'
+import { msToNs, type Nanoseconds, NS_PER_MS, nsToMs } from './clock.ts'
 import { COUNTING } from './counting.ts'
 import type { PlannedSignal } from './engine.ts'
 import { exposureOf } from './exposure.ts'
@@ -11,6 +11,7 @@ import { policyName } from './policy.ts'
 import { present } from './present.ts'
 import type { CallRecord, InterruptRecord, RunRecord } from './record.ts'
 import { whyUnused } from './server-report.ts'
+import { heardOf, isAnyAcknowledged } from './speaking.ts'
 import { hasStood, tokensOf } from './token-counts.ts'
 import type { Transcript } from './transcript.ts'
 
@@ -39,7 +40,7 @@ export function assembleRecord(journal: Journal, planned: Iterable<PlannedSignal
     durationMs: nsToMs(end.at),
     stages,
     visits: journal.visits.map((visit) => ({ ...visit, calls: journal.callsIn(visit) })),
-    interrupts: journal.interrupts.map((entry) => interruptRecord(entry, journal)),
+    interrupts: interruptRecords(journal),
     ...(unusedSignals.length > 0 && { unusedSignals }),
     ...(journal.owners.length > 0 && {
       owners: journal.owners.map(({ from, ...owner }) => ({ ...owner, fromMs: nsToMs(from) })),
@@ -100,6 +101,10 @@ function callRecord(call: Transcript, journal: Journal): CallRecord {
   const policy = journal.run.stages?.find(({ id }) => id === request.stage)?.policy
   const sentenceEnds = call.sentenceEnds(MOST_SENTENCE_ENDS)
   const pieceTimes = call.pieceTimes(MOST_PIECE_TIMES)
+  const delivered = journal.log.deliveredText(request.callId).text.length
+  const heard = heardOf(journal.calls, call, delivered)
+  const heardTokens = isAnyAcknowledged(journal.calls) ? tokensOf(call, call.usedUpTo(heard).pieces).delivered : undefined
+  const spokenMs = at(ledger.at('spoken'))
   const marks = ledger.toArray().map((mark) => ({ name: mark.name, ms: nsToMs(mark.at) }))
   const abortedAt = at(ledger.at('abort-requested'))
   const { name, backend, address, process } = call.place ?? {}
@@ -123,12 +128,14 @@ function callRecord(call: Transcript, journal: Journal): CallRecord {
     ...(end?.finishSaid !== undefined && { finishSaid: end.finishSaid }),
     ...(end?.toolCalls !== undefined && { toolCalls: [...end.toolCalls] }),
     text: call.text,
-    tokens: tokensOf(call, call.usedUpTo(journal.log.deliveredText(request.callId).text.length).pieces),
+    tokens: { ...tokensOf(call, call.usedUpTo(delivered).pieces), ...present({ heard: heardTokens }) },
     startMs: nsToMs(ledger.at('call-start') ?? 0),
     ...(firstPieceMs !== undefined && { firstPieceMs }),
     ...(firstTokenMs !== undefined && { firstTokenMs }),
     ...(lastTokenMs !== undefined && { lastTokenMs }),
     settledMs: nsToMs(settledAt),
+    ...(spokenMs !== undefined && { spokenMs }),
+    characters: { generated: call.text.length, delivered, heard },
     slotMs: slotAt === undefined ? 0 : nsToMs(slotFreeAt - slotAt),
     wastedSlotMs: slotAt === undefined ? 0 : nsToMs(Math.max(0, slotFreeAt - Math.max(slotAt, wastedSince ?? slotAt))),
     ...(call.warmed !== undefined && { warmed: call.warmed }),
@@ -177,6 +184,22 @@ function reportOf(call: Transcript): { arrival?: Arrival; server?: ServerDuratio
   return unused === undefined ? { ...seen, server } : { ...seen, unused }
 }
 
+function interruptRecords(journal: Journal): InterruptRecord[] {
+  const spokenAt = journal.interrupts.length === 0 ? undefined : journal.log.lastTokens()
+  return journal.interrupts.map((entry) => {
+    const last = spokenAt!.get(entry.endCall ?? entry.fromCall) ?? 0
+    const since = nsToMs(entry.firstSignalAt ?? entry.at)
+    const toSilenceMs = entry.hasLeft ? Math.max(0, nsToMs(msToNs(last) - msToNs(since))) : undefined
+    return { ...interruptRecord(entry, journal), ...present({ toSilenceMs }) }
+  })
+}
+
+/** When the stage of a call was over: its call had settled, and its text was handed out or stopped. */
+function overAt({ ledger }: Transcript): Nanoseconds | undefined {
+  const settledAt = ledger.at('settled')
+  return settledAt && Math.max(settledAt, ledger.at('spoken') ?? settledAt)
+}
+
 function interruptRecord(entry: InterruptEntry, journal: Journal): InterruptRecord {
   const from = journal.call(entry.fromCall)
   const ended = entry.endCall === undefined ? from : journal.call(entry.endCall)
@@ -190,7 +213,7 @@ function interruptRecord(entry: InterruptEntry, journal: Journal): InterruptReco
     interruptPhases({
       interruptedAt: entry.at,
       ...(decidedAt !== undefined && { decidedAt }),
-      call: (name) => ended.ledger.at(name),
+      call: (name) => (name === 'settled' ? overAt(ended) : ended.ledger.at(name)),
       ...(firstTry !== undefined && { firstTry: (name) => firstTry.ledger.at(name) }),
       next: (name) => to.ledger.at(name),
       requestBytes: to.request.messages.reduce((sum, { content }) => sum + content.length, 0),

@@ -1,9 +1,10 @@
 import { z } from 'zod'
-import type { RunHandle, StartOptions } from './engine.ts'
+import type { RunHandle, Signal, StartOptions } from './engine.ts'
 import { CaesuraError } from './errors.ts'
 import { numberWithin, textWithin, wholeWithin } from './number-schema.ts'
 import type { Pipeline } from './pipeline.ts'
 import { present } from './present.ts'
+import { type Acknowledgement, paceSchema } from './speaking.ts'
 import { isRecord, oneOrMany, parseWith, show, toErrors } from './problems.ts'
 
 /** The longest input of a run, of an interrupt, and value of a variable, in UTF-16 units: no longer prompt can be made of it. */
@@ -38,6 +39,7 @@ const like = <T>(expected: string, holds: (value: Record<string, unknown>) => bo
 const startSchema = z.strictObject({
   input: inputSchema,
   vars: z.record(z.string(), inputSchema).optional(),
+  pace: paceSchema.optional(),
   interrupts: z.array(plannedSchema).max(MOST_SIGNALS, `at most ${MOST_SIGNALS} interrupts`).optional(),
   signals: z.array(plannedSchema).max(MOST_SIGNALS, `at most ${MOST_SIGNALS} signals`).optional(),
   signal: like<AbortSignal>('an AbortSignal', (value) => typeof value.addEventListener === 'function').optional(),
@@ -60,7 +62,15 @@ const startOptions = startSchema.superRefine(({ interrupts, signals }, { addIssu
   addIssue({ code: 'custom', path: ['signals'], input: signals, message: 'stands beside interrupts', params })
 })
 
-const signalSchema = z.strictObject({ input: inputSchema.optional() })
+const MOST_CHARACTERS = 2 ** 30
+
+/** What was heard of an answer: its characters, or those of a call. */
+export const acknowledgementSchema = z.strictObject({
+  callId: textWithin(200).optional().describe('The call that spoke last by default.'),
+  characters: wholeWithin(0, MOST_CHARACTERS).describe('UTF-16 units of its text, from the beginning.'),
+})
+
+const signalSchema = z.strictObject({ input: inputSchema.optional(), heard: acknowledgementSchema.optional() })
 const reasonSchema = inputSchema.optional()
 const seqSchema = wholeWithin(0, Number.MAX_SAFE_INTEGER)
 
@@ -92,15 +102,17 @@ function readPipeline(pipeline: unknown): Pipeline {
 }
 
 /** A signal, as a caller without types may give it. Throws `CAESURA_E_USAGE`. */
-export function readSignal(signal: unknown): { input?: string } {
-  const { input } = read(signalSchema, signal ?? {}, 'signal')
-  return input === undefined ? {} : { input }
-}
+export const readSignal = (signal: unknown): Signal => present(read(signalSchema, signal ?? {}, 'signal')) as Signal
+
+/** What was heard, as a caller without types may give it. Throws `CAESURA_E_USAGE`. */
+export const readAcknowledgement = (acknowledgement: unknown): Acknowledgement =>
+  present(read(acknowledgementSchema, acknowledgement, 'heard')) as unknown as Acknowledgement
 
 /** A run's handle that refuses what callers without types may give it: `CAESURA_E_USAGE`, and nothing of it reaches the run. */
 export const checkedHandle = <Handle extends RunHandle>(handle: Handle): Handle => ({
   ...handle,
   eventsAfter: (seq) => handle.eventsAfter(read(seqSchema, seq, 'seq')),
   interrupt: async (signal) => handle.interrupt(readSignal(signal)),
+  heard: async (acknowledgement) => handle.heard(readAcknowledgement(acknowledgement)),
   cancel: (reason) => handle.cancel(read(reasonSchema, reason, 'reason')),
 })

@@ -1,6 +1,7 @@
 import type { RunEvent } from './event.ts'
 import type { Pipeline } from './pipeline.ts'
 import type { ExperimentArm, RunRecord } from './record.ts'
+import type { Acknowledgement, AcknowledgementAnswer } from './speaking.ts'
 import type { TraceContext } from './trace.ts'
 
 /** A signal that is known before the run starts, as `--interrupt` gives it. Comes at most once. */
@@ -17,6 +18,8 @@ export interface StartOptions {
   /** At most 1,048,576 UTF-16 units, as the input of a signal and each of `vars`. */
   readonly input: string
   readonly vars?: Readonly<Record<string, string>>
+  /** Tokens a second that are handed to the reader, in place of what the pipeline says. */
+  readonly pace?: number
   /** Interrupts that are planned ahead. */
   readonly interrupts?: readonly PlannedSignal[]
   /** @deprecated The older name of `interrupts`, beside which it is refused. */
@@ -36,6 +39,13 @@ export interface StartOptions {
   readonly experiment?: ExperimentArm
 }
 
+/** What interrupts a run from outside. */
+export interface Signal {
+  readonly input?: string
+  /** What the user had heard or seen of the answer when the signal was sent. */
+  readonly heard?: Acknowledgement
+}
+
 /** What became of a signal. */
 export type SignalAnswer =
   | { readonly accepted: true; readonly decision: string; readonly reason: string; readonly superseded: boolean }
@@ -50,7 +60,12 @@ export interface RunHandle {
   /** The events after `seq`. */
   eventsAfter(seq: number): AsyncIterable<RunEvent>
   /** Sends a signal; resolves to what was decided. Rejects with `CAESURA_E_USAGE` for one that is none, and the run goes on without it. */
-  interrupt(signal?: { input?: string }): Promise<SignalAnswer>
+  interrupt(signal?: Signal): Promise<SignalAnswer>
+  /**
+   * Says what a user has really heard or seen of the answer so far. It only rises, and never beyond what was delivered. Resolves to whether it
+   * counts; rejects with `CAESURA_E_USAGE` for what is no acknowledgement.
+   */
+  heard(acknowledgement: Acknowledgement): Promise<AcknowledgementAnswer>
   /** Settles every call, then ends the run. Does nothing after the end. Throws `CAESURA_E_USAGE` for a reason that is no text. */
   cancel(reason?: string): void
   /** Never rejects for a stage's failure: look at `outcome`. */
@@ -65,6 +80,13 @@ export interface Engine extends AsyncDisposable {
    * end fails with `CAESURA_E_BACKEND`, and `close` rejects with the same, naming the node, once all else is closed.
    */
   close(): Promise<void>
+}
+
+/** The answer to an acknowledgement that comes after the run's end. */
+export const endedHearing: AcknowledgementAnswer = {
+  accepted: false,
+  code: 'CAESURA_E_RUN_ENDED',
+  reason: 'the run has ended',
 }
 
 /** The answer to a signal that comes after the run's end. */

@@ -24,6 +24,8 @@ export const defaultPriors: Priors = {
 export interface Expectation {
   /** Until it ends by itself, ms. */
   readonly restMs: number
+  /** Tokens of text until then. Absent where it has ended. */
+  readonly restTokens?: number
   /** From a cancel to its settlement, ms. */
   readonly abortLagMs: number
   /** In words, for the record. */
@@ -119,7 +121,8 @@ export class Estimates {
       longer.length > 0
         ? `${longer.length} answers longer than ${pieces} tokens observed`
         : `no longer answer observed, so ${priors.source === 'probe' ? 'from the probe' : 'by stated priors'}`
-    return { restMs: untilFirst + restTokens * msPerToken, abortLagMs: seen?.abortLagMs ?? priors.abortLagMs, basis }
+    const abortLagMs = seen?.abortLagMs ?? priors.abortLagMs
+    return { restMs: untilFirst + restTokens * msPerToken, restTokens, abortLagMs, basis }
   }
 
   #observations(model: string, node: string): Observations {

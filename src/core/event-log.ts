@@ -87,6 +87,13 @@ export class EventLog {
     return { text, tokens }
   }
 
+  /** When the last token of each call was told, ms from the run's start. */
+  lastTokens(): ReadonlyMap<string, number> {
+    const last = new Map<string, number>()
+    for (const event of this.#events) if (event.type === 'token') last.set(event.callId, event.ms)
+    return last
+  }
+
   /** Resolves when there is an event more, or none will come, or the signal is aborted. */
   async #news(signal: AbortSignal | undefined): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>()

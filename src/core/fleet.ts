@@ -1,9 +1,10 @@
-import type { SignalAnswer, StartOptions } from './engine.ts'
+import type { Signal, SignalAnswer, StartOptions } from './engine.ts'
 import { CaesuraError } from './errors.ts'
 import type { RunEvent } from './event.ts'
 import type { Pipeline } from './pipeline.ts'
 import { present } from './present.ts'
 import type { RunRecord } from './record.ts'
+import type { Acknowledgement, AcknowledgementAnswer } from './speaking.ts'
 
 /** Where the fleet's Redis is. */
 export interface FleetAddress {
@@ -173,7 +174,9 @@ export interface Fleet {
   /** The events after `seq`, then those to come, to the run's end or until the signal is aborted. A slow reader costs little: what it has not taken stays in Redis. Throws `CAESURA_E_RUN_UNKNOWN`. */
   events(runId: string, seq?: number, signal?: AbortSignal): AsyncGenerator<RunEvent, void, undefined>
   /** Sends a signal; resolves to what was decided, wherever the run is. Throws `CAESURA_E_RUN_UNKNOWN`. */
-  interrupt(runId: string, signal?: { readonly input?: string }): Promise<SignalAnswer>
+  interrupt(runId: string, signal?: Signal): Promise<SignalAnswer>
+  /** What a user has heard or seen: see `RunHandle.heard`. Throws `CAESURA_E_RUN_UNKNOWN`. */
+  heard(runId: string, acknowledgement: Acknowledgement): Promise<AcknowledgementAnswer>
   /** Orders the run to end; false where it had ended. Throws `CAESURA_E_RUN_UNKNOWN`. */
   cancel(runId: string, reason?: string): Promise<boolean>
   /**

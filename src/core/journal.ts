@@ -32,6 +32,8 @@ export interface InterruptEntry {
   decision?: string
   reason?: string
   decidedAt?: Nanoseconds
+  /** The run has gone on without the interrupted call's stage, or has ended with it. */
+  hasLeft?: boolean
   /** A cancel is among the first commands: the decision reaches the call with the mark `abort-requested`. */
   cancelsAtOnce?: boolean
   /** A newer signal took its place before it was carried out. */
@@ -127,7 +129,8 @@ export class Journal {
     for (const state of kept?.state.calls ?? []) {
       const text = kept!.texts.get(state.request.callId)
       const call = Transcript.restore(state, text)
-      if (text === undefined) call.toldBefore = toldPieces(kept!.events, state.request.callId)
+      // The text of one that had ended may still be handed out.
+      if (text === undefined || state.settlement === undefined) call.toldBefore = toldPieces(kept!.events, state.request.callId)
       this.calls.set(state.request.callId, call)
     }
     this.interrupts.push(...(kept?.state.interrupts ?? []).map((entry) => ({ ...entry })))

@@ -24,6 +24,7 @@ export const markNames = [
   'slot-free', // an outside witness saw the server's slot free after an abort
   'slot-released',
   'settled',
+  'spoken', // its text was handed out and, where that is waited for, acknowledged; or it was stopped. Only where it is spoken at a pace or acknowledged
 ] as const
 
 export type MarkName = (typeof markNames)[number]

@@ -16,6 +16,13 @@ export const metrics = {
     summary:
       'the same from the first signal of the gesture: a debounce, and the wait for a signal that confirms a hold, count',
   },
+  toSilenceMs: {
+    of: 'interrupt',
+    unit: 'ms',
+    better: 'lower',
+    title: 'first signal → silence',
+    summary: 'from the first signal of the gesture to the last text of the interrupted stage that was handed to readers',
+  },
   keptTokens: {
     of: 'interrupt',
     unit: 'tokens',

@@ -1,6 +1,7 @@
 import type { CallTimeouts } from './call.ts'
 import type { LiveExperiment } from './live-experiment.ts'
 import type { Policy } from './policy.ts'
+import type { Speaking } from './speaking.ts'
 import type { ModelWish, Step } from './step.ts'
 
 /** What is tried again when a call fails. */
@@ -24,6 +25,8 @@ export interface Stage {
   readonly retry: Retry
   /** Models or names of nodes that are tried in this order when all attempts have failed. */
   readonly fallback: readonly string[]
+  /** Absent: its text is handed to readers as it comes, and the stage ends with its call. */
+  readonly speaking?: Speaking
   /** Of the boundary after this stage. */
   readonly policy: Policy
 }

@@ -67,6 +67,8 @@ export type CallEvent =
   | { readonly type: 'thinking'; readonly at: Nanoseconds }
   /** `count` sentences are over; told when the next one begins, so that `3.` in `3.50` is none. */
   | { readonly type: 'sentence-end'; readonly at: Nanoseconds; readonly count: number }
+  /** The call has ended by itself, and its text is still being handed out: `pace`, `heard`. */
+  | { readonly type: 'ended'; readonly at: Nanoseconds }
   /** The instant has come that the trigger asked to be woken at. */
   | { readonly type: 'wake'; readonly at: Nanoseconds }
 
@@ -161,6 +163,8 @@ export interface PartialOutput {
   readonly text: string
   /** The part of `text` handed to a reader: always a prefix. */
   readonly delivered: string
+  /** The part of `delivered` that its reader acknowledged, or all of it of a reader who never does. Always a prefix. */
+  readonly heard: string
   /** Whether the call ended by itself. */
   readonly complete: boolean
 }

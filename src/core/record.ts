@@ -136,6 +136,8 @@ export const callRecordSchema = z.strictObject({
     thinking: count.optional(),
     /** Handed to a reader of the run's events. */
     delivered: count,
+    /** Acknowledged by the reader. Absent where no reader of the run acknowledged anything: then what was delivered counts as heard. */
+    heard: count.optional(),
     /** Generated, but neither carried into the next stage nor part of an answer that stood. */
     wasted: count,
     /** `server`: the server reported its count of tokens. `pieces`: the pieces that came were counted here. Absent in older records. */
@@ -150,6 +152,10 @@ export const callRecordSchema = z.strictObject({
   firstTokenMs: ms.optional(),
   lastTokenMs: ms.optional(),
   settledMs: ms,
+  /** All of its text was handed out and, where that is waited for, acknowledged; or it was stopped. Absent where text is handed out as it comes. */
+  spokenMs: ms.optional(),
+  /** Of its text, in UTF-16 units: what was generated, what a reader was handed of it, and what counts as heard of that. Absent in older records. */
+  characters: z.strictObject({ generated: count, delivered: count, heard: count }).optional(),
   /** How long it held a slot. */
   slotMs: ms,
   /** The part of it after the last token that was used; all of it when none was. */
@@ -225,6 +231,11 @@ export const interruptRecordSchema = z.strictObject({
   /** First signal of the gesture → first token of the next stage. Present where `firstSignalAt` is. */
   toFirstTokenFromSignalMs: ms.optional(),
   phases: z.array(phaseSchema),
+  /**
+   * First signal of the gesture → the last text of the interrupted stage that was handed to readers; 0 where none was after it. Absent where
+   * the stage went on as if nothing had been, and in older records.
+   */
+  toSilenceMs: ms.optional(),
 })
 export type InterruptRecord = z.infer<typeof interruptRecordSchema>
 

@@ -1,4 +1,4 @@
-import type { SignalAnswer } from './engine.ts'
+import type { Signal, SignalAnswer } from './engine.ts'
 import { CaesuraError } from './errors.ts'
 import type { Figures } from './figures.ts'
 import type { Fleet, FleetRunLine } from './fleet.ts'
@@ -12,7 +12,7 @@ export interface HostedRunLine extends FleetRunLine {
 /** What a host does as `Fleet` says it. */
 type AsFleet = Pick<
   Fleet,
-  'submit' | 'read' | 'list' | 'events' | 'cancel' | 'dead' | 'deadRun' | 'retryDead' | 'dropDead' | 'nodes'
+  'submit' | 'read' | 'list' | 'events' | 'heard' | 'cancel' | 'dead' | 'deadRun' | 'retryDead' | 'dropDead' | 'nodes'
 >
 
 /**
@@ -28,7 +28,7 @@ export interface RunHost extends AsFleet {
    * Sends a signal. Resolves to what was decided; undefined when nothing was decided within `limitMs`, ms: the signal is safe then.
    * Throws `CAESURA_E_RUN_UNKNOWN`.
    */
-  interrupt(runId: string, signal: { readonly input?: string }, limitMs: number): Promise<SignalAnswer | undefined>
+  interrupt(runId: string, signal: Signal, limitMs: number): Promise<SignalAnswer | undefined>
   /** Orders a run to end that nobody waits for: now, or when it can be reached again. Never rejects. */
   leave(runId: string, reason: string): Promise<void>
   /** Resolves where runs can be started now. Throws within `limitMs`, ms, where they cannot. */

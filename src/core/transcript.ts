@@ -36,6 +36,10 @@ export interface TranscriptState {
   readonly warmed?: Transcript['warmed']
   readonly atStart?: NodeLoad
   readonly scope?: Transcript['scope']
+  readonly spoken?: number
+  readonly isCut?: boolean
+  readonly heard?: number
+  readonly awaitsHearing?: boolean
 }
 
 /** All that is known of one call: what was asked, what came, when, and how it ended. Instants are ns from the run's start. */
@@ -58,6 +62,14 @@ export class Transcript {
   scope?: Readonly<Record<string, unknown>>
   /** How busy the nodes were that may take it, when it was handed to them. */
   atStart?: NodeLoad
+  /** How much of the text was handed out, UTF-16 units. Absent where text is handed out as it comes. */
+  spoken?: number
+  /** It was stopped before all of its text was handed out and acknowledged. */
+  isCut = false
+  /** How much of the text its reader acknowledged, UTF-16 units. */
+  heard?: number
+  /** Its reader is to acknowledge what was handed out. */
+  awaitsHearing = false
   /** Whether an interrupt came that was not a false one. */
   interrupted = false
   /** Whether a response listens to tokens and sentence ends. */
@@ -68,6 +80,8 @@ export class Transcript {
   passed?: { readonly error: ErrorSummary; readonly lost: boolean }
   /** How many token events another owner of the run has told already: their pieces come again, from where they are kept, and are not told again. */
   toldBefore = 0
+  /** Pieces whose turn with the readers has come: all that came, where text is handed out as it comes. */
+  uttered = 0
   /** Pieces that were generated while delivery was paused; absent while it is not. */
   held: string[] | undefined
   #text = ''
@@ -96,6 +110,7 @@ export class Transcript {
       transcript.#times.push(...generated.times)
       transcript.#thoughts = generated.thoughts ?? 0
       transcript.#lastPieceAt = generated.lastPieceAt ?? generated.times.at(-1)
+      if (transcript.settlement !== undefined) transcript.uttered = generated.ends.length
     }
     return transcript
   }
@@ -103,6 +118,7 @@ export class Transcript {
   get state(): TranscriptState {
     const { request, ledger, interrupted, listening, triggered, held } = this
     const { passed, place, retryOf, end, settlement, perPiece, lateNs, warmed, scope, atStart } = this
+    const { spoken, isCut, heard, awaitsHearing } = this
     return {
       request,
       marks: ledger.toArray(),
@@ -121,6 +137,10 @@ export class Transcript {
       ...(warmed !== undefined && { warmed }),
       ...(scope !== undefined && { scope }),
       ...(atStart !== undefined && { atStart }),
+      ...(spoken !== undefined && { spoken }),
+      ...(isCut && { isCut }),
+      ...(heard !== undefined && { heard }),
+      ...(awaitsHearing && { awaitsHearing }),
     }
   }
 
@@ -143,14 +163,22 @@ export class Transcript {
     return this.place?.name
   }
 
+  /** Its pieces of text, and when each came. */
+  *inPieces(): Generator<{ readonly text: string; readonly at: Nanoseconds }> {
+    for (let [index, from] = [0, 0]; index < this.#ends.length; index++) {
+      const to = this.#ends[index]!
+      yield { text: this.#text.slice(from, to), at: this.#times[index]! }
+      from = to
+    }
+  }
+
   /** When the pieces came that showed a sentence to be over, ns from the run's start: at most `most`. Reads all of the text. */
   sentenceEnds(most: number): Nanoseconds[] {
     const scanner = new SentenceScanner()
     const ends: Nanoseconds[] = []
-    for (let [index, from] = [0, 0]; index < this.#ends.length && ends.length < most; index++) {
-      const to = this.#ends[index]!
-      if (scanner.feed(this.#text.slice(from, to)) > 0) ends.push(this.#times[index]!)
-      from = to
+    for (const { text, at } of this.inPieces()) {
+      if (ends.length === most) break
+      if (scanner.feed(text) > 0) ends.push(at)
     }
     return ends
   }
@@ -175,6 +203,11 @@ export class Transcript {
   /** Pieces of text received: one a token for most servers. */
   get pieces(): number {
     return this.#ends.length
+  }
+
+  /** The part of the text that was handed out, or is as it comes. */
+  get spokenText(): string {
+    return this.spoken === undefined ? this.#text : this.#text.slice(0, this.spoken)
   }
 
   /** The part of the text that stands. */

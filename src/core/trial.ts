@@ -22,6 +22,8 @@ export const trialInterruptSchema = z.strictObject({
   toFirstTokenMs: ms.optional(),
   /** First signal of the gesture → the same; where that signal came before the interrupt. */
   toFirstTokenFromSignalMs: ms.optional(),
+  /** First signal of the gesture → the last text of the interrupted stage that was handed to readers. Absent where the record has none. */
+  toSilenceMs: ms.optional(),
   /** Interrupt → the run's end; with `lost`. */
   lostAfterMs: ms.optional(),
   /** Tokens of the interrupted call that stood: were carried on, or are part of the answer. */
@@ -109,7 +111,7 @@ const stood = ({ settlement, tokens }: CallRecord) =>
   (settlement === 'completed' || settlement === 'drained') && tokens.wasted === 0
 
 function interruptOf(interrupt: InterruptRecord, { stages, durationMs, outcome }: RunRecord): TrialInterrupt {
-  const { at, toFirstTokenMs, toFirstTokenFromSignalMs, superseded, to } = interrupt
+  const { at, toFirstTokenMs, toFirstTokenFromSignalMs, toSilenceMs, superseded, to } = interrupt
   const from = stages.find(({ callId }) => callId === interrupt.fromCall)
   const end =
     toFirstTokenMs !== undefined
@@ -127,6 +129,7 @@ function interruptOf(interrupt: InterruptRecord, { stages, durationMs, outcome }
     end,
     ...(toFirstTokenMs !== undefined && { toFirstTokenMs }),
     ...(toFirstTokenFromSignalMs !== undefined && { toFirstTokenFromSignalMs }),
+    ...(toSilenceMs !== undefined && { toSilenceMs }),
     ...(end === 'lost' && { lostAfterMs: Math.max(0, durationMs - at) }),
     keptTokens: from === undefined ? 0 : from.tokens.generated - from.tokens.wasted,
     phases: sumByName(interrupt.phases),

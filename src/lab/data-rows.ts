@@ -16,7 +16,7 @@ export const dataColumns: readonly string[] = [
   ...['outcome', 'errorCode', 'lagMs', 'exposedMs', 'counting', 'counted', 'runMs', 'firstTokenMs', 'answerMs'],
   ...['generatedTokens', 'wastedTokens', 'slotMs', 'wastedSlotMs', 'nodes'],
   ...['interrupt', 'atMs', 'sinceCallMs', 'decision', 'settlement', 'end'],
-  ...['toFirstTokenMs', 'toFirstTokenFromSignalMs', 'lostAfterMs', 'keptTokens'],
+  ...['toFirstTokenMs', 'toFirstTokenFromSignalMs', 'toSilenceMs', 'lostAfterMs', 'keptTokens'],
   ...phaseColumns.map(([, column]) => column),
 ]
 

@@ -44,6 +44,7 @@ const interruptColumns = {
   interruptToFirstTokenMs: ({ end, toFirstTokenMs }) => toFirstTokenMs ?? (end === 'lost' ? Infinity : Number.NaN),
   signalToFirstTokenMs: ({ end, toFirstTokenMs, toFirstTokenFromSignalMs }) =>
     toFirstTokenFromSignalMs ?? toFirstTokenMs ?? (end === 'lost' ? Infinity : Number.NaN),
+  toSilenceMs: ({ toSilenceMs }) => toSilenceMs ?? Number.NaN,
   keptTokens: ({ keptTokens }) => keptTokens,
   sinceCallMs: ({ sinceCallMs }) => sinceCallMs,
   /** NaN where the call had ended when the interrupt came. */

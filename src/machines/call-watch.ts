@@ -10,6 +10,9 @@ import { isFirstCall } from '../core/visit.ts'
 import { Alarm } from './alarm.ts'
 import { type RunEnvironment, triggerOf } from './environment.ts'
 
+/** The limits of a call, by what does not come in time. */
+const limits = ['first token', 'next token', 'end'] as const
+
 /** What a watch finds out. */
 export interface CallWatchListener {
   /** The trigger of the stage's policy fired. At most once. */
@@ -73,21 +76,39 @@ export class CallWatch {
     this.#step({ type: 'started', at })
   }
 
-  /** `again`: it was seen before, by another owner of the run. */
-  token(at: Nanoseconds, text: string, again = false): void {
-    this.#again = again
-    const count = this.#transcript.pieces
-    if (count === 1) this.#timers.get('first token')?.clear()
+  /** A piece of text has come from the server. */
+  arrived(at: Nanoseconds): void {
+    if (this.#transcript.pieces === 1) this.#timers.get('first token')?.clear()
     const { stallMs } = this.#stage.timeouts
     if (stallMs !== undefined) this.#limit('next token', 'CAESURA_E_TIMEOUT_STALL', stallMs, at)
+  }
+
+  /**
+   * A piece of text is handed to the readers. `again`: it was seen before, by another owner of the run. `endings`: what `endingsIn` said of it,
+   * where that was asked; then whoever listens to sentence ends was told of them.
+   */
+  token(at: Nanoseconds, text: string, again = false, endings?: number): void {
+    this.#again = again
+    const count = this.#transcript.uttered
     this.#step({ type: 'token', at, count, text })
     if (this.#environment.planned.size > 0 && !again) this.#countForPlanned(count)
-    for (let ended = this.#sentences.feed(text); ended > 0; ended--) {
+    for (let ended = endings ?? this.#sentences.feed(text); ended > 0; ended--) {
       this.#sentenceCount += 1
-      if (!again) this.#listener.sentenceEnd()
+      if (!again && endings === undefined) this.#listener.sentenceEnd()
       this.#step({ type: 'sentence-end', at, count: this.#sentenceCount })
     }
     this.#again = false
+  }
+
+  /** How many sentences are shown to be over by the text that is next. */
+  endingsIn(text: string): number {
+    return this.#sentences.feed(text)
+  }
+
+  /** The call has ended by itself, and its text is still being handed out: no limit holds any more. */
+  ended(at: Nanoseconds): void {
+    for (const name of limits) this.#timers.get(name)?.clear()
+    this.#step({ type: 'ended', at })
   }
 
   /** A piece of thinking came: a sign of life, and no token. */
@@ -129,7 +150,7 @@ export class CallWatch {
 
   #countForPlanned(count: number): void {
     let total = 0
-    for (const call of this.#environment.journal.calls.values()) total += call.pieces
+    for (const call of this.#environment.journal.calls.values()) total += call.uttered
     const first = isFirstCall(this.#transcript.request)
     for (const planned of this.#environment.planned) {
       if (planned.afterTokens === undefined) continue
@@ -148,7 +169,7 @@ export class CallWatch {
   }
 
   #limit(
-    what: 'first token' | 'next token' | 'end',
+    what: (typeof limits)[number],
     code: 'CAESURA_E_TIMEOUT_FIRST_TOKEN' | 'CAESURA_E_TIMEOUT_STALL' | 'CAESURA_E_TIMEOUT_TOTAL',
     ms: number,
     from: Nanoseconds,

@@ -1,10 +1,13 @@
 import { fromCallback } from 'xstate'
 import type { CallEnd } from '../core/call.ts'
+import type { Nanoseconds } from '../core/clock.ts'
 import { CallCancelled, summarize } from '../core/errors.ts'
+import type { Transcript } from '../core/transcript.ts'
 import { WellFormedPieces, wellFormed } from '../core/well-formed.ts'
 import { CallWatch } from './call-watch.ts'
 import { deliver } from './delivery.ts'
 import { environmentOf } from './environment.ts'
+import { Speech } from './speech.ts'
 import { warmingOf } from './warm.ts'
 import { executorOf } from './work.ts'
 
@@ -31,14 +34,16 @@ export type CallNews =
 export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
   ({ input, system, sendBack, receive }) => {
     const environment = environmentOf(system)
-    const { journal, clock, pipeline, inFlight } = environment
+    const { journal, clock, pipeline, inFlight, speeches } = environment
     const transcript = journal.call(input.callId)
     const { request, ledger } = transcript
     const news = (event: CallNews) => sendBack(event)
     const controller = new AbortController()
     const cancel = (reason: string) => {
-      ledger.set('abort-requested', journal.now())
+      // Of a call that has ended, and is still being spoken, nothing is aborted.
+      if (transcript.end === undefined) ledger.set('abort-requested', journal.now())
       controller.abort(new CallCancelled(reason))
+      speech?.stop()
     }
     const fail = (error: unknown, lost: boolean) => {
       if (transcript.passed !== undefined) return
@@ -71,11 +76,64 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
       return true
     }
 
+    /** The next text for the readers. `again`: the owner before has told it, and has done what followed from it. */
+    const utter = (text: string, at: Nanoseconds, again: boolean, endings?: number) => {
+      const first = transcript.uttered === 0
+      transcript.uttered += 1
+      if (again) return watch.token(at, text, true, endings)
+      if (first) news({ type: 'call.firstToken' })
+      if (transcript.listening) news({ type: 'call.token', text })
+      watch.token(at, text, false, endings)
+      if (first && !controller.signal.aborted) warming.firstToken()
+    }
+    let endings = 0
+    const speech =
+      stage.speaking &&
+      new Speech(clock, transcript, stage.speaking, {
+        utter: (text, at, again) => {
+          if (again) return utter(text, at, true)
+          if (text !== '') deliver(journal, transcript, text)
+          utter(text, journal.now(), false, endings)
+          endings = 0
+        },
+        // A sentence is over when it is known what follows: whoever listens to that can stop before it is said.
+        ahead: (text) => {
+          endings = watch.endingsIn(text)
+          if (transcript.listening) for (let each = endings; each > 0; each--) news({ type: 'call.sentenceEnd' })
+        },
+        over: () => settle(),
+      })
+    if (speech !== undefined) speeches.set(input.callId, speech)
+    const settle = () => {
+      if (speech !== undefined) ledger.set('spoken', journal.now())
+      watch.stop()
+      speeches.delete(input.callId)
+      transcript.end = judged(transcript, transcript.end!)
+      news({ type: 'call.settled', end: transcript.end, pieces: transcript.pieces })
+    }
+    const finish = () => {
+      if (speech === undefined) return settle()
+      watch.ended(journal.now())
+      // Of an answer that broke off no more is said than was said by then.
+      if (transcript.end?.end !== 'completed') speech.stop()
+      speech.end()
+    }
+
     // A restored run attaches to a call that started long ago.
     const startedAt = ledger.at('call-start') ?? journal.now()
     ledger.set('call-start', startedAt)
     watch.started(startedAt)
     if (ledger.at('abort-requested') !== undefined) controller.abort(new CallCancelled('told to stop before'))
+    if (transcript.end !== undefined) {
+      // It had ended, and was still being spoken, when this owner took the run over.
+      for (const { text, at } of transcript.inPieces()) speech?.say(text, at)
+      finish()
+      receive((order) => cancel(order.reason))
+      return () => {
+        watch.stop()
+        speech?.close()
+      }
+    }
     const settled = executorOf(environment, request)
       .execute(request, {
         clock,
@@ -90,17 +148,13 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
             const excess = journal.allowance.take(piece)
             if (excess !== undefined) return fail(excess, true)
             const at = when === undefined ? journal.now() : journal.fromClock(when)
-            const first = transcript.pieces === 0
             const text = pieces.push(piece)
             transcript.append(text, at)
             ledger.set('first-piece', at)
-            if (first) ledger.set('first-token', at)
-            // The owner before has told it, and has done what followed from it.
-            if (!tell(text)) return watch.token(at, text, true)
-            if (first) news({ type: 'call.firstToken' })
-            if (transcript.listening) news({ type: 'call.token', text })
-            watch.token(at, text)
-            if (first && !controller.signal.aborted) warming.firstToken()
+            if (transcript.pieces === 1) ledger.set('first-token', at)
+            watch.arrived(at)
+            if (speech === undefined) utter(text, at, !tell(text))
+            else speech.say(text, at)
           },
           thinking: (text, when) => {
             const excess = journal.allowance.take(text)
@@ -120,22 +174,18 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
       })
       .catch((error: unknown): CallEnd => ({ end: 'failed', error: summarize(error) }))
       .then((end) => {
-        watch.stop()
         warming.stop()
         inFlight.delete(settled)
         const left = pieces.end()
         if (left !== '') {
           transcript.amend(left)
-          tell(left)
+          if (speech === undefined) tell(left)
+          else speech.say(left, journal.now())
         }
         if (transcript.lastTokenAt !== undefined) ledger.set('last-token', transcript.lastTokenAt)
         ledger.set('settled', journal.now())
-        const { passed, pieces: count } = transcript
-        transcript.end =
-          passed !== undefined && (passed.lost || end.end !== 'completed')
-            ? { ...end, end: 'failed', error: passed.error, retryable: !passed.lost && count === 0 }
-            : readable(end)
-        news({ type: 'call.settled', end: transcript.end, pieces: count })
+        transcript.end = judged(transcript, end)
+        finish()
       })
     inFlight.set(settled, (reason) => controller.abort(reason))
 
@@ -143,10 +193,17 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
     return () => {
       watch.stop()
       warming.stop()
+      speech?.close()
       if (transcript.end === undefined && !environment.abandoned) cancel('the run has stopped')
     }
   },
 )
+
+/** How a call has ended: one that was stopped because it had passed a limit, or because its policy is at fault, has failed. */
+const judged = ({ passed, pieces }: Transcript, end: CallEnd): CallEnd =>
+  passed !== undefined && (passed.lost || end.end !== 'completed')
+    ? { ...end, end: 'failed', error: passed.error, retryable: !passed.lost && pieces === 0 }
+    : readable(end)
 
 /** A worker or a backend may quote what it cut in the middle of a character. */
 const readable = (end: CallEnd): CallEnd =>

@@ -1,5 +1,6 @@
 import type { Journal } from '../core/journal.ts'
 import type { Transcript } from '../core/transcript.ts'
+import type { RunEnvironment } from './environment.ts'
 
 /** Hands a piece to the readers of the run, or keeps it while delivery is paused. */
 export function deliver(journal: Journal, transcript: Transcript, text: string): void {
@@ -14,8 +15,9 @@ export function pauseDelivery(transcript: Transcript): void {
 }
 
 /** Hands over what was kept back, in order, and goes on delivering. */
-export function releaseDelivery(journal: Journal, transcript: Transcript): void {
+export function releaseDelivery({ journal, speeches }: RunEnvironment, transcript: Transcript): void {
   const { held } = transcript
   transcript.held = undefined
   for (const text of held ?? []) deliver(journal, transcript, text)
+  speeches.get(transcript.request.callId)?.goOn()
 }

@@ -8,7 +8,9 @@ import type { Pipeline } from '../core/pipeline.ts'
 import type { ResponseDefinition, TriggerDefinition } from '../core/policy.ts'
 import { keptBy } from '../core/policy-calls.ts'
 import type { Executor } from '../core/ports.ts'
+import { heardOf } from '../core/speaking.ts'
 import type { Transcript } from '../core/transcript.ts'
+import type { Speech } from './speech.ts'
 
 /**
  * What one run works with and what is no plain JSON, so that it can't be in a machine's context: the machines are the same
@@ -42,6 +44,8 @@ export interface RunEnvironment {
   readonly planned: Set<PlannedSignal>
   /** Who waits to hear what became of a signal, by the ticket that its event carries. */
   readonly tickets: Map<number, (answer: SignalAnswer) => void>
+  /** What is being handed out to readers over time, by call. */
+  readonly speeches: Map<string, Pick<Speech, 'goOn'>>
   /** The calls that have not settled, each with what ends it when the machine broke, whatever state it was in. */
   readonly inFlight: Map<Promise<unknown>, (reason: CallCancelled) => void>
   /** Another owner goes on with the run: calls that are left here are not cancelled. */
@@ -95,6 +99,10 @@ export function keptOf({ catalogue, journal }: RunEnvironment, call: Transcript,
     // A carry that does not look at it does not pay for it.
     get delivered() {
       return journal.log.deliveredText(callId).text
+    },
+    get heard() {
+      const { text } = journal.log.deliveredText(callId)
+      return text.slice(0, heardOf(journal.calls, call, text.length))
     },
     complete: call.end?.end === 'completed',
   })

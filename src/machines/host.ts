@@ -65,6 +65,7 @@ export function composeRun(host: HostParts, order: RunOrder, kept?: KeptJournal)
           ...{ planned, tickets, render: renderTemplate, renderKnownStart },
           nodes: host.nodeNames(),
           inFlight: new Map(),
+          speeches: new Map(),
         },
         cancelSignal,
         machines,

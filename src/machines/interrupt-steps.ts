@@ -144,7 +144,7 @@ function takeOrder(draft: RunDraft, actor: string, order: InterruptOrder): void 
   else if (order.command === 'withdrawNext') withdraw(draft, handling, entry)
   else if (order.command === 'cancelCall') cancel(draft, handling, entry)
   else if (order.command === 'pauseDelivery') pauseDelivery(journal.call(handling.from.callId))
-  else releaseDelivery(journal, journal.call(handling.from.callId))
+  else releaseDelivery(draft.environment, journal.call(handling.from.callId))
 }
 
 function cancel(draft: RunDraft, { from, to }: Handling, entry: InterruptEntry): void {
@@ -162,9 +162,10 @@ function fire(draft: RunDraft, handling: Handling, entry: InterruptEntry): void 
   const stage = draft.stage(id)
   const call = journal.call(callId)
   const kept = keptOf(environment, call, stage.policy.carry)
+  entry.hasLeft = true
   // A call that ended by itself has given its whole answer to the reader, unless delivery was held; carry decides what the next
   // stage sees of it.
-  const isGiven = call.end?.end === 'completed' && call.held === undefined
+  const isGiven = call.end?.end === 'completed' && call.held === undefined && !call.isCut
   commit(draft, callId, isGiven ? call.text : kept)
   draft.update({ outputs: { ...draft.context.outputs, [id]: kept } })
   const target = targetOf(draft, stage, draft.context.lastInterrupt?.input)
@@ -209,6 +210,7 @@ function withdraw(draft: RunDraft, handling: Handling, entry: InterruptEntry): v
   journal.call(to.callId).withdraw()
   journal.tell({ type: 'output-withdraw', stage: to.stage, callId: to.callId })
   delete entry.toCall
+  entry.hasLeft = false
   draft.update({ handling: { ...handling, to: null }, current: from })
   draft.send(actor, { type: 'next', callId: null })
 }

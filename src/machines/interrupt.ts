@@ -4,6 +4,8 @@ import { type ErrorSummary, summarize } from '../core/errors.ts'
 import type { BoundaryEvent, BoundaryView, Command, Factor, ResponseDefinition } from '../core/policy.ts'
 import { checkDeadlines, commandsOf } from '../core/policy-calls.ts'
 import { completeSentences } from '../core/sentence.ts'
+import { type Speaking, withSpeech } from '../core/speaking.ts'
+import type { Transcript } from '../core/transcript.ts'
 import { type DeadlineEvent, deadlineLogic } from './deadline.ts'
 import { environmentOf, keptOf, type RunEnvironment, responseOf } from './environment.ts'
 
@@ -79,19 +81,21 @@ function viewOf(environment: RunEnvironment, context: InterruptContext): Boundar
       ...(firstTokenAt !== undefined && { firstTokenAt }),
       tokens: call.pieces,
       settled: context.settled,
-      complete: call.end?.end === 'completed',
+      complete: call.end?.end === 'completed' && !call.isCut,
       // Computed when a response asks: most never do.
       get inSentence() {
-        return completeSentences(call.text) < call.text.trimEnd().length
+        const text = call.spokenText
+        return completeSentences(text) < text.trimEnd().length
       },
       get wastedMs() {
         const slotAt = call.ledger.at('slot-acquired')
         if (slotAt === undefined) return 0
-        return nsToMs(now - (call.usedUpTo(keptOf(environment, call, context.carry).length).lastAt ?? slotAt))
+        const heldUntil = call.ledger.at('slot-released') ?? now
+        return nsToMs(Math.max(0, heldUntil - (call.usedUpTo(keptOf(environment, call, context.carry).length).lastAt ?? slotAt)))
       },
     },
     get expected() {
-      return estimates.expect(call, now)
+      return withSpeech(estimates.expect(call, now), call, speakingOf(environment, call))
     },
     next: { fired: context.fired, ...(nextFirstTokenAt !== undefined && { firstTokenAt: nextFirstTokenAt }) },
   }
@@ -110,6 +114,9 @@ function react(
   if (reaction !== undefined) return reaction(view, parameter, event)
   return event.type === 'superseded' && view.next.fired ? [{ type: 'withdrawNext' }, { type: 'fireNext' }] : []
 }
+
+const speakingOf = ({ pipeline }: RunEnvironment, { request }: Transcript): Speaking | undefined =>
+  pipeline.stages.find(({ id }) => id === request.stage)?.speaking
 
 type Draft = { -readonly [K in keyof InterruptContext]: InterruptContext[K] }
 

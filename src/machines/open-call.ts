@@ -5,12 +5,13 @@ import type { Transcript } from '../core/transcript.ts'
 import type { RunEnvironment } from './environment.ts'
 
 /** Opens the next call of a stage in the journal, with the next free number, and tells that it starts. */
-export function openCall({ journal }: RunEnvironment, request: Omit<CallRequest, 'callId'>): Transcript {
+export function openCall({ journal, pipeline }: RunEnvironment, request: Omit<CallRequest, 'callId'>): Transcript {
   let number = 1
   while (journal.calls.has(`${request.stage}.${number}`)) number += 1
   const callId = `${request.stage}.${number}`
   const trace = headersOf(journal.trace, journal.runId, callId)
   const transcript = journal.openCall({ ...request, callId, ...(trace !== undefined && { trace }) })
+  transcript.awaitsHearing = pipeline.stages.find(({ id }) => id === request.stage)?.speaking?.heard === true
   const { stage, visit, attempt, model, work } = request
   journal.tell({
     type: 'stage-start',

@@ -55,7 +55,7 @@ function settle(
       ? 'withdrawn'
       : end.end === 'failed'
         ? 'failed'
-        : end.end === 'cancelled'
+        : end.end === 'cancelled' || transcript.isCut
           ? 'aborted'
           : transcript.interrupted
             ? 'drained'

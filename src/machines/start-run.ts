@@ -1,12 +1,14 @@
 import { createActor, type Subscription } from 'xstate'
 import { assembleRecord } from '../core/assemble.ts'
 import type { Nanoseconds } from '../core/clock.ts'
-import { endedAnswer, type RunHandle } from '../core/engine.ts'
+import { endedAnswer, endedHearing, type RunHandle } from '../core/engine.ts'
 import { CallCancelled, summarize } from '../core/errors.ts'
 import type { Journal } from '../core/journal.ts'
 import type { RunRecord } from '../core/record.ts'
+import type { Acknowledgement, AcknowledgementAnswer } from '../core/speaking.ts'
 import { wellFormed } from '../core/well-formed.ts'
 import { bindEnvironment, type RunEnvironment } from './environment.ts'
+import { hear, type ReaderPlace } from './hearing.ts'
 import { type KeptMachines, machinesOf, snapshotOf } from './kept-machines.ts'
 import { planRunSignals } from './planned-signals.ts'
 import { runMachine } from './run.ts'
@@ -19,6 +21,8 @@ export interface HostedRun extends RunHandle {
    * start, where that was before now.
    */
   signal(ticket: number, signal: { readonly input?: string; readonly since?: Nanoseconds }): void
+  /** Takes an acknowledgement of a reader in another process: what it was handed may not be known here yet. */
+  hear(acknowledgement: Acknowledgement): AcknowledgementAnswer
   /** Calls back whenever the run's machine has taken a step. */
   onStep(listener: () => void): void
   /** Leaves the run to another owner: nothing is sent to it any more, and its calls are not cancelled by us. */
@@ -77,6 +81,9 @@ export function startRun(given: RunEnvironment, cancelSignal?: AbortSignal, kept
   const cancelBySignal = () =>
     cancel(String(cancelSignal?.reason instanceof Error ? cancelSignal.reason.message : cancelSignal?.reason))
 
+  const hearNow = (acknowledgement: Acknowledgement, place: ReaderPlace) =>
+    journal.end === undefined ? hear(environment, acknowledgement, place) : endedHearing
+
   if (kept === undefined) tellStart(journal)
   actor.start()
   if (kept === undefined) actor.send({ type: 'start' })
@@ -89,8 +96,11 @@ export function startRun(given: RunEnvironment, cancelSignal?: AbortSignal, kept
     traceId: journal.trace.traceId,
     events: { [Symbol.asyncIterator]: () => journal.log.after(0) },
     eventsAfter: (seq) => journal.log.after(seq),
-    interrupt: (signal = {}) => {
+    heard: async (acknowledgement) => hearNow(acknowledgement, 'known'),
+    hear: (acknowledgement) => hearNow(acknowledgement, 'later'),
+    interrupt: ({ heard, ...signal } = {}) => {
       if (journal.end !== undefined) return Promise.resolve(endedAnswer)
+      if (heard !== undefined) hearNow(heard, 'known')
       return new Promise((resolve) => {
         const ticket = ++tickets
         environment.tickets.set(ticket, resolve)

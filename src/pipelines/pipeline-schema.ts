@@ -3,6 +3,7 @@ import type { Catalogue } from '../core/catalogue.ts'
 import { textWithin, wholeWithin } from '../core/number-schema.ts'
 import type { Pipeline, Stage } from '../core/pipeline.ts'
 import type { Policy } from '../core/policy.ts'
+import { present } from '../core/present.ts'
 import { isRecord, oneOrMany, type Problem, parseWith, type Reading, type Source, toErrors } from '../core/problems.ts'
 import type { StepKind } from '../core/step.ts'
 import { policySchema } from '../policies/reading/policy-schema.ts'
@@ -13,6 +14,7 @@ import {
   toLiveExperiment,
 } from './live-experiment-schema.ts'
 import { loopProblems, pipelineProblems, pipelineWarnings, writtenIds } from './pipeline-checks.ts'
+import { readSpeaking, speakingShape, type WrittenSpeaking } from './speaking.ts'
 import { limitsShape, readLimits, type WrittenLimits } from './stage-limits.ts'
 
 const STAGES = 'a list of 1 to 100 stages'
@@ -30,6 +32,7 @@ const stageSchema = (catalogue: Catalogue, { shape, takesTime, jsonSchema = {} }
       ...shape,
       // `shape` may be any, so that its type says nothing of the limits.
       ...((takesTime ? limitsShape : {}) as typeof limitsShape),
+      ...speakingShape,
       policy: policySchema(catalogue).prefault({}),
     })
     .meta({ ...jsonSchema })
@@ -49,6 +52,7 @@ const makeSchema = (catalogue: Catalogue) =>
     maxInterrupts: wholeWithin(1, 1000)
       .default(DEFAULT_INTERRUPTS)
       .describe('The most interrupts that a run answers before it ends as failed.'),
+    ...speakingShape,
     experiment: liveExperimentSchema(catalogue)
       .optional()
       .describe('Compares policies on the traffic of the pipeline.'),
@@ -72,14 +76,15 @@ export function readPipeline(catalogue: Catalogue, value: unknown, source: Sourc
   const parsed = parseWith(pipelineSchema(catalogue), value)
   const problems = [...('problems' in parsed ? parsed.problems : []), ...pipelineProblems(catalogue, value)]
   if (isRecord(value)) problems.push(...liveExperimentProblems(value.experiment, writtenIds(value)))
+  const stages = 'value' in parsed ? parsed.value.stages.map((stage) => inPipeline(stage, parsed.value)) : []
   if ('value' in parsed && problems.length === 0) {
-    const { stages, experiment } = parsed.value
+    const { experiment } = parsed.value
     problems.push(...loopProblems(stages), ...(experiment === undefined ? [] : liveLoopProblems(experiment, stages)))
   }
   if (!('value' in parsed) || problems.length > 0) {
     return { errors: toErrors(problems.map(ofItsPart), 'CAESURA_E_PIPELINE', source), warnings: [] }
   }
-  const { name, stages, maxInterrupts, experiment } = parsed.value
+  const { name, maxInterrupts, experiment } = parsed.value
   const pipeline: Pipeline = freeze({
     ...{ name, stages, maxInterrupts },
     ...(experiment !== undefined && { experiment: toLiveExperiment(experiment, stages) }),
@@ -100,13 +105,22 @@ export function definePipelineWith(catalogue: Catalogue, value: unknown, source:
 }
 
 /** What every kind of stage has when it is parsed. */
-type ParsedStage = { readonly id: string; readonly policy: Policy } & WrittenLimits
+type ParsedStage = { readonly id: string; readonly policy: Policy } & WrittenLimits & WrittenSpeaking
 
-const toStage = (kind: StepKind, parsed: ParsedStage): Stage => ({
+/** A stage, with what it says of speaking as it was written: its pipeline says the rest. */
+type StageAlone = Omit<Stage, 'speaking'> & { readonly speaking: WrittenSpeaking }
+
+const toStage = (kind: StepKind, parsed: ParsedStage): StageAlone => ({
   id: parsed.id,
   ...kind.read(parsed),
   ...readLimits(parsed),
+  speaking: parsed,
   policy: parsed.policy,
+})
+
+const inPipeline = ({ speaking, ...stage }: StageAlone, ofPipeline: WrittenSpeaking): Stage => ({
+  ...stage,
+  ...present({ speaking: readSpeaking(speaking, ofPipeline) }),
 })
 
 function freeze<T>(value: T): T {

@@ -2,6 +2,7 @@ import type { Catalogue } from '../core/catalogue.ts'
 import type { TriggerDefinition } from '../core/policy.ts'
 import { all } from './carries/all.ts'
 import { delivered } from './carries/delivered.ts'
+import { heard } from './carries/heard.ts'
 import { none } from './carries/none.ts'
 import { sentences } from './carries/sentences.ts'
 import { placements, thens, warms } from './choices.ts'
@@ -33,7 +34,7 @@ triggers.push(
 export const policies: Omit<Catalogue, 'steps' | 'backends'> = {
   triggers,
   responses: [drain, abort, overlap, race, grace, boundary, hold, adaptive],
-  carries: [none, all, sentences, delivered],
+  carries: [none, all, sentences, delivered, heard],
   warms,
   placements,
   thens,

@@ -76,7 +76,7 @@ function interruptAttributes(
   index: number,
   from: CallRecord | undefined,
 ): Attributes {
-  const { to, toFirstTokenMs, toFirstTokenFromSignalMs: fromSignalMs } = interrupt
+  const { to, toFirstTokenMs, toFirstTokenFromSignalMs: fromSignalMs, toSilenceMs } = interrupt
   return {
     [key.interruptIndex]: index,
     [key.trigger]: interrupt.trigger,
@@ -90,6 +90,7 @@ function interruptAttributes(
     ...(from !== undefined && { [key.settlement]: from.settlement, [key.wastedTokens]: from.tokens.wasted }),
     ...(toFirstTokenMs !== undefined && { [key.toFirstToken]: toFirstTokenMs }),
     ...(fromSignalMs !== undefined && { [key.signalToFirstToken]: fromSignalMs }),
+    ...(toSilenceMs !== undefined && { [key.toSilence]: toSilenceMs }),
   }
 }
 

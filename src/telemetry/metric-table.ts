@@ -94,6 +94,11 @@ const ofRuns = {
     ofInterrupt,
     'From an interrupt to the first token of the next stage. Interrupts without one are only in caesura.interrupts.',
   ),
+  'caesura.interrupt.to_silence': histogram(
+    INTERRUPT_SECONDS,
+    ofInterrupt,
+    'From the first signal of a gesture to the last text of the interrupted stage that was handed to readers; 0 where none came after it.',
+  ),
   'caesura.interrupt.phase': histogram(
     PHASE_SECONDS,
     [key.phase, ...ofInterrupt],

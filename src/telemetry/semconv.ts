@@ -85,6 +85,11 @@ const attributeTable = {
     'double',
     'ms from the first signal of the gesture to the same; only where that signal came before the interrupt',
   ],
+  toSilence: [
+    'caesura.interrupt.to_silence_ms',
+    'double',
+    'ms from the first signal of the gesture to the last text of the interrupted stage that was handed to readers; 0 where none came after it',
+  ],
   interrupts: ['caesura.interrupts', 'int', 'interrupts of the run, suppressed ones left out'],
   exposed: [
     'caesura.experiment.exposed',

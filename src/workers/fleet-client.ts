@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { endedAnswer, type SignalAnswer } from '../core/engine.ts'
+import { endedAnswer, endedHearing, type Signal, type SignalAnswer } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { RunEvent } from '../core/event.ts'
 import {
@@ -18,6 +18,7 @@ import {
 } from '../core/fleet.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { present } from '../core/present.ts'
+import type { Acknowledgement, AcknowledgementAnswer } from '../core/speaking.ts'
 import { DeadRuns } from './dead-runs.ts'
 import { DeliveredNotes } from './delivered-notes.ts'
 import { type FleetClock, fleetClock } from './fleet-clock.ts'
@@ -121,11 +122,11 @@ export class FleetClient implements Fleet {
     for await (const event of this.#follow(runId, seq)) if (event.type === 'run-end') return
   }
 
-  async interrupt(runId: string, { input }: { input?: string } = {}): Promise<SignalAnswer> {
+  async interrupt(runId: string, { input, heard }: Signal = {}): Promise<SignalAnswer> {
     const id = randomUUID()
     const answered = new Promise<SignalAnswer>((resolve) => this.#answers.set(id, resolve))
     const sentAt = this.#clock?.wall()
-    const asked = present({ input, sentAt })
+    const asked = present({ input, sentAt, heard })
     const payload: SignalPayload = ['interrupt', asked, { inbox: this.#inbox.id, id }]
     const [answer] = await this.redis.call('signal', runId, JSON.stringify(payload), id, '')
     if (answer === 'ok') return answered
@@ -133,6 +134,14 @@ export class FleetClient implements Fleet {
     if (answer === 'unknown') throw unknownRun(runId)
     if (answer === 'broken') throw unreadable(`the signals of the run ${runId}`)
     return endedAnswer
+  }
+
+  async heard(runId: string, acknowledgement: Acknowledgement): Promise<AcknowledgementAnswer> {
+    const payload: SignalPayload = ['heard', { ...acknowledgement }]
+    const [answer] = await this.redis.call('signal', runId, JSON.stringify(payload), randomUUID(), '')
+    if (answer === 'unknown') throw unknownRun(runId)
+    if (answer === 'broken') throw unreadable(`the signals of the run ${runId}`)
+    return answer === 'ok' ? { accepted: true } : endedHearing
   }
 
   async cancel(runId: string, reason = 'cancelled'): Promise<boolean> {

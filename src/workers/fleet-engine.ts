@@ -84,6 +84,7 @@ export function fleetEngine(settings: FleetEngineSettings): Engine {
       events: { [Symbol.asyncIterator]: () => eventsAfter(0) },
       eventsAfter,
       interrupt: async (asked) => (await submitted).interrupt(runId, asked),
+      heard: async (acknowledgement) => (await submitted).heard(runId, acknowledgement),
       cancel,
       result,
     }

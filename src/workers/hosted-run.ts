@@ -229,9 +229,11 @@ export class OwnedRun {
       return
     }
     if (signal[0] === 'cancel') this.#run.cancel(signal[1])
+    else if (signal[0] === 'heard') this.#run.hear(present(signal[1]))
     else {
       this.#tickets.set(number, this.#answer(signal[2]))
-      const { input, sentAt } = signal[1]
+      const { input, sentAt, heard } = signal[1]
+      if (heard !== undefined) this.#run.hear(present(heard))
       // No signal came before it was sent, nor before its run began: that is the error of two clocks.
       const since = sentAt === undefined ? undefined : this.#journal.fromClock(this.#host.clock.fromFleet(sentAt))
       this.#run.signal(number, {

@@ -235,6 +235,8 @@ export class RunSession {
     for (const [callId, call] of journal.calls) {
       if (call.end === undefined || this.#kept.has(callId)) continue
       this.#kept.add(callId)
+      // A call whose news are dropped must be known as ended.
+      this.#isDirty = true
       this.#orders.push(['text', callId, JSON.stringify(call.generated)], ['drop', callId])
     }
     if (ends) {

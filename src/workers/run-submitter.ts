@@ -5,6 +5,7 @@ import { CaesuraError } from '../core/errors.ts'
 import type { FleetLimits, SubmitOptions } from '../core/fleet.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { present } from '../core/present.ts'
+import { withPace } from '../core/speaking.ts'
 import { newTraceId } from '../core/trace.ts'
 import { Admission } from './admission.ts'
 import type { FleetRedis } from './redis.ts'
@@ -36,7 +37,7 @@ export class RunSubmitter {
       })
     }
     const isStopped = asked.experiment !== undefined && (await this.#isStopped(asked.experiment.name))
-    const { pipeline, experiment } = assign(asked, { ...options, runId, isStopped })
+    const { pipeline, experiment } = assign(withPace(asked, options.pace), { ...options, runId, isStopped })
     const { trace = { traceId: newTraceId() }, fingerprint, submittedBy } = options
     const spec: RunSpec = {
       version: FLEET_VERSION,

@@ -17,14 +17,17 @@ const text = z.string()
 const ms = z.number()
 const count = z.int().min(0)
 
+const acknowledgement = z.object({ callId: text.optional(), characters: count })
+
 /** What a signal says: what is asked, when it was sent (ms on the fleet's clock; absent: not known), and who waits for the answer. */
 export const signalSchema = z.union([
   z.tuple([
     z.literal('interrupt'),
-    z.looseObject({ input: text.optional(), sentAt: ms.optional() }),
+    z.looseObject({ input: text.optional(), sentAt: ms.optional(), heard: acknowledgement.optional() }),
     z.looseObject({ inbox: text, id: text }),
   ]),
   z.tuple([z.literal('cancel'), text]),
+  z.tuple([z.literal('heard'), acknowledgement]),
 ])
 export type SignalPayload = z.infer<typeof signalSchema>
 

@@ -32,7 +32,7 @@ describe('the types of a pipeline', () => {
     }
     expect(keysOf(triggers)).toEqual(sorted(catalogue.triggers))
     expect(keysOf(responses)).toEqual(sorted(catalogue.responses))
-    expect(keysOf<CarryName>({ none: true, all: true, sentences: true, delivered: true })).toEqual(
+    expect(keysOf<CarryName>({ none: true, all: true, sentences: true, delivered: true, heard: true })).toEqual(
       sorted(catalogue.carries),
     )
     expect(keysOf<WarmName>({ off: true, load: true, prefix: true })).toEqual(sorted(catalogue.warms))

@@ -25,6 +25,7 @@ function fakeRun() {
     events: { [Symbol.asyncIterator]: events },
     eventsAfter: events,
     interrupt: async () => ({ accepted: false, reason: 'fake' }),
+    heard: async () => ({ accepted: false, reason: 'fake' }),
     cancel,
     result: released.promise.then(() => plainRun),
   }

@@ -42,6 +42,7 @@ export function environmentFor(
     planned: new Set(),
     tickets: new Map(),
     inFlight: new Map(),
+    speeches: new Map(),
     ...more,
   }
 }

@@ -4,7 +4,7 @@ import { catalogue } from '../../src/app/catalogue.ts'
 
 const carry = (name: string) => catalogue.carries.find((candidate) => candidate.name === name)!
 const keep = (name: string, text: string, delivered = text, complete = false) =>
-  carry(name).keep({ text, delivered, complete })
+  carry(name).keep({ text, delivered, heard: delivered.slice(0, 1), complete })
 
 describe('carry', () => {
   it('keeps a prefix of the text, whatever the text is', () => {
@@ -12,13 +12,14 @@ describe('carry', () => {
       fc.property(fc.string({ unit: 'grapheme' }), fc.nat(), fc.boolean(), (text, cut, complete) => {
         const delivered = text.slice(0, cut % (text.length + 1))
         for (const { keep } of catalogue.carries)
-          expect(text.startsWith(keep({ text, delivered, complete }))).toBe(true)
+          expect(text.startsWith(keep({ text, delivered, heard: delivered.slice(0, 1), complete }))).toBe(true)
       }),
     )
   })
 
-  it('none, all, delivered', () => {
-    expect([keep('none', 'a b', 'a'), keep('all', 'a b', 'a'), keep('delivered', 'a b', 'a')]).toEqual(['', 'a b', 'a'])
+  it('none, all, delivered, heard', () => {
+    const names = ['none', 'all', 'delivered', 'heard']
+    expect(names.map((name) => keep(name, 'a b c', 'a b'))).toEqual(['', 'a b c', 'a b', 'a'])
   })
 
   it.each([

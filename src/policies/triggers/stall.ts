@@ -3,8 +3,8 @@ import { durationSchema } from '../../core/duration.ts'
 import type { TriggerDefinition } from '../../core/policy.ts'
 
 /**
- * Interrupts after `silence` ms without a piece of text or thinking, the wait for the first one included. State: when the silence is too
- * long.
+ * Interrupts after `silence` ms without a piece of text or thinking, the wait for the first one included. A call that has ended is not
+ * silent, however long its text is handed out. State: when the silence is too long.
  */
 export const stall: TriggerDefinition<number, { readonly due: Nanoseconds | null }> = {
   name: 'stall',
@@ -17,6 +17,7 @@ export const stall: TriggerDefinition<number, { readonly due: Nanoseconds | null
       const due = event.at + msToNs(silence)
       return { state: { due }, wakeAt: due }
     }
+    if (event.type === 'ended') return { state: { due: null } }
     return state.due !== null && event.at >= state.due ? { state, interrupt: 'stall' } : { state }
   },
 }

@@ -11,6 +11,7 @@ import { acceptedOf, lastEventId, streamRun } from './run-stream.ts'
 import {
   cancelQuerySchema,
   eventsQuerySchema,
+  heardRequestSchema,
   interruptRequestSchema,
   listQuerySchema,
   type RunState,
@@ -108,6 +109,22 @@ export function runRoutes(context: ApiContext): Route[] {
         if (context.callerOf(request).tenant !== undefined) await visible(runId, request)
         const answer = await runs.interrupt(runId, present(body), times.decisionMs)
         if (answer === undefined) return reply.status(202).send({ runId, pending: true })
+        if (!answer.accepted && answer.code !== undefined)
+          throw new CaesuraError(answer.code, answer.reason, { received: runId })
+        return answer
+      },
+    }),
+    defineRoute({
+      method: 'POST',
+      path: '/v1/runs/:id/heard',
+      operationId: 'heardOfRun',
+      summary: 'Says what a user has heard or seen of the answer so far. It only rises, up to what was delivered.',
+      body: heardRequestSchema,
+      answers: { 200: { description: 'Whether it counts.', schema: 'HeardAnswer' } },
+      problems: { 409: 'The run has ended.', 413: 'The body is too large.', 415: 'The body is no JSON.' },
+      async handle({ runId, body, request }) {
+        if (context.callerOf(request).tenant !== undefined) await visible(runId, request)
+        const answer = await runs.heard(runId, present(body))
         if (!answer.accepted && answer.code !== undefined)
           throw new CaesuraError(answer.code, answer.reason, { received: runId })
         return answer

@@ -1,7 +1,8 @@
 import { z } from 'zod'
-import { MOST_INPUT_CHARACTERS } from '../../core/caller-input.ts'
+import { acknowledgementSchema, MOST_INPUT_CHARACTERS } from '../../core/caller-input.ts'
 import { textWithin, wholeWithin } from '../../core/number-schema.ts'
 import { recordSchema } from '../../core/record.ts'
+import { paceSchema } from '../../core/speaking.ts'
 
 const MOST_SIGNALS = 1000
 const MOST_TOKENS = 1_000_000
@@ -40,6 +41,9 @@ export const runRequestSchema = (pipeline: z.ZodType) =>
       )
       .optional()
       .describe('For {{ vars.key }} in prompts.'),
+    pace: paceSchema
+      .optional()
+      .describe('Tokens a second that are handed to the reader, in place of what the pipeline says.'),
     interrupts: z.array(signal).max(MOST_SIGNALS, 'at most 1000 interrupts').optional().describe('Planned ahead.'),
     signals: z
       .array(signal)
@@ -70,7 +74,10 @@ export type RunRequest = z.output<ReturnType<typeof runRequestSchema>>
 
 export const interruptRequestSchema = z.strictObject({
   input: input.optional().describe('What `interrupt.input` is in the prompts that follow.'),
+  heard: acknowledgementSchema.optional().describe('What the user had heard or seen when the signal was sent.'),
 })
+
+export const heardRequestSchema = acknowledgementSchema
 
 /** A whole number in a query, where everything is text. */
 const whole = (min: number, max: number) =>
@@ -136,6 +143,11 @@ export const answerSchema = z.strictObject({
   decision: z.string().optional(),
   reason: z.string(),
   superseded: z.boolean().optional().describe('A newer signal took its place.'),
+})
+
+export const hearingSchema = z.strictObject({
+  accepted: z.boolean().describe('False where the run has said nothing yet, or made no such call.'),
+  reason: z.string().optional(),
 })
 
 export const pendingSchema = z.strictObject({

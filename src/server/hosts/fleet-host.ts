@@ -1,10 +1,11 @@
-import type { SignalAnswer } from '../../core/engine.ts'
+import type { Signal, SignalAnswer } from '../../core/engine.ts'
 import { CaesuraError } from '../../core/errors.ts'
 import type { RunEvent } from '../../core/event.ts'
 import { type Figures, noFigures, type Readings } from '../../core/figures.ts'
 import type { Fleet, FleetLoad, RunFilter, SubmitOptions } from '../../core/fleet.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
 import type { RunHost } from '../../core/run-host.ts'
+import type { Acknowledgement } from '../../core/speaking.ts'
 import { ReachableFleet } from './reachable-fleet.ts'
 
 /** Runs that the workers of a fleet host. What it is asked while Redis is away fails with `CAESURA_E_REDIS` within a second. */
@@ -46,10 +47,14 @@ export class FleetHost implements RunHost {
 
   async interrupt(
     runId: string,
-    signal: { readonly input?: string },
+    signal: Signal,
     limitMs: number,
   ): Promise<SignalAnswer | undefined> {
     return (await this.#fleet.askFor(limitMs, (fleet) => fleet.interrupt(runId, signal)))?.value
+  }
+
+  heard(runId: string, acknowledgement: Acknowledgement) {
+    return this.#fleet.ask((fleet) => fleet.heard(runId, acknowledgement))
   }
 
   cancel(runId: string, reason?: string) {

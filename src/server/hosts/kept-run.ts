@@ -1,4 +1,4 @@
-import { endedAnswer, type SignalAnswer } from '../../core/engine.ts'
+import { endedAnswer, endedHearing, type Signal, type SignalAnswer } from '../../core/engine.ts'
 import type { RunEvent } from '../../core/event.ts'
 import type { EventLog } from '../../core/event-log.ts'
 import { lineOf } from '../../core/fleet.ts'
@@ -6,6 +6,7 @@ import type { EngineRun, PreparedRun, RunNote } from '../../core/hosting.ts'
 import { present } from '../../core/present.ts'
 import type { RunRecord } from '../../core/record.ts'
 import type { HostedRunLine } from '../../core/run-host.ts'
+import type { Acknowledgement, AcknowledgementAnswer } from '../../core/speaking.ts'
 
 /** A run in this process: before it begins, while it goes on, and for a while after its end. */
 export class KeptRun {
@@ -85,7 +86,12 @@ export class KeptRun {
     if (this.#log !== undefined) yield* this.#log.after(seq, signal)
   }
 
-  async interrupt(signal: { readonly input?: string }): Promise<SignalAnswer> {
+  async heard(acknowledgement: Acknowledgement): Promise<AcknowledgementAnswer> {
+    if (this.hasEnded) return endedHearing
+    return this.#run?.heard(acknowledgement) ?? { accepted: false, reason: 'the run has said nothing yet' }
+  }
+
+  async interrupt(signal: Signal): Promise<SignalAnswer> {
     if (this.hasEnded) return endedAnswer
     return (await this.#begun.promise).interrupt(signal)
   }

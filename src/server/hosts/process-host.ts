@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { endedAnswer, type SignalAnswer } from '../../core/engine.ts'
+import { endedAnswer, endedHearing, type Signal, type SignalAnswer } from '../../core/engine.ts'
 import { CaesuraError } from '../../core/errors.ts'
 import type { RunEvent } from '../../core/event.ts'
 import type { Figures } from '../../core/figures.ts'
@@ -12,6 +12,7 @@ import { present } from '../../core/present.ts'
 import type { RunRecord } from '../../core/record.ts'
 import { eventsGone, type HostedRunLine, type RunHost } from '../../core/run-host.ts'
 import { tellEnd } from '../../core/run-line.ts'
+import type { Acknowledgement, AcknowledgementAnswer } from '../../core/speaking.ts'
 import { within } from '../../core/within.ts'
 import { runIdPattern } from '../api/schemas.ts'
 import { EndedRuns, type KeptLimits } from './ended-runs.ts'
@@ -109,9 +110,15 @@ export class ProcessHost implements RunHost {
     else if (this.#noted(runId).seq !== seq) throw eventsGone(runId)
   }
 
+  async heard(runId: string, acknowledgement: Acknowledgement): Promise<AcknowledgementAnswer> {
+    const run = this.#run(runId)
+    if (run === undefined) this.#noted(runId)
+    return run?.heard(acknowledgement) ?? endedHearing
+  }
+
   async interrupt(
     runId: string,
-    signal: { readonly input?: string },
+    signal: Signal,
     limitMs: number,
   ): Promise<SignalAnswer | undefined> {
     const run = this.#run(runId)

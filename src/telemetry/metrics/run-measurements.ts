@@ -70,7 +70,7 @@ function measureCall(call: CallRecord, take: Take): void {
 }
 
 function measureInterrupt(interrupt: InterruptRecord, calls: readonly CallRecord[], take: Take): void {
-  const { suppressed, superseded, toFirstTokenMs, response, decision } = interrupt
+  const { suppressed, superseded, toFirstTokenMs, toSilenceMs, response, decision } = interrupt
   const fate = suppressed ? 'suppressed' : superseded ? 'superseded' : 'handled'
   // The model that was waited for; where the run went nowhere, the one that was interrupted.
   const id = interrupt.toCall ?? interrupt.fromCall
@@ -81,6 +81,7 @@ function measureInterrupt(interrupt: InterruptRecord, calls: readonly CallRecord
     ...(model !== undefined && { [key.requestModel]: model }),
   }
   take('caesura.interrupts', 1, { [key.interruptFate]: fate, ...labels })
+  if (fate === 'handled' && toSilenceMs !== undefined) take('caesura.interrupt.to_silence', seconds(toSilenceMs), labels)
   if (fate !== 'handled' || toFirstTokenMs === undefined) return
   take('caesura.interrupt.to_first_token', seconds(toFirstTokenMs), labels)
   for (const { name, ms } of interrupt.phases)

@@ -1,0 +1,29 @@
+import type { Acknowledgement, AcknowledgementAnswer } from '../core/speaking.ts'
+import type { RunEnvironment } from './environment.ts'
+
+/** How far a reader's place is known: at once where it reads in this process, and later than what it says of itself where it does not. */
+export type ReaderPlace = 'known' | 'later'
+
+/**
+ * Takes what a reader says to have heard or seen. It only rises, and never beyond what a reader was handed: less than was acknowledged
+ * before changes nothing. Calls that spoke before count as heard wholly.
+ */
+export function hear(
+  { journal, speeches }: RunEnvironment,
+  { callId, characters }: Acknowledgement,
+  place: ReaderPlace,
+): AcknowledgementAnswer {
+  const call =
+    callId === undefined
+      ? [...journal.calls.values()].findLast(({ spokenText, uttered }) => uttered > 0 && spokenText !== '')
+      : journal.calls.get(callId)
+  if (call === undefined)
+    return {
+      accepted: false,
+      reason: callId === undefined ? 'the run has said nothing yet' : `the run has made no call ${callId}`,
+    }
+  const { text } = place === 'known' ? journal.log.deliveredText(call.request.callId) : { text: call.spokenText }
+  call.heard = Math.max(call.heard ?? 0, Math.min(characters, text.length))
+  speeches.get(call.request.callId)?.goOn()
+  return { accepted: true }
+}
