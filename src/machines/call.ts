@@ -39,6 +39,7 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
     const { request, ledger } = transcript
     const news = (event: CallNews) => sendBack(event)
     const controller = new AbortController()
+    let speech: Speech | undefined
     const cancel = (reason: string) => {
       // Of a call that has ended, and is still being spoken, nothing is aborted.
       if (transcript.end === undefined) ledger.set('abort-requested', journal.now())
@@ -87,9 +88,8 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
       if (first && !controller.signal.aborted) warming.firstToken()
     }
     let endings = 0
-    const speech =
-      stage.speaking &&
-      new Speech(clock, transcript, stage.speaking, {
+    if (stage.speaking !== undefined) {
+      speech = new Speech(clock, transcript, stage.speaking, {
         utter: (text, at, again) => {
           if (again) return utter(text, at, true)
           if (text !== '') deliver(journal, transcript, text)
@@ -103,7 +103,8 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
         },
         over: () => settle(),
       })
-    if (speech !== undefined) speeches.set(input.callId, speech)
+      speeches.set(input.callId, speech)
+    }
     const settle = () => {
       if (speech !== undefined) ledger.set('spoken', journal.now())
       watch.stop()
@@ -124,6 +125,7 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
     ledger.set('call-start', startedAt)
     watch.started(startedAt)
     if (ledger.at('abort-requested') !== undefined) controller.abort(new CallCancelled('told to stop before'))
+    if (controller.signal.aborted) speech?.stop()
     if (transcript.end !== undefined) {
       // It had ended, and was still being spoken, when this owner took the run over.
       for (const { text, at } of transcript.inPieces()) speech?.say(text, at)

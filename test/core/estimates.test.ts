@@ -45,6 +45,7 @@ describe('what is expected of a call', () => {
     const expected = new Estimates().expect(inFlight(28), msToNs(400))
     expect(expected).toEqual({
       restMs: (defaultPriors.answerTokens - 28) * defaultPriors.msPerToken,
+      restTokens: defaultPriors.answerTokens - 28,
       abortLagMs: defaultPriors.abortLagMs,
       basis: 'no longer answer observed, so by stated priors',
     })
@@ -58,6 +59,7 @@ describe('what is expected of a call', () => {
     estimates.observe(call({ tokens: 5, abortLagMs: 7 }))
     expect(estimates.expect(inFlight(30), 0)).toEqual({
       restMs: (50 - 30) * 10,
+      restTokens: 20,
       abortLagMs: 7,
       basis: '2 answers longer than 30 tokens observed',
     })

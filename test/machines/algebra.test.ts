@@ -39,7 +39,7 @@ const comparable = ({ record }: Played) => ({
   ...record,
   runId: '',
   traceId: '',
-  stages: record.stages.map((stage) => ({ ...stage, tokens: { ...stage.tokens, delivered: 0 } })),
+  stages: record.stages.map(({ characters: _, ...stage }) => ({ ...stage, tokens: { ...stage.tokens, delivered: 0 } })),
 })
 
 /** Who reads, and when, changes nothing but what was delivered. */

@@ -28,8 +28,9 @@ export const eventsOf = (events: readonly RunEvent[], callId: string) =>
   events.filter((event) => 'callId' in event && event.callId === callId)
 
 /** The outputs of all stages and the newest input are in every prompt, so that what a call sees can be told from outside. */
-const pipelineOf = (stages: Scenario['stages']) =>
+const pipelineOf = ({ stages, pace }: Scenario) =>
   pipelineFrom({
+    ...(pace !== undefined && { pace }),
     name: 'p',
     maxInterrupts: 6,
     stages: stages.map((stage) => ({
@@ -47,7 +48,7 @@ export async function play(scenario: Scenario, reader: Reader = scenario.reader)
   const fleet = watchedFleet(clock, slots, () => scripts[sent++ % scripts.length]!, prefillMs)
   const cancelled = new AbortController()
   const read = new Map<string, number>()
-  const { engine, run, events, finish } = scriptedRun(pipelineOf(scenario.stages), {
+  const { engine, run, events, finish } = scriptedRun(pipelineOf(scenario), {
     clock,
     signals,
     reader,

@@ -17,33 +17,36 @@ interface Boundary {
   readonly parameter: unknown
 }
 
+/** When the stage of a call was over: it had settled, and its text was handed out or stopped. */
+const over = ({ settledMs, spokenMs = 0 }: CallRecord) => Math.max(settledMs, spokenMs)
+
 const number = (parameter: unknown, key?: string): number =>
   Number(key === undefined ? parameter : (parameter as Readonly<Record<string, unknown>>)[key])
 
 /** What each response says of when the old call stops and when the next one starts. In virtual time it holds to the nanosecond. */
 const promises: Readonly<Record<string, (boundary: Boundary) => boolean>> = {
-  drain: ({ old, next, stoppedAt }) => stoppedAt === undefined && next.startMs === old.settledMs,
-  abort: ({ at, old, next, stoppedAt }) => stoppedAt === at && next.startMs === old.settledMs,
+  drain: ({ old, next, stoppedAt }) => stoppedAt === undefined && next.startMs === over(old),
+  abort: ({ at, old, next, stoppedAt }) => stoppedAt === at && next.startMs === over(old),
   overlap: ({ at, next, stoppedAt }) => stoppedAt === at && next.startMs === at,
   race({ newest, next, old, stoppedAt, carry }) {
-    const { firstTokenMs = Number.POSITIVE_INFINITY, settledMs } = next
-    const wonAt = Math.min(firstTokenMs, settledMs)
+    const { firstTokenMs = Number.POSITIVE_INFINITY } = next
+    const wonAt = Math.min(firstTokenMs, over(next))
     // The whole answer counts once it is there: only a call that did not look at it goes on.
     if (old.settlement === 'drained')
-      return carry === 'none' || next.startMs === old.settledMs || wonAt === old.settledMs
-    return next.startMs === newest && (old.settledMs < wonAt || stoppedAt === undefined || stoppedAt === wonAt)
+      return carry === 'none' || next.startMs === over(old) || wonAt === over(old)
+    return next.startMs === newest && (over(old) < wonAt || stoppedAt === undefined || stoppedAt === wonAt)
   },
-  grace({ at, old, next, stoppedAt = old.settledMs, parameter }) {
+  grace({ at, old, next, stoppedAt = over(old), parameter }) {
     const isInTime =
       old.settlement === 'drained' ? stoppedAt <= at + number(parameter) : stoppedAt === at + number(parameter)
-    return isInTime && next.startMs === old.settledMs
+    return isInTime && next.startMs === over(old)
   },
-  boundary: ({ at, old, next, stoppedAt = old.settledMs, parameter }) =>
-    stoppedAt <= at + number(parameter, 'cap') && next.startMs === old.settledMs,
-  hold: ({ at, old, next, stoppedAt = old.settledMs, parameter }) =>
-    stoppedAt <= at + number(parameter, 'confirm') && next.startMs >= old.settledMs,
+  boundary: ({ at, old, next, stoppedAt = over(old), parameter }) =>
+    stoppedAt <= at + number(parameter, 'cap') && next.startMs === over(old),
+  hold: ({ at, old, next, stoppedAt = over(old), parameter }) =>
+    stoppedAt <= at + number(parameter, 'confirm') && next.startMs >= over(old),
   adaptive: ({ at, old, next, stoppedAt, decision }) =>
-    stoppedAt === (decision === 'abort' ? at : undefined) && next.startMs === old.settledMs,
+    stoppedAt === (decision === 'abort' ? at : undefined) && next.startMs === over(old),
 }
 
 /** Each interrupt did what its response promises. Calls that failed, or were retried, are left out: their faults come in between. */
@@ -59,10 +62,12 @@ export function checkPromises(played: Played): void {
     if (next === undefined || !isCalm || old.settlement === 'failed') continue
     // A cancelled run stops its calls whenever it likes.
     const endedAt = Math.min(record.durationMs, scenario.cancelAtMs ?? Number.POSITIVE_INFINITY)
-    if (record.outcome !== 'completed' && old.settledMs >= endedAt) continue
+    if (record.outcome !== 'completed' && over(old) >= endedAt) continue
     let first = index
     while (handled[first - 1]?.superseded) first -= 1
-    const stoppedAt = old.marks.find(({ name }) => name === 'abort-requested')?.ms
+    const isStopped = old.settlement === 'aborted' || old.settlement === 'withdrawn'
+    const stoppedAt =
+      old.marks.find(({ name }) => name === 'abort-requested')?.ms ?? (isStopped ? old.spokenMs : undefined)
     const written = scenario.stages['abc'.indexOf(from)]!.policy.response
     const boundary: Boundary = {
       at: handled[first]!.at,

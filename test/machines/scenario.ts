@@ -35,6 +35,8 @@ export interface Scenario {
   readonly cancelAtMs?: number
   readonly prefillMs: number
   readonly reader: Reader
+  /** Tokens a second that its text is handed out at; absent: as it comes. */
+  readonly pace?: number
 }
 
 const upTo = (max: number, min = 0) => fc.integer({ min, max })
@@ -163,6 +165,7 @@ export function scenarioOf(combination: Combination): fc.Arbitrary<Scenario> {
         cancelAtMs: oneIn(5, upTo(200)),
         prefillMs: upTo(60),
         reader: fc.constantFrom('prompt' as const, 'slow' as const, 'late' as const),
+        pace: oneIn(4, fc.constantFrom(20, 60, 200)),
       })
       .map((drawn): Scenario => JSON.parse(JSON.stringify(drawn)))
   })

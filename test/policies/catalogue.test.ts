@@ -10,7 +10,7 @@ describe('the catalogue', () => {
   it('has these names', () => {
     expect(names(catalogue.triggers)).toBe('signal after tokens first-token sentence stall any never')
     expect(names(catalogue.responses)).toBe('drain abort overlap race grace boundary hold adaptive')
-    expect(names(catalogue.carries)).toBe('none all sentences delivered')
+    expect(names(catalogue.carries)).toBe('none all sentences delivered heard')
     expect(names(catalogue.warms)).toBe('off load prefix')
     expect(names(catalogue.placements)).toBe('any same other')
     expect(names(catalogue.thens)).toBe('next again stage end')
