@@ -113,10 +113,11 @@ type WrittenExperiment = NonNullable<Written['experiment']>
  * name one of them.
  */
 export interface PipelineInput<Id extends string = string> extends Omit<Written, 'stages' | 'experiment'> {
-  readonly stages: readonly (StepInput & WrittenBy<typeof speakingShape> & {
-    readonly id: Id
-    readonly policy?: StagePolicyInput<NoInfer<Id>>
-  })[]
+  readonly stages: readonly (StepInput &
+    WrittenBy<typeof speakingShape> & {
+      readonly id: Id
+      readonly policy?: StagePolicyInput<NoInfer<Id>>
+    })[]
   readonly experiment?: Omit<WrittenExperiment, 'arms'> & {
     readonly arms: readonly (Omit<WrittenExperiment['arms'][number], 'stage' | 'policy'> & {
       readonly stage?: NoInfer<Id>

@@ -103,7 +103,9 @@ function callRecord(call: Transcript, journal: Journal): CallRecord {
   const pieceTimes = call.pieceTimes(MOST_PIECE_TIMES)
   const delivered = journal.log.deliveredText(request.callId).text.length
   const heard = heardOf(journal.calls, call, delivered)
-  const heardTokens = isAnyAcknowledged(journal.calls) ? tokensOf(call, call.usedUpTo(heard).pieces).delivered : undefined
+  const heardTokens = isAnyAcknowledged(journal.calls)
+    ? tokensOf(call, call.usedUpTo(heard).pieces).delivered
+    : undefined
   const spokenMs = at(ledger.at('spoken'))
   const marks = ledger.toArray().map((mark) => ({ name: mark.name, ms: nsToMs(mark.at) }))
   const abortedAt = at(ledger.at('abort-requested'))

@@ -4,8 +4,8 @@ import { CaesuraError } from './errors.ts'
 import { numberWithin, textWithin, wholeWithin } from './number-schema.ts'
 import type { Pipeline } from './pipeline.ts'
 import { present } from './present.ts'
-import { type Acknowledgement, paceSchema } from './speaking.ts'
 import { isRecord, oneOrMany, parseWith, show, toErrors } from './problems.ts'
+import { type Acknowledgement, paceSchema } from './speaking.ts'
 
 /** The longest input of a run, of an interrupt, and value of a variable, in UTF-16 units: no longer prompt can be made of it. */
 export const MOST_INPUT_CHARACTERS = 1_048_576

@@ -51,6 +51,17 @@ export class EventLog {
     this.#delivered = Math.max(this.#delivered, Math.min(seq, this.#events.length))
   }
 
+  /** A reader in another process has so much of a call's text, UTF-16 units: the events up to there were handed to it. */
+  noteHeard(callId: string, characters: number): void {
+    let length = 0
+    for (const event of this.#events) {
+      if (length >= characters) return
+      if (event.type !== 'token' || event.callId !== callId) continue
+      length += event.text.length
+      this.noteDelivered(event.seq)
+    }
+  }
+
   /** No event follows; readers end after the last one. */
   end(): void {
     this.#ended = true

@@ -130,7 +130,8 @@ export class Journal {
       const text = kept!.texts.get(state.request.callId)
       const call = Transcript.restore(state, text)
       // The text of one that had ended may still be handed out.
-      if (text === undefined || state.settlement === undefined) call.toldBefore = toldPieces(kept!.events, state.request.callId)
+      if (text === undefined || state.settlement === undefined)
+        call.toldBefore = toldPieces(kept!.events, state.request.callId)
       this.calls.set(state.request.callId, call)
     }
     this.interrupts.push(...(kept?.state.interrupts ?? []).map((entry) => ({ ...entry })))

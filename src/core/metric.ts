@@ -21,7 +21,8 @@ export const metrics = {
     unit: 'ms',
     better: 'lower',
     title: 'first signal → silence',
-    summary: 'from the first signal of the gesture to the last text of the interrupted stage that was handed to readers',
+    summary:
+      'from the first signal of the gesture to the last text of the interrupted stage that was handed to readers',
   },
   keptTokens: {
     of: 'interrupt',

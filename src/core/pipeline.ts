@@ -1,7 +1,7 @@
 import type { CallTimeouts } from './call.ts'
 import type { LiveExperiment } from './live-experiment.ts'
 import type { Policy } from './policy.ts'
-import type { Speaking } from './speaking.ts'
+import { HEARD_WITHIN_MS, type Speaking } from './speaking.ts'
 import type { ModelWish, Step } from './step.ts'
 
 /** What is tried again when a call fails. */
@@ -44,3 +44,15 @@ export interface Pipeline {
 /** The models that a pipeline asks for: for each of its stages that asks one, the model and what it falls back to. */
 export const modelsAsked = ({ stages }: Pipeline): string[][] =>
   stages.flatMap(({ asks, fallback }) => (asks === undefined ? [] : [[asks.model, ...fallback]]))
+
+/** The pipeline with this pace in all of its stages, where one is given. */
+export const withPace = (pipeline: Pipeline, pace?: number): Pipeline =>
+  pace === undefined
+    ? pipeline
+    : {
+        ...pipeline,
+        stages: pipeline.stages.map((stage) => ({
+          ...stage,
+          speaking: { heardWithinMs: HEARD_WITHIN_MS, ...stage.speaking, pace },
+        })),
+      }

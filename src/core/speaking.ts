@@ -1,7 +1,6 @@
-import { NS_PER_MS, type Nanoseconds, nsToMs } from './clock.ts'
+import { type Nanoseconds, NS_PER_MS, nsToMs } from './clock.ts'
 import type { Expectation } from './estimates.ts'
 import { numberWithin } from './number-schema.ts'
-import type { Pipeline } from './pipeline.ts'
 import type { Transcript } from './transcript.ts'
 
 /** How the text of a stage reaches its reader, where that takes time. Plain JSON. */
@@ -36,18 +35,6 @@ const FASTEST_PACE = 10_000
 
 /** Tokens a second. */
 export const paceSchema = numberWithin(SLOWEST_PACE, FASTEST_PACE)
-
-/** The pipeline with this pace in all of its stages, where one is given. */
-export const withPace = (pipeline: Pipeline, pace?: number): Pipeline =>
-  pace === undefined
-    ? pipeline
-    : {
-        ...pipeline,
-        stages: pipeline.stages.map((stage) => ({
-          ...stage,
-          speaking: { heardWithinMs: HEARD_WITHIN_MS, ...stage.speaking, pace },
-        })),
-      }
 
 /** Time between two tokens at this pace. */
 export const intervalOf = (pace: number): Nanoseconds => Math.round((1000 / pace) * NS_PER_MS)

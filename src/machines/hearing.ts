@@ -1,8 +1,8 @@
 import type { Acknowledgement, AcknowledgementAnswer } from '../core/speaking.ts'
 import type { RunEnvironment } from './environment.ts'
 
-/** How far a reader's place is known: at once where it reads in this process, and later than what it says of itself where it does not. */
-export type ReaderPlace = 'known' | 'later'
+/** Where a reader is. In this process it is known what it was handed; of one elsewhere what it acknowledges says so first. */
+export type ReaderPlace = 'here' | 'elsewhere'
 
 /**
  * Takes what a reader says to have heard or seen. It only rises, and never beyond what a reader was handed: less than was acknowledged
@@ -22,7 +22,9 @@ export function hear(
       accepted: false,
       reason: callId === undefined ? 'the run has said nothing yet' : `the run has made no call ${callId}`,
     }
-  const { text } = place === 'known' ? journal.log.deliveredText(call.request.callId) : { text: call.spokenText }
+  const { log } = journal
+  if (place === 'elsewhere') log.noteHeard(call.request.callId, characters)
+  const { text } = log.deliveredText(call.request.callId)
   call.heard = Math.max(call.heard ?? 0, Math.min(characters, text.length))
   speeches.get(call.request.callId)?.goOn()
   return { accepted: true }

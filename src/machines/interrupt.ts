@@ -91,7 +91,9 @@ function viewOf(environment: RunEnvironment, context: InterruptContext): Boundar
         const slotAt = call.ledger.at('slot-acquired')
         if (slotAt === undefined) return 0
         const heldUntil = call.ledger.at('slot-released') ?? now
-        return nsToMs(Math.max(0, heldUntil - (call.usedUpTo(keptOf(environment, call, context.carry).length).lastAt ?? slotAt)))
+        return nsToMs(
+          Math.max(0, heldUntil - (call.usedUpTo(keptOf(environment, call, context.carry).length).lastAt ?? slotAt)),
+        )
       },
     },
     get expected() {

@@ -96,11 +96,11 @@ export function startRun(given: RunEnvironment, cancelSignal?: AbortSignal, kept
     traceId: journal.trace.traceId,
     events: { [Symbol.asyncIterator]: () => journal.log.after(0) },
     eventsAfter: (seq) => journal.log.after(seq),
-    heard: async (acknowledgement) => hearNow(acknowledgement, 'known'),
-    hear: (acknowledgement) => hearNow(acknowledgement, 'later'),
+    heard: async (acknowledgement) => hearNow(acknowledgement, 'here'),
+    hear: (acknowledgement) => hearNow(acknowledgement, 'elsewhere'),
     interrupt: ({ heard, ...signal } = {}) => {
       if (journal.end !== undefined) return Promise.resolve(endedAnswer)
-      if (heard !== undefined) hearNow(heard, 'known')
+      if (heard !== undefined) hearNow(heard, 'here')
       return new Promise((resolve) => {
         const ticket = ++tickets
         environment.tickets.set(ticket, resolve)

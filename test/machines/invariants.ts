@@ -120,7 +120,12 @@ function checkCall({ scenario, record, events, fleet }: Played, call: CallRecord
   const end = sight?.end?.end
   must(!isWhole || end === 'completed', callId, 'is', settlement, 'and its server says', end)
   const mayBeStopped = end === 'completed' && scenario.pace !== undefined
-  must(settlement !== 'aborted' || end === 'cancelled' || end === undefined || mayBeStopped, callId, 'is aborted, and was', end)
+  must(
+    settlement !== 'aborted' || end === 'cancelled' || end === undefined || mayBeStopped,
+    callId,
+    'is aborted, and was',
+    end,
+  )
   must(end !== 'failed' || settlement === 'failed' || settlement === 'withdrawn', callId, 'failed, and is', settlement)
   const codes = [sight?.script.fail?.code, 'CAESURA_E_TIMEOUT_FIRST_TOKEN', 'CAESURA_E_TIMEOUT_STALL']
   must(

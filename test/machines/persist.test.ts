@@ -103,7 +103,7 @@ describe('a run’s state', () => {
         planned: new Set(),
         tickets: new Map(),
         inFlight: new Map(),
-      speeches: new Map(),
+        speeches: new Map(),
       })
       const first = startRun(environment())
       await clock.advance(msToNs(moment))

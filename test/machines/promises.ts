@@ -32,8 +32,7 @@ const promises: Readonly<Record<string, (boundary: Boundary) => boolean>> = {
     const { firstTokenMs = Number.POSITIVE_INFINITY } = next
     const wonAt = Math.min(firstTokenMs, over(next))
     // The whole answer counts once it is there: only a call that did not look at it goes on.
-    if (old.settlement === 'drained')
-      return carry === 'none' || next.startMs === over(old) || wonAt === over(old)
+    if (old.settlement === 'drained') return carry === 'none' || next.startMs === over(old) || wonAt === over(old)
     return next.startMs === newest && (over(old) < wonAt || stoppedAt === undefined || stoppedAt === wonAt)
   },
   grace({ at, old, next, stoppedAt = over(old), parameter }) {

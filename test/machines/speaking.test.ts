@@ -247,7 +247,10 @@ describe('time to silence', () => {
       script: (request) => (request.stage === 'answer' ? answer : speak('ok')),
     })
     expect((await quiet.finish()).interrupts[0]!.toSilenceMs).toBe(0)
-    const gesture = await speakAndInterrupt({ trigger: { signal: null, debounce: 100 }, response: 'abort' }, at(460, 500))
+    const gesture = await speakAndInterrupt(
+      { trigger: { signal: null, debounce: 100 }, response: 'abort' },
+      at(460, 500),
+    )
     expect(gesture.record.interrupts.at(-1)).toMatchObject({ at: 600, firstSignalAt: 460, toSilenceMs: 90 })
   })
 })

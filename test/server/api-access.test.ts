@@ -63,6 +63,7 @@ describe.each(sites)('with tokens, of runs that %s hosts,', (_, open) => {
         ['/metrics', {}, ['reader', 'runner', 'approver', 'boss']],
         ['/v1/runs', { body: { pipeline: 'one', input: 'i' } }, ['runner', 'approver', 'boss']],
         [`/v1/runs/${runId}/interrupts`, { method: 'POST' }, ['runner', 'approver', 'boss']],
+        [`/v1/runs/${runId}/heard`, { body: { characters: 0 } }, ['runner', 'approver', 'boss']],
         ['/v1/nodes', {}, ['boss']],
         ['/v1/dead', {}, ['boss']],
         [`/v1/runs/${runId}`, { method: 'DELETE' }, ['runner', 'approver', 'boss']],

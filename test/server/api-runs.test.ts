@@ -143,6 +143,19 @@ describe.each(sites)('the runs that %s hosts', (host, open) => {
       expect(answered).toMatchObject({ status: 200, body: { accepted: false } })
     })
 
+    it('takes what its user has heard, at its own pace', async () => {
+      const runId = await startRun(api, { input: 'i', pace: 20 })
+      await until(async () => ((await ask(runs(`/${runId}`))).body as { seq: number }).seq > 5)
+      const heard = await ask(runs(`/${runId}/heard`), { body: { characters: 'd0 d1'.length } })
+      expect(heard).toMatchObject({ status: 200, body: { accepted: true } })
+      const wrong = await ask(runs(`/${runId}/heard`), { body: { characters: -1 } })
+      expect([wrong.status, problemIn(wrong).path]).toEqual([400, 'characters'])
+      const body = { input: 'now', heard: { characters: 'd0 d1 d2'.length } }
+      expect(await ask(runs(`/${runId}/interrupts`), { body })).toMatchObject({ status: 200, body: { accepted: true } })
+      const record = recordSchema.parse(await endOf(runId))
+      expect(record.stages[0]).toMatchObject({ settlement: 'aborted', characters: { generated: 70 } })
+    })
+
     it('is cancelled once; then it has ended', async () => {
       const runId = await startRun(api, { input: 'slow' })
       const ordered = await ask(runs(`/${runId}?reason=enough`), { method: 'DELETE' })
@@ -151,8 +164,12 @@ describe.each(sites)('the runs that %s hosts', (host, open) => {
       for (const [path, method] of [
         ['', 'DELETE'],
         ['/interrupts', 'POST'],
+        ['/heard', 'POST'],
       ] as const) {
-        const late = await ask(runs(`/${runId}${path}`), { method })
+        const late = await ask(runs(`/${runId}${path}`), {
+          method,
+          ...(path === '/heard' && { body: { characters: 1 } }),
+        })
         expect([late.status, problemIn(late).code]).toEqual([409, 'CAESURA_E_RUN_ENDED'])
       }
     })

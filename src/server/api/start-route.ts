@@ -85,6 +85,7 @@ async function submit(context: ApiContext, body: RunRequest, request: FastifyReq
       tenant,
       submittedBy: caller.name,
       session: body.session,
+      pace: body.pace,
       experiment: body.experiment,
       trace: opened?.trace,
     }),

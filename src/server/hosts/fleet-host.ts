@@ -45,11 +45,7 @@ export class FleetHost implements RunHost {
     return this.#fleet.fleet.events(runId, seq, signal)
   }
 
-  async interrupt(
-    runId: string,
-    signal: Signal,
-    limitMs: number,
-  ): Promise<SignalAnswer | undefined> {
+  async interrupt(runId: string, signal: Signal, limitMs: number): Promise<SignalAnswer | undefined> {
     return (await this.#fleet.askFor(limitMs, (fleet) => fleet.interrupt(runId, signal)))?.value
   }
 

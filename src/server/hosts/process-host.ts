@@ -116,11 +116,7 @@ export class ProcessHost implements RunHost {
     return run?.heard(acknowledgement) ?? endedHearing
   }
 
-  async interrupt(
-    runId: string,
-    signal: Signal,
-    limitMs: number,
-  ): Promise<SignalAnswer | undefined> {
+  async interrupt(runId: string, signal: Signal, limitMs: number): Promise<SignalAnswer | undefined> {
     const run = this.#run(runId)
     if (run === undefined) {
       this.#noted(runId)

@@ -81,7 +81,8 @@ function measureInterrupt(interrupt: InterruptRecord, calls: readonly CallRecord
     ...(model !== undefined && { [key.requestModel]: model }),
   }
   take('caesura.interrupts', 1, { [key.interruptFate]: fate, ...labels })
-  if (fate === 'handled' && toSilenceMs !== undefined) take('caesura.interrupt.to_silence', seconds(toSilenceMs), labels)
+  if (fate === 'handled' && toSilenceMs !== undefined)
+    take('caesura.interrupt.to_silence', seconds(toSilenceMs), labels)
   if (fate !== 'handled' || toFirstTokenMs === undefined) return
   take('caesura.interrupt.to_first_token', seconds(toFirstTokenMs), labels)
   for (const { name, ms } of interrupt.phases)
