@@ -11,6 +11,8 @@ const ALIVE_MS = 10_000
 const BLOCK_MS = 2000
 /** Entries of one read: each is up to a megabyte of what one command posted. */
 const BATCH = 64
+/** Half of what a stream keeps (`post` in `commands/parts.lua`), for it is cut off in rough steps. */
+const MANY_BEHIND = 10_000
 /** How long it handles entries before other work of this process has its turn, ms. */
 const TURN_MS = 10
 
@@ -26,8 +28,8 @@ export class Inbox {
   readonly #listeners = new Set<() => void>()
   #ready: ((characters: number) => Promise<void> | undefined) | undefined
   #last = '0-0'
-  /** It has fallen behind: entries may have been cut off before they were read. */
-  #isBehind = false
+  /** Entries that were read since it last had all of them. */
+  #behind = 0
   #open = true
   #timer: NodeJS.Timeout | undefined
 
@@ -109,12 +111,11 @@ export class Inbox {
       await new Promise(setImmediate)
       began = performance.now()
     }
-    // Entries that were cut off were older than what is read now: it looks once it has caught up.
-    if (entries.length === BATCH) this.#isBehind = true
-    else if (this.#isBehind) {
-      this.#isBehind = false
-      this.#tellGap()
-    }
+    this.#behind += entries.length
+    if (entries.length === BATCH) return
+    // Entries are cut off where more wait than the stream keeps, and then as many are read before it has all: it looks once it has them.
+    if (this.#behind >= MANY_BEHIND) this.#tellGap()
+    this.#behind = 0
   }
 
   #tellGap(): void {

@@ -21,7 +21,7 @@ const fleet = withFleetProcesses({
 let api: string
 beforeAll(async () => {
   await fleet.scripted('gpu', 160, 20, '--slots', '2')
-  const serving = fleet.start('serve', '--port', '0', '--pipelines', fleet.folder, '--json')
+  const serving = fleet.start('serve', '--port', '0', '--pipelines', fleet.folder, '--rate', '0', '--json')
   api = (JSON.parse(await serving.printed('}')) as { url: string }).url
   return () => serving.child.kill('SIGKILL')
 }, 60_000)
