@@ -6,7 +6,7 @@ import { COUNTING } from './counting.ts'
 import type { PlannedSignal } from './engine.ts'
 import { exposureOf } from './exposure.ts'
 import type { InterruptEntry, Journal } from './journal.ts'
-import { interruptPhases } from './phases.ts'
+import { interruptPhases, type MarkReader } from './phases.ts'
 import { policyName } from './policy.ts'
 import { present } from './present.ts'
 import type { CallRecord, InterruptRecord, RunRecord } from './record.ts'
@@ -196,11 +196,19 @@ function interruptRecords(journal: Journal): InterruptRecord[] {
   })
 }
 
-/** When the stage of a call was over: its call had settled, and its text was handed out or stopped. */
-function overAt({ ledger }: Transcript): Nanoseconds | undefined {
-  const settledAt = ledger.at('settled')
-  return settledAt && Math.max(settledAt, ledger.at('spoken') ?? settledAt)
-}
+/**
+ * The marks of a stage as interrupts see them. It is over when its call had settled and its text was handed out. What stopped it after its
+ * call had ended stopped what was still to be handed out.
+ */
+const marksOfStage =
+  ({ ledger, isCut }: Transcript): MarkReader =>
+  (name) => {
+    const at = ledger.at(name)
+    const spokenAt = ledger.at('spoken')
+    if (spokenAt === undefined) return at
+    if (name === 'abort-requested') return at ?? (isCut ? spokenAt : undefined)
+    return name === 'settled' && at !== undefined ? Math.max(at, spokenAt) : at
+  }
 
 function interruptRecord(entry: InterruptEntry, journal: Journal): InterruptRecord {
   const from = journal.call(entry.fromCall)
@@ -208,14 +216,14 @@ function interruptRecord(entry: InterruptEntry, journal: Journal): InterruptReco
   const to = entry.toCall === undefined ? undefined : journal.call(entry.toCall)
   const firstTry = entry.firstTry === undefined ? undefined : journal.call(entry.firstTry)
   // The cancel reaches the call only once the token that brought the interrupt is dealt with.
-  const decidedAt = (entry.cancelsAtOnce ? from.ledger.at('abort-requested') : undefined) ?? entry.decidedAt
+  const decidedAt = (entry.cancelsAtOnce ? marksOfStage(from)('abort-requested') : undefined) ?? entry.decidedAt
   const { arrival, server } = to === undefined ? {} : reportOf(to)
   const split =
     to &&
     interruptPhases({
       interruptedAt: entry.at,
       ...(decidedAt !== undefined && { decidedAt }),
-      call: (name) => (name === 'settled' ? overAt(ended) : ended.ledger.at(name)),
+      call: marksOfStage(ended),
       ...(firstTry !== undefined && { firstTry: (name) => firstTry.ledger.at(name) }),
       next: (name) => to.ledger.at(name),
       requestBytes: to.request.messages.reduce((sum, { content }) => sum + content.length, 0),
