@@ -82,7 +82,7 @@ export interface FactorsInput<Id extends string> {
   readonly carry?: CarryName
   readonly warm?: WarmName
   readonly placement?: Alone<PlacementParameters> | Keyed<PlacementParameters>
-  readonly then?: 'next' | 'again' | 'end' | Id
+  readonly then?: 'next' | 'again' | 'start' | 'end' | Id
   readonly limit?: number
 }
 
@@ -114,6 +114,8 @@ type WrittenExperiment = NonNullable<Written['experiment']>
 export interface PipelineInput<Id extends string = string> extends Omit<Written, 'stages' | 'experiment'> {
   readonly stages: readonly (StepInput & {
     readonly id: Id
+    readonly deliver?: 'off'
+    readonly remember?: 'off'
     readonly policy?: StagePolicyInput<NoInfer<Id>>
   })[]
   readonly experiment?: Omit<WrittenExperiment, 'arms'> & {

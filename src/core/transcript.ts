@@ -36,6 +36,7 @@ export interface TranscriptState {
   readonly warmed?: Transcript['warmed']
   readonly atStart?: NodeLoad
   readonly scope?: Transcript['scope']
+  readonly isWithdrawn?: true
 }
 
 /** All that is known of one call: what was asked, what came, when, and how it ended. Instants are ns from the run's start. */
@@ -58,6 +59,10 @@ export class Transcript {
   scope?: Readonly<Record<string, unknown>>
   /** How busy the nodes were that may take it, when it was handed to them. */
   atStart?: NodeLoad
+  /** Its answer was taken back: by a repetition after a fault, or because a newer input took its place. */
+  isWithdrawn = false
+  /** Nobody reads it: its pieces are no events. */
+  isSilent = false
   /** Whether an interrupt came that was not a false one. */
   interrupted = false
   /** Whether a response listens to tokens and sentence ends. */
@@ -121,6 +126,7 @@ export class Transcript {
       ...(warmed !== undefined && { warmed }),
       ...(scope !== undefined && { scope }),
       ...(atStart !== undefined && { atStart }),
+      ...(this.isWithdrawn && { isWithdrawn: true as const }),
     }
   }
 
@@ -218,6 +224,7 @@ export class Transcript {
   /** Nothing of the text stands any more. */
   withdraw(): void {
     this.#kept = 0
+    this.isWithdrawn = true
   }
 
   /** The pieces of which anything stands, and when the last of them came. */

@@ -1,15 +1,17 @@
 import { createActor, type Subscription } from 'xstate'
 import { assembleRecord } from '../core/assemble.ts'
-import type { Nanoseconds } from '../core/clock.ts'
-import { endedAnswer, type RunHandle } from '../core/engine.ts'
+import { endedAnswer, type RunHandle, type SignalAnswer } from '../core/engine.ts'
 import { CallCancelled, summarize } from '../core/errors.ts'
 import type { Journal } from '../core/journal.ts'
+import { present } from '../core/present.ts'
 import type { RunRecord } from '../core/record.ts'
 import { wellFormed } from '../core/well-formed.ts'
 import { bindEnvironment, type RunEnvironment } from './environment.ts'
 import { type KeptMachines, machinesOf, snapshotOf } from './kept-machines.ts'
 import { planRunSignals } from './planned-signals.ts'
 import { runMachine } from './run.ts'
+import type { PendingSignal } from './run-draft.ts'
+import { keepTurns } from './turns-of-run.ts'
 
 export interface HostedRun extends RunHandle {
   /** The state of its machines now. */
@@ -18,7 +20,9 @@ export interface HostedRun extends RunHandle {
    * A signal that somebody waits to hear of under this ticket (`RunEnvironment.tickets`). `since`: when it was sent, ns from the run's
    * start, where that was before now.
    */
-  signal(ticket: number, signal: { readonly input?: string; readonly since?: Nanoseconds }): void
+  signal(ticket: number, signal: Pick<PendingSignal, 'input' | 'since' | 'own'>): void
+  /** A signal that is an input of the session: `own` is the run that it becomes where no visit of this one sees it. Resolves as `interrupt`. */
+  say(input: string, own: string): Promise<SignalAnswer>
   /** Calls back whenever the run's machine has taken a step. */
   onStep(listener: () => void): void
   /** Leaves the run to another owner: nothing is sent to it any more, and its calls are not cancelled by us. */
@@ -59,6 +63,7 @@ export function startRun(given: RunEnvironment, cancelSignal?: AbortSignal, kept
       for (const { answer } of journal.interrupts) answer?.(endedAnswer)
       for (const answer of environment.tickets.values()) answer(endedAnswer)
       environment.tickets.clear()
+      keepTurns(environment)
       resolve(assembleRecord(journal, environment.planned))
     }
     subscription = actor.subscribe({
@@ -77,6 +82,15 @@ export function startRun(given: RunEnvironment, cancelSignal?: AbortSignal, kept
   const cancelBySignal = () =>
     cancel(String(cancelSignal?.reason instanceof Error ? cancelSignal.reason.message : cancelSignal?.reason))
 
+  const send = ({ input, own }: Pick<PendingSignal, 'input' | 'own'>): Promise<SignalAnswer> => {
+    if (journal.end !== undefined) return Promise.resolve(endedAnswer)
+    return new Promise((resolve) => {
+      const ticket = ++tickets
+      environment.tickets.set(ticket, resolve)
+      actor.send({ type: 'signal', ticket, ...present({ input, own }) })
+    })
+  }
+
   if (kept === undefined) tellStart(journal)
   actor.start()
   if (kept === undefined) actor.send({ type: 'start' })
@@ -89,14 +103,8 @@ export function startRun(given: RunEnvironment, cancelSignal?: AbortSignal, kept
     traceId: journal.trace.traceId,
     events: { [Symbol.asyncIterator]: () => journal.log.after(0) },
     eventsAfter: (seq) => journal.log.after(seq),
-    interrupt: (signal = {}) => {
-      if (journal.end !== undefined) return Promise.resolve(endedAnswer)
-      return new Promise((resolve) => {
-        const ticket = ++tickets
-        environment.tickets.set(ticket, resolve)
-        actor.send({ type: 'signal', ticket, ...(signal.input !== undefined && { input: signal.input }) })
-      })
-    },
+    interrupt: (signal = {}) => send(signal),
+    say: (input, own) => send({ input, own }),
     cancel: (reason) => {
       if (journal.end === undefined) cancel(reason)
     },

@@ -103,7 +103,10 @@ export function fleetEngine(settings: FleetEngineSettings): Engine {
     if (untold.length > 0) throw notEnded(`Redis has not taken the order to end of ${untold.join(', ')}`)
   }
 
-  return { start, close, [Symbol.asyncDispose]: close }
+  const session = (): never => {
+    throw new CaesuraError('CAESURA_E_USAGE', 'an engine on a fleet opens no sessions yet')
+  }
+  return { start, session, close, [Symbol.asyncDispose]: close }
 }
 
 /** How long closing may take, ms. */

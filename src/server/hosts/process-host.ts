@@ -69,7 +69,11 @@ export class ProcessHost implements RunHost {
     if (known !== undefined) return { runId, traceId: known, isNew: false }
     if (this.#refusal !== undefined) throw this.#refusal
     this.#turns.check()
-    const prepared = this.#settings.engine.prepare(pipeline, { ...start, runId }, submittedBy)
+    const prepared = this.#settings.engine.prepare(
+      pipeline,
+      { ...start, ...present({ tenant: options.tenant }), runId },
+      present({ submittedBy }),
+    )
     const { traceId } = prepared
     const note: RunNote = {
       ...{ runId, traceId, pipeline: pipeline.name, tenant, submittedAt: Date.now() },
