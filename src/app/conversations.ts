@@ -56,9 +56,8 @@ class SaidRun implements SessionRun {
     return this.#begun((run) => run.say(input, own))
   }
 
+  /** One that waits ends when its turn has come: its input has its place among the turns, and it has a record, as any. */
   cancel(reason?: string): void {
-    // One that waits begins so that it can end: it has a record then, as any.
-    this.#lines.ahead(this.#session, this.runId)
     void this.#fate.promise.then((run) => run?.cancel(reason)).catch(() => undefined)
   }
 

@@ -28,7 +28,7 @@ export type Taken<R> =
 interface Line<R> {
   live: R
   /** Inputs that no visit has seen, in the order in which they were said. */
-  readonly waiting: { readonly run: R; readonly isSignal: boolean }[]
+  readonly waiting: { readonly run: R /** The run that it was sent to as a signal. */; readonly sentTo?: R }[]
 }
 
 /**
@@ -56,8 +56,9 @@ export class SessionLines<R extends SessionRun = SessionRun> {
     }
     if (busy === 'reject') throw busySession(session)
     const { live, waiting } = line
-    const isSignal = busy === 'interrupt' && (waiting.at(-1)?.isSignal ?? true)
-    waiting.push({ run, isSignal })
+    const last = waiting.at(-1)
+    const isSignal = busy === 'interrupt' && (last === undefined || last.sentTo === live)
+    waiting.push({ run, ...(isSignal && { sentTo: live }) })
     return isSignal ? { became: 'signal', live } : { became: 'queue' }
   }
 
@@ -69,13 +70,6 @@ export class SessionLines<R extends SessionRun = SessionRun> {
   /** Visits of the live run have seen these inputs. */
   seen(session: string, own: readonly string[]): void {
     for (const runId of own) this.#take(session, runId)?.seen()
-  }
-
-  /** Begins a run that waits, whoever's turn it is. False where it does not wait. */
-  ahead(session: string, runId: string): boolean {
-    const run = this.#take(session, runId)
-    run?.begin()
-    return run !== undefined
   }
 
   /** A run has ended. Begins the next one of its session. */
