@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { assign } from '../core/assignment.ts'
-import { checkedHandle, readStart } from '../core/caller-input.ts'
+import { checkedHandle, readSay, readSession, readStart } from '../core/caller-input.ts'
 import type { Catalogue } from '../core/catalogue.ts'
 import { type Clock, systemClock } from '../core/clock.ts'
-import type { Engine, PlannedSignal, RunHandle, StartOptions } from '../core/engine.ts'
+import type { Engine, PlannedSignal, RunHandle, Session, StartOptions } from '../core/engine.ts'
 import { toldWholly } from '../core/error-text.ts'
 import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
 import { defaultPriors, Estimates, type Priors } from '../core/estimates.ts'
@@ -152,7 +152,19 @@ function onFleet(settings: FleetEngineSettings): Engine {
     const trace = options.trace ?? activeTrace()
     return checkedHandle(engine.start(pipeline, { ...options, ...(trace !== undefined && { trace }) }))
   }
-  return { start, session: engine.session, close, [Symbol.asyncDispose]: close }
+  function session(asked: Pipeline, id: string, given?: Parameters<Engine['session']>[2]): Session {
+    const { pipeline, options } = readSession(asked, id, given)
+    const opened = engine.session(pipeline, id, options)
+    return {
+      ...opened,
+      say(said, more) {
+        const { input, options: own } = readSay(said, more)
+        const trace = own.trace ?? activeTrace()
+        return checkedHandle(opened.say(input, { ...own, ...present({ trace }) }))
+      },
+    }
+  }
+  return { start, session, close, [Symbol.asyncDispose]: close }
 }
 
 function inThisProcess(settings: EngineSettings): Engine {

@@ -17,11 +17,14 @@ const text = z.string()
 const ms = z.number()
 const count = z.int().min(0)
 
-/** What a signal says: what is asked, when it was sent (ms on the fleet's clock; absent: not known), and who waits for the answer. */
+/**
+ * What a signal says: what is asked, when it was sent (ms on the fleet's clock; absent: not known), which run it becomes where it is an input of a
+ * session that no visit sees, and who waits for the answer.
+ */
 export const signalSchema = z.union([
   z.tuple([
     z.literal('interrupt'),
-    z.looseObject({ input: text.optional(), sentAt: ms.optional() }),
+    z.looseObject({ input: text.optional(), sentAt: ms.optional(), own: text.optional() }),
     z.looseObject({ inbox: text, id: text }),
   ]),
   z.tuple([z.literal('cancel'), text]),

@@ -27,7 +27,7 @@ export function startRoute(context: ApiContext): Route {
       tracestate: 'With traceparent: passed on.',
       baggage: 'With traceparent: passed on.',
     },
-    body: runRequestSchema(pipelineSchemaOf(settings)),
+    body: runRequestSchema(pipelineNames(settings)),
     answers: {
       201: {
         description: 'The run is safe.',
@@ -85,6 +85,7 @@ async function submit(context: ApiContext, body: RunRequest, request: FastifyReq
       tenant,
       submittedBy: caller.name,
       session: body.session,
+      tags: body.tags,
       experiment: body.experiment,
       trace: opened?.trace,
     }),
@@ -102,7 +103,7 @@ async function submit(context: ApiContext, body: RunRequest, request: FastifyReq
 }
 
 /** `pipelineOf` checks the value; the document says what is right. */
-function pipelineSchemaOf({ pipelines, define, pipelineJsonSchema = {} }: ApiSettings): z.ZodType {
+export function pipelineNames({ pipelines, define, pipelineJsonSchema = {} }: ApiSettings): z.ZodType {
   const names: JsonSchema = { type: 'string', ...(pipelines.size > 0 && { enum: [...pipelines.keys()] }) }
   return z
     .custom((value) => value !== undefined, { error: 'is missing', params: { expected: "a pipeline's name" } })
