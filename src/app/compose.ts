@@ -1,31 +1,38 @@
 import { randomUUID } from 'node:crypto'
 import { assign } from '../core/assignment.ts'
-import { checkedHandle, readStart } from '../core/caller-input.ts'
+import { checkedHandle, readSay, readSession, readStart } from '../core/caller-input.ts'
 import type { Catalogue } from '../core/catalogue.ts'
 import { type Clock, systemClock } from '../core/clock.ts'
-import type { Engine, PlannedSignal, RunHandle, StartOptions } from '../core/engine.ts'
+import type { Engine, PlannedSignal, RunHandle, Session, StartOptions } from '../core/engine.ts'
 import { toldWholly } from '../core/error-text.ts'
 import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
 import { defaultPriors, Estimates, type Priors } from '../core/estimates.ts'
 import type { FleetAddress, FleetLimits } from '../core/fleet.ts'
-import type { EngineRun, HostingEngine, PreparedRun } from '../core/hosting.ts'
+import type { EngineRun, HostingEngine } from '../core/hosting.ts'
 import { checkNodes } from '../core/node-check.ts'
 import type { OutputLimits } from '../core/output-limit.ts'
 import { type Pipeline, withPace } from '../core/pipeline.ts'
 import { placementCheck } from '../core/placement.ts'
 import type { Node, RunStore, Telemetry } from '../core/ports.ts'
+import { present } from '../core/present.ts'
 import { priorsOf } from '../core/probe.ts'
 import type { RunRecord } from '../core/record.ts'
 import { REDIS_URL, readRedisUrl } from '../core/redis-address.ts'
+import { storedConversation } from '../core/run-conversation.ts'
+import { type SessionName, type SessionStore, unknownSession } from '../core/session.ts'
+import { SessionLines } from '../core/session-lines.ts'
 import { newTraceId } from '../core/trace.ts'
+import type { Turn } from '../core/turn.ts'
 import { within } from '../core/within.ts'
 import { recordKeeper } from '../lab/design/live-design.ts'
 import { aliasesOf, composeRun, type HostParts, type RunOrder } from '../machines/host.ts'
 import { inProcessExecutor } from '../nodes/in-process.ts'
 import { definePipelineWith } from '../pipelines/pipeline-schema.ts'
 import { checkCatalogue, checkPolicies } from '../policies/reading/catalogue-check.ts'
+import { memorySessions, type SessionLimits } from '../records/stores/memory-sessions.ts'
 import { fleetEngine } from '../workers/fleet-engine.ts'
 import { catalogue } from './catalogue.ts'
+import { openSession } from './conversations.ts'
 import type { OwnPipelineInput, PipelineInput } from './pipeline-input.ts'
 import { activeTrace, joinProgramTraces } from './tracing.ts'
 
@@ -39,6 +46,10 @@ export interface EngineSettings {
   readonly models?: Readonly<Record<string, string>>
   /** Where records of finished runs go; none by default. */
   readonly store?: RunStore
+  /** Where the turns of sessions are kept: by default in the file of `store`, else in memory, bounded (`sessionLimits`). */
+  readonly sessions?: SessionStore
+  /** Of sessions in memory: how long they are kept after their last turn, 7 days by default, and how many, 10,000. */
+  readonly sessionLimits?: Partial<SessionLimits>
   /** Keeps the text of inputs and outputs in the stored records; false by default. The record that `result` gives always has it. */
   readonly keepText?: boolean
   /** The policies that pipelines may name; the one that pipelines were checked against. All that ship by default. */
@@ -60,6 +71,7 @@ export interface EngineSettings {
 }
 
 const CLOSING_MS = 5000
+const CLOSING = 'the engine is closing'
 
 /** What an engine works with whose runs are hosted by the workers of a fleet. */
 export interface FleetEngineSettings extends Pick<EngineSettings, 'models' | 'store' | 'keepText' | 'telemetry'> {
@@ -140,12 +152,30 @@ function onFleet(settings: FleetEngineSettings): Engine {
     const trace = options.trace ?? activeTrace()
     return checkedHandle(engine.start(pipeline, { ...options, ...(trace !== undefined && { trace }) }))
   }
-  return { start, close, [Symbol.asyncDispose]: close }
+  function session(asked: Pipeline, id: string, given?: Parameters<Engine['session']>[2]): Session {
+    const { pipeline, options } = readSession(asked, id, given)
+    const opened = engine.session(pipeline, id, options)
+    return {
+      ...opened,
+      say(said, more) {
+        const { input, options: own } = readSay(said, more)
+        const trace = own.trace ?? activeTrace()
+        return checkedHandle(opened.say(input, { ...own, ...present({ trace }) }))
+      },
+    }
+  }
+  return { start, session, close, [Symbol.asyncDispose]: close }
 }
 
 function inThisProcess(settings: EngineSettings): Engine {
-  const { prepare, close } = hostingEngine(settings)
-  return { start: (pipeline, options) => prepare(pipeline, options).begin(), close, [Symbol.asyncDispose]: close }
+  const engine = hostingEngine(settings)
+  const { prepare, close } = engine
+  return {
+    start: (pipeline, options) => prepare(pipeline, options).begin(),
+    session: (pipeline, id, options) => openSession(engine, pipeline, id, options),
+    close,
+    [Symbol.asyncDispose]: close,
+  }
 }
 
 /** An engine in this process for a host, that begins runs later than it checks them. Throws as `createEngine` does. */
@@ -166,10 +196,12 @@ export function hostingEngine(settings: EngineSettings): HostingEngine {
     ...(telemetry !== undefined && { process: () => telemetry.process }),
   }
   const write = store && recordKeeper(store)
+  const sessions = settings.sessions ?? store?.sessions ?? memorySessions(settings.sessionLimits)
+  const lines = new SessionLines()
   const running = new Set<RunHandle>()
   let closed = false
 
-  function prepare(wanted: Pipeline, given: StartOptions, submittedBy?: string): PreparedRun {
+  const prepare: HostingEngine['prepare'] = (wanted, given, { submittedBy, said } = {}) => {
     if (closed) throw new CaesuraError('CAESURA_E_USAGE', 'this engine is closed: it starts no runs any more')
     const { pipeline: asked, options } = readStart(wanted, given)
     checkPlacement(asked)
@@ -178,21 +210,52 @@ export function hostingEngine(settings: EngineSettings): HostingEngine {
     const { pipeline, experiment } = assign(withPace(asked, options.pace), { ...options, runId })
     const wantedTrace = options.trace ?? activeTrace()
     const trace = telemetry?.begin(wantedTrace) ?? wantedTrace ?? { traceId: newTraceId() }
+    const { session, tenant = '', tags } = options
+    const keepsTurns = session !== undefined && (said || pipeline.history !== undefined)
+    // A session of somebody else is refused here, before anything begins.
+    if (keepsTurns) turnsBefore({ id: session, tenant })
     const order: RunOrder = {
-      ...{ runId, trace, pipeline, input: options.input, vars: options.vars ?? {}, resolveModel },
+      ...{ runId, trace, pipeline, input: options.input, vars: options.vars ?? {}, resolveModel, tenant },
+      ...present({ session, tags }),
       ...(experiment !== undefined && { experiment }),
       ...(submittedBy !== undefined && { submittedBy }),
       planned: options.signals?.length ? new Set(options.signals) : noSignals,
     }
-    return { traceId: trace.traceId, begin: () => begin(order, options.signal) }
+    return {
+      traceId: trace.traceId,
+      begin: () =>
+        keepsTurns ? beginTurn(order, { id: session, tenant }, options.signal) : begin(order, options.signal),
+    }
   }
 
-  function begin(order: RunOrder, cancelSignal?: AbortSignal): EngineRun {
+  /** Throws `CAESURA_E_SESSION_UNKNOWN`, `CAESURA_E_RECORDS`. */
+  function turnsBefore({ id, tenant }: SessionName): readonly Turn[] {
+    const kept = sessions.read(id)
+    if (kept !== undefined && kept.tenant !== tenant) throw unknownSession(id)
+    return kept?.turns ?? []
+  }
+
+  /** Begins a run whose turns its session keeps. */
+  function beginTurn(order: RunOrder, session: SessionName, cancelSignal?: AbortSignal): EngineRun {
+    const { runId } = order
+    const before = turnsBefore(session)
+    const seen = (own: readonly string[]) => lines.seen(session.id, own)
+    const conversation = storedConversation(sessions, session, { runId, before, seen })
+    const run = begin({ ...order, conversation }, cancelSignal, () => conversation.flush())
+    const { say, cancel } = run
+    lines.join(session.id, { runId, say, cancel, handle: run, begin() {}, seen() {}, drop() {} })
+    const left = () => lines.ended(session.id, runId)
+    run.result.then(left, left)
+    return run
+  }
+
+  function begin(order: RunOrder, cancelSignal?: AbortSignal, flush?: () => void): EngineRun {
     const { journal, start } = composeRun(host, order)
     const handle = start(executor, cancelSignal)
     const result = handle.result.then((record) => {
       running.delete(stored)
       telemetry?.runEnded(record)
+      flush?.()
       write?.(keepText ? record : withoutText(record), order.pipeline)
       return record
     })
@@ -200,12 +263,15 @@ export function hostingEngine(settings: EngineSettings): HostingEngine {
     result.catch(() => undefined)
     const stored = checkedHandle({ ...handle, result, log: journal.log })
     running.add(stored)
+    if (closed) stored.cancel(CLOSING)
     return stored
   }
 
   async function close(): Promise<void> {
     closed = true
-    for (const run of running) run.cancel('the engine is closing')
+    // What waits for its session begins so that it can end: its input is a turn then.
+    for (const run of lines.drain()) run.begin()
+    for (const run of running) run.cancel(CLOSING)
     const ended = () => Promise.allSettled([...running].map((run) => run.result))
     const faults: unknown[] = []
     if (!(await within(closeWithinMs, ended()))) {
@@ -217,7 +283,7 @@ export function hostingEngine(settings: EngineSettings): HostingEngine {
     if (faults.length > 0) throw faults.length === 1 ? faults[0] : new CaesuraErrors(faults.map(asCaesuraError))
   }
 
-  return { prepare, usage: () => executor.usage(), close }
+  return { prepare, usage: () => executor.usage(), lines, sessions, close }
 }
 
 const asCaesuraError = (error: unknown): CaesuraError =>
@@ -244,12 +310,12 @@ function checkLimits({ maxWaiting = 1, memoryShare = 1 }: FleetLimits): void {
 }
 
 /** A record without what people wrote and models answered. What a fault received may be either. */
-export function withoutText({ output: _, unusedSignals, ...record }: RunRecord): RunRecord {
+export function withoutText({ output: _, input: __, unusedSignals, ...record }: RunRecord): RunRecord {
   const told = <T extends { readonly error?: RunRecord['error'] }>(of: T): T =>
     of.error?.received === undefined ? of : { ...of, error: { code: of.error.code, message: of.error.message } }
   return {
     ...told(record),
-    stages: record.stages.map(({ text: _, ...stage }) => told(stage)),
+    stages: record.stages.map(({ text: _, messages: __, ...stage }) => told(stage)),
     interrupts: record.interrupts.map(({ input: _, ...interrupt }) => interrupt),
     ...(unusedSignals && { unusedSignals: unusedSignals.map(({ input: _, ...signal }) => signal) }),
   }

@@ -83,7 +83,7 @@ export interface FactorsInput<Id extends string> {
   readonly carry?: CarryName
   readonly warm?: WarmName
   readonly placement?: Alone<PlacementParameters> | Keyed<PlacementParameters>
-  readonly then?: 'next' | 'again' | 'end' | Id
+  readonly then?: 'next' | 'again' | 'start' | 'end' | Id
   readonly limit?: number
 }
 
@@ -116,6 +116,8 @@ export interface PipelineInput<Id extends string = string> extends Omit<Written,
   readonly stages: readonly (StepInput &
     WrittenBy<typeof speakingShape> & {
       readonly id: Id
+      readonly deliver?: 'off'
+      readonly remember?: 'off'
       readonly policy?: StagePolicyInput<NoInfer<Id>>
     })[]
   readonly experiment?: Omit<WrittenExperiment, 'arms'> & {

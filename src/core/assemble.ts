@@ -5,7 +5,7 @@ import { msToNs, type Nanoseconds, NS_PER_MS, nsToMs } from './clock.ts'
 import { COUNTING } from './counting.ts'
 import type { PlannedSignal } from './engine.ts'
 import { exposureOf } from './exposure.ts'
-import type { InterruptEntry, Journal } from './journal.ts'
+import type { InterruptEntry, Journal, RunIdentity } from './journal.ts'
 import { interruptPhases, type MarkReader } from './phases.ts'
 import { policyName } from './policy.ts'
 import { present } from './present.ts'
@@ -30,7 +30,7 @@ export function assembleRecord(journal: Journal, planned: Iterable<PlannedSignal
     pipeline: journal.pipeline,
     traceId: journal.trace.traceId,
     ...traceOf(journal),
-    ...(journal.run.submittedBy !== undefined && { submittedBy: journal.run.submittedBy }),
+    ...identityOf(journal.run),
     outcome: end.outcome,
     ...(end.error !== undefined && { error: end.error }),
     ...(end.cancelReason !== undefined && { cancelReason: end.cancelReason }),
@@ -53,6 +53,10 @@ export function assembleRecord(journal: Journal, planned: Iterable<PlannedSignal
     },
   }
 }
+
+/** Who asked for the run, and for what. */
+const identityOf = ({ session, tenant, tags, submittedBy, input }: RunIdentity): Partial<RunRecord> =>
+  present({ session, tenant, tags: tags && { ...tags }, submittedBy, input })
 
 function traceOf(journal: Journal): Partial<RunRecord> {
   const { trace, experiment } = journal.run
@@ -144,6 +148,7 @@ function callRecord(call: Transcript, journal: Journal): CallRecord {
     marks,
     ...(request.work === undefined && {
       messageLengths: request.messages.map(({ role, content }) => ({ role, characters: content.length })),
+      messages: request.messages.map(({ role, content }) => ({ role, content })),
     }),
     ...(pieceTimes.length > 0 && { pieceTimes: pieceTimes.map(nsToMs) }),
     ...(call.atStart !== undefined && { atStart: call.atStart }),

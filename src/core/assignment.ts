@@ -6,6 +6,7 @@ import type { Pipeline } from './pipeline.ts'
 import { present } from './present.ts'
 import { orList } from './problems.ts'
 import type { ExperimentArm } from './record.ts'
+import { checkSession } from './session.ts'
 
 /** What is known of a run that is to be assigned. */
 export interface Unassigned {
@@ -25,8 +26,6 @@ export interface Assigned {
   readonly experiment?: ExperimentArm
 }
 
-const LONGEST_SESSION = 200
-
 /**
  * Assigns a run of a pipeline to an arm of its experiment by GrowthBook's hash (version 2) of its session: the same session has the
  * same arm everywhere and always, while name, seed, arms and weights stay. `CAESURA_EXPERIMENTS=off` in the environment stops all
@@ -34,12 +33,7 @@ const LONGEST_SESSION = 200
  */
 export function assign(pipeline: Pipeline, run: Unassigned): Assigned {
   const { session, experiment: chosen } = run
-  if (session !== undefined && (session.trim() === '' || session.length > LONGEST_SESSION)) {
-    throw new CaesuraError('CAESURA_E_USAGE', 'the session cannot be used', {
-      received: session.slice(0, LONGEST_SESSION),
-      expected: `a text of 1 to ${LONGEST_SESSION} characters`,
-    })
-  }
+  if (session !== undefined) checkSession(session)
   const { experiment } = pipeline
   const elsewhere = chosen && { ...present({ session }), ...chosen }
   if (experiment === undefined) return { pipeline, ...present({ experiment: elsewhere }) }

@@ -1,10 +1,11 @@
 import { z } from 'zod'
-import type { RunHandle, Signal, StartOptions } from './engine.ts'
+import type { RunHandle, SayOptions, Signal, StartOptions } from './engine.ts'
 import { CaesuraError } from './errors.ts'
 import { numberWithin, textWithin, wholeWithin } from './number-schema.ts'
-import type { Pipeline } from './pipeline.ts'
+import { busyChoices, type Pipeline } from './pipeline.ts'
 import { present } from './present.ts'
-import { isRecord, oneOrMany, parseWith, show, toErrors } from './problems.ts'
+import { isRecord, oneOrMany, orList, parseWith, show, toErrors } from './problems.ts'
+import { checkSession } from './session.ts'
 import { type Acknowledgement, paceSchema } from './speaking.ts'
 
 /** The longest input of a run, of an interrupt, and value of a variable, in UTF-16 units: no longer prompt can be made of it. */
@@ -36,6 +37,20 @@ const like = <T>(expected: string, holds: (value: Record<string, unknown>) => bo
     params: { expected },
   })
 
+/** Whom a run counts for. */
+export const tenantSchema = z.string('a text').regex(/^[A-Za-z0-9_.:@-]{1,100}$/, '1 to 100 letters, digits or _.:@-')
+
+const MOST_TAGS = 20
+const TAGS = `at most ${MOST_TAGS} tags`
+
+/** What else is said of a run. */
+export const tagsSchema = z
+  .record(textWithin(100), z.string('a text').max(500, 'a text of at most 500 characters'))
+  .check(({ value, issues }) => {
+    if (Object.keys(value).length <= MOST_TAGS) return
+    issues.push({ code: 'custom', input: 'more of them', message: 'are too many', params: { expected: TAGS } })
+  })
+
 const startSchema = z.strictObject({
   input: inputSchema,
   vars: z.record(z.string(), inputSchema).optional(),
@@ -46,6 +61,8 @@ const startSchema = z.strictObject({
   runId: textWithin(200).optional(),
   // Its length is looked at where it is assigned.
   session: z.string('a text').optional(),
+  tenant: tenantSchema.optional(),
+  tags: tagsSchema.optional(),
   trace: like<NonNullable<StartOptions['trace']>>(
     'a trace: { traceId, of 32 hex digits, … }',
     ({ traceId }) => typeof traceId === 'string' && /^[0-9a-f]{32}$/.test(traceId),
@@ -116,3 +133,23 @@ export const checkedHandle = <Handle extends RunHandle>(handle: Handle): Handle 
   heard: async (acknowledgement) => handle.heard(readAcknowledgement(acknowledgement)),
   cancel: (reason) => handle.cancel(read(reasonSchema, reason, 'reason')),
 })
+
+const sessionOptions = startSchema.pick({ vars: true, tags: true, tenant: true })
+const sayOptions = startSchema
+  .pick({ vars: true, tags: true, interrupts: true, signal: true, trace: true })
+  .extend({ busy: z.enum(busyChoices, orList(busyChoices)).optional() })
+
+/** A session's pipeline and options, as a caller without types may give them. Throws `CAESURA_E_USAGE`. */
+export function readSession(pipeline: unknown, id: unknown, options: unknown = {}) {
+  checkSession(id)
+  const given = present(read(sessionOptions, options, 'options'))
+  return { pipeline: readPipeline(pipeline), id, options: given as Pick<StartOptions, 'vars' | 'tags' | 'tenant'> }
+}
+
+/** What is said, as a caller without types may give it. Throws `CAESURA_E_USAGE`. */
+export function readSay(input: unknown, options: unknown = {}): { input: string; options: SayOptions } {
+  return {
+    input: read(inputSchema, input, 'input'),
+    options: present(read(sayOptions, options, 'options')) as SayOptions,
+  }
+}

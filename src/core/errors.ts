@@ -19,6 +19,8 @@ export const errorCodes = {
   CAESURA_E_EXPERIMENT_TAKEN: 2, // another process conducts this execution
   CAESURA_E_RUN_UNKNOWN: 2, // no recorded run has this id
   CAESURA_E_RUN_ENDED: 2, // an interrupt or a cancel after the end of the run
+  CAESURA_E_SESSION_UNKNOWN: 2, // there is no session of this id, or it counts for another tenant
+  CAESURA_E_SESSION_BUSY: 2, // an input that came while a run of the session was live, with `busy: reject`
   CAESURA_E_PROMPT_EMPTY: 2, // a prompt that renders to nothing
   // the surroundings
   CAESURA_E_NO_SERVER: 3,

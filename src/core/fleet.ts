@@ -1,9 +1,10 @@
 import type { Signal, SignalAnswer, StartOptions } from './engine.ts'
 import { CaesuraError } from './errors.ts'
 import type { RunEvent } from './event.ts'
-import type { Pipeline } from './pipeline.ts'
+import type { Busy, Pipeline } from './pipeline.ts'
 import { present } from './present.ts'
 import type { RunRecord } from './record.ts'
+import type { KeptSession } from './session.ts'
 import type { Acknowledgement, AcknowledgementAnswer } from './speaking.ts'
 
 /** Where the fleet's Redis is. */
@@ -21,6 +22,25 @@ export interface FleetLimits {
   /** The share of Redis's `maxmemory` that may be in use, from 0 to 1; 0.8 by default. Of no effect where Redis has no `maxmemory`. */
   readonly memoryShare?: number
 }
+
+/** What is said in a session. */
+export interface TurnOptions extends SubmitOptions {
+  readonly session: string
+  /** What becomes of it while a run of the session is live; as the pipeline says by default. */
+  readonly busy?: Busy
+}
+
+/** What became of an input of a session. */
+export type TurnTaken =
+  /** It began a run, or is one that begins when those before it have ended. */
+  | { readonly became: 'run' | 'queue'; readonly runId: string; readonly traceId: string }
+  /** It was a signal to the live run. `ownRunId`: the run that it becomes where no visit of that one sees it. */
+  | {
+      readonly became: 'signal'
+      readonly runId: string
+      readonly ownRunId: string
+      readonly answer: Promise<SignalAnswer>
+    }
 
 /** What is said of a run when it is submitted, beside what `Engine.start` takes. */
 export interface SubmitOptions extends Omit<StartOptions, 'signal'> {
@@ -167,6 +187,12 @@ export interface Fleet {
   submit(pipeline: Pipeline, options: SubmitOptions): Promise<{ runId: string; traceId: string; isNew: boolean }>
   /** Throws `CAESURA_E_RUN_UNKNOWN`. */
   read(runId: string): Promise<FleetRun>
+  /** Takes an input of a session in; none is lost. Throws as `submit` does, `CAESURA_E_SESSION_BUSY`, `CAESURA_E_SESSION_UNKNOWN` for one of another tenant. */
+  say(pipeline: Pipeline, turn: TurnOptions): Promise<TurnTaken>
+  /** A session; undefined where there is none of this id. */
+  session(id: string): Promise<KeptSession | undefined>
+  /** Deletes a session, cancels what is live in it and drops what waits. False where there is none; with `tenant` also where it counts for another one. */
+  deleteSession(id: string, tenant?: string): Promise<boolean>
   /** Where a run is, without reading all that is kept of it. Throws `CAESURA_E_RUN_UNKNOWN`. */
   look(runId: string): Promise<FleetRunLine>
   /** Newest first: those that have not ended, then those that have. */

@@ -1,12 +1,16 @@
-import type { RunHandle, StartOptions } from './engine.ts'
+import type { RunHandle, SignalAnswer, StartOptions } from './engine.ts'
 import type { EventLog } from './event-log.ts'
 import type { RunLine } from './fleet.ts'
 import type { Pipeline } from './pipeline.ts'
 import type { Node } from './ports.ts'
 import type { RunRecord } from './record.ts'
+import type { SessionStore } from './session.ts'
+import type { SessionLines } from './session-lines.ts'
 
 /** A run of an engine in this process, as its host sees it. */
 export interface EngineRun extends RunHandle {
+  /** Sends it an input of its session: see `SessionRun.say`. */
+  say(input: string, own: string): Promise<SignalAnswer>
   /** Its events. Being read there counts as delivered. */
   readonly log: EventLog
 }
@@ -27,9 +31,20 @@ export interface EngineUsage {
 
 /** An engine in this process that hosts runs for others. */
 export interface HostingEngine {
-  /** Checks a run, and throws what `Engine.start` throws. `submittedBy`: the name of the token that it was submitted with. */
-  prepare(pipeline: Pipeline, options: StartOptions, submittedBy?: string): PreparedRun
+  /**
+   * Checks a run, and throws what `Engine.start` throws, and `CAESURA_E_SESSION_UNKNOWN`. `said`: it is an input of its session, whose turns are kept
+   * whatever its pipeline says of a history.
+   */
+  prepare(
+    pipeline: Pipeline,
+    options: StartOptions,
+    by?: { readonly submittedBy?: string; readonly said?: true },
+  ): PreparedRun
   usage(): EngineUsage
+  /** Who is at it in each session of this process. A run takes itself out at its end. */
+  readonly lines: SessionLines
+  /** Where its sessions are kept. */
+  readonly sessions: SessionStore
   /** As `Engine.close`. */
   close(): Promise<void>
 }

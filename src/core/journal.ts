@@ -10,6 +10,7 @@ import type { Stage } from './pipeline.ts'
 import type { ExperimentArm, ProcessRecord, RunRecord } from './record.ts'
 import type { TraceContext } from './trace.ts'
 import { type GeneratedText, Transcript, type TranscriptState } from './transcript.ts'
+import type { TurnEntry } from './turn.ts'
 import type { Visit, VisitOrigin } from './visit.ts'
 
 /** What is known of one interrupt. Instants are ns from the run's start. */
@@ -44,6 +45,8 @@ export interface InterruptEntry {
   answer?: (answer: SignalAnswer) => void
   /** By which the one who sent the signal is found again when the run goes on elsewhere. */
   ticket?: number
+  /** Its input is a turn of the session: the id of the run that it becomes where no visit of this run sees it. */
+  readonly own?: string
 }
 
 /** Which run it is. */
@@ -57,6 +60,12 @@ export interface RunIdentity {
   readonly experiment?: ExperimentArm
   /** The name of the token that it was submitted with. */
   readonly submittedBy?: string
+  /** Who talks, whom the run counts for, and what else its caller said of it. */
+  readonly session?: string
+  readonly tenant?: string
+  readonly tags?: Readonly<Record<string, string>>
+  /** What it was asked. */
+  readonly input?: string
   /** Where the arms of its experiment differ. */
   readonly exposing?: readonly ExposingBoundary[]
 }
@@ -75,6 +84,8 @@ export interface JournalState {
   readonly interrupts: readonly Omit<InterruptEntry, 'answer'>[]
   /** Absent in what older versions kept. */
   readonly visits?: readonly Visit[]
+  /** Absent where nobody asked for them. */
+  readonly turns?: readonly TurnEntry[]
   /** Those who hosted it so far. */
   readonly owners: readonly RunOwner[]
   /** As its trace has it. */
@@ -111,6 +122,8 @@ export class Journal {
   readonly interrupts: InterruptEntry[] = []
   /** In the order in which the run came to them. */
   readonly visits: Visit[] = []
+  /** In order; empty where nobody asked for them. */
+  turns: readonly TurnEntry[] = []
   /** Empty in one process that does not trace. */
   readonly owners: RunOwner[] = []
   #end: (RunEnd & { readonly at: Nanoseconds }) | undefined
@@ -136,6 +149,7 @@ export class Journal {
     }
     this.interrupts.push(...(kept?.state.interrupts ?? []).map((entry) => ({ ...entry })))
     this.visits.push(...(kept?.state.visits ?? []))
+    this.turns = kept?.state.turns ?? []
     this.owners.push(...(kept?.state.owners ?? []))
   }
 
@@ -157,6 +171,7 @@ export class Journal {
       calls: [...this.calls.values()].map((call) => call.state),
       interrupts: this.interrupts.map(({ answer: _, ...entry }) => entry),
       visits: this.visits,
+      ...(this.turns.length > 0 && { turns: this.turns }),
       owners: this.owners,
       ...(this.trace.sampled !== undefined && { sampled: this.trace.sampled }),
     }

@@ -3,6 +3,7 @@ import type { LiveExperiment } from './live-experiment.ts'
 import type { Policy } from './policy.ts'
 import { HEARD_WITHIN_MS, type Speaking } from './speaking.ts'
 import type { ModelWish, Step } from './step.ts'
+import type { HistoryWish } from './turn.ts'
 
 /** What is tried again when a call fails. */
 export interface Retry {
@@ -27,9 +28,19 @@ export interface Stage {
   readonly fallback: readonly string[]
   /** Absent: its text is handed to readers as it comes, and the stage ends with its call. */
   readonly speaking?: Speaking
+  /** `off`: nobody reads it, and what is delivered does not count it. */
+  readonly deliver?: 'off'
+  /** `off`: it is spoken, and no history has it. */
+  readonly remember?: 'off'
   /** Of the boundary after this stage. */
   readonly policy: Policy
 }
+
+/**
+ * What becomes of a new input of a session while a run of it is live. `interrupt`: a signal to that run. `queue`: the next run. `reject`: it is refused.
+ */
+export const busyChoices = ['interrupt', 'queue', 'reject'] as const
+export type Busy = (typeof busyChoices)[number]
 
 /** A pipeline that holds: made by `definePipeline` or from a file, never by hand. */
 export interface Pipeline {
@@ -37,6 +48,10 @@ export interface Pipeline {
   readonly stages: readonly Stage[]
   /** The most interrupts that a run answers before it ends as failed; 16 by default. */
   readonly maxInterrupts: number
+  /** The turns of the session that its prompts are shown. Absent: none; a signal's input is then no turn. */
+  readonly history?: HistoryWish
+  /** `interrupt` where it is absent. */
+  readonly busy?: Busy
   /** On its traffic. Of a pipeline that is being run: the one that the run takes part in. */
   readonly experiment?: LiveExperiment
 }

@@ -36,7 +36,10 @@ export interface Policy {
   readonly placement: Placement
   /** Where the next stage may go when no node satisfies `placement`; absent: nowhere, the call fails. */
   readonly placementOtherwise?: 'any'
-  /** `next`, `again`, `end` or a stage's id; absent: `next`, and on the last stage `again` when the signal brings input, else `end`. */
+  /**
+   * `next`, `again`, `start`, `end` or a stage's id; absent: `next`, and on the last stage `again` when the signal brings input, else `end`. In a
+   * pipeline with a history a signal has another default: `start` when it brings input, else `end`.
+   */
   readonly then?: string
   /** How often an interrupt of this boundary may lead back (`again`, or to an earlier stage); then the run goes on to the next stage. */
   readonly limit?: number

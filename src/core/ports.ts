@@ -3,6 +3,7 @@ import type { Clock } from './clock.ts'
 import type { Conductor } from './conductor.ts'
 import type { ProbeKey, ProbeResult } from './probe.ts'
 import type { ProcessRecord, RunRecord } from './record.ts'
+import type { SessionStore } from './session.ts'
 import type { TraceContext } from './trace.ts'
 import type { Execution, Trial } from './trial.ts'
 
@@ -169,6 +170,8 @@ export interface RunSummary {
 
 /** Keeps the records of finished runs, and what probes found out about nodes. */
 export interface RunStore {
+  /** Keeps the turns of sessions; absent where it keeps none. */
+  readonly sessions?: SessionStore
   /** Writes a finished run, whole or not at all. Throws `CAESURA_E_RECORDS`. */
   write(record: RunRecord): void
   /** By id, by a prefix that only one run has, or `last`: the newest that is no trial of an experiment. Throws `CAESURA_E_RUN_UNKNOWN`. */

@@ -173,6 +173,8 @@ export const callRecordSchema = z.strictObject({
   marks: z.array(z.strictObject({ name: z.string(), ms })),
   /** How long the messages were that it sent, in UTF-16 units. Absent of a call that asks no model, and in older records. */
   messageLengths: z.array(z.strictObject({ role: z.string(), characters: count })).optional(),
+  /** The messages that it sent. Absent of a call that asks no model, where text is not kept, and in older records. */
+  messages: z.array(z.strictObject({ role: z.string(), content: z.string() })).optional(),
   /** When its pieces of text came: of the first one, the last one, and up to 14 at even steps between. Absent where none came. */
   pieceTimes: z.array(ms).max(16).optional(),
   /** How busy the nodes of this process were that could take it, when it was handed to them. Absent on a fleet. */
@@ -255,9 +257,17 @@ export const recordSchema = z.strictObject({
   /** Whether spans are sent of it; absent where nobody traced. */
   sampled: z.boolean().optional(),
   experiment: experimentSchema.optional(),
+  /** Who talked: its runs share their turns, and an experiment's arm. Absent where nobody said it. */
+  session: z.string().optional(),
+  /** Whom it counts for. Absent where nobody said it. */
+  tenant: z.string().optional(),
+  /** What else its caller said of it. */
+  tags: z.record(z.string(), z.string()).optional(),
   /** The name of the token that it was submitted with. Absent where there was none, or it has no name. */
   submittedBy: z.string().optional(),
   outcome: z.enum(['completed', 'cancelled', 'failed']),
+  /** What it was asked. Absent where text is not kept, and in older records. */
+  input: z.string().optional(),
   /** Why, with `failed` and `cancelled`. */
   error: errorSummary.optional(),
   cancelReason: z.string().optional(),

@@ -1,7 +1,8 @@
 import type { Signal, SignalAnswer } from './engine.ts'
 import { CaesuraError } from './errors.ts'
 import type { Figures } from './figures.ts'
-import type { Fleet, FleetRunLine } from './fleet.ts'
+import type { Fleet, FleetRunLine, TurnOptions, TurnTaken } from './fleet.ts'
+import type { Pipeline } from './pipeline.ts'
 
 /** Where a run is, as the API tells it. */
 export interface HostedRunLine extends FleetRunLine {
@@ -9,10 +10,27 @@ export interface HostedRunLine extends FleetRunLine {
   readonly eventsGone?: true
 }
 
+/** What became of an input of a session, as far as it is known by now: `answer` is absent while nothing is decided. The signal is safe then. */
+export type HostedTurn =
+  | Exclude<TurnTaken, { became: 'signal' }>
+  | (Omit<Extract<TurnTaken, { became: 'signal' }>, 'answer'> & { readonly answer?: SignalAnswer })
+
 /** What a host does as `Fleet` says it. */
 type AsFleet = Pick<
   Fleet,
-  'submit' | 'read' | 'list' | 'events' | 'heard' | 'cancel' | 'dead' | 'deadRun' | 'retryDead' | 'dropDead' | 'nodes'
+  | 'submit'
+  | 'session'
+  | 'deleteSession'
+  | 'read'
+  | 'list'
+  | 'events'
+  | 'heard'
+  | 'cancel'
+  | 'dead'
+  | 'deadRun'
+  | 'retryDead'
+  | 'dropDead'
+  | 'nodes'
 >
 
 /**
@@ -29,6 +47,8 @@ export interface RunHost extends AsFleet {
    * Throws `CAESURA_E_RUN_UNKNOWN`.
    */
   interrupt(runId: string, signal: Signal, limitMs: number): Promise<SignalAnswer | undefined>
+  /** Takes an input of a session in, as `Fleet.say`. Waits for what is decided of a signal for at most `limitMs`, ms. */
+  say(pipeline: Pipeline, turn: TurnOptions, limitMs: number): Promise<HostedTurn>
   /** Orders a run to end that nobody waits for: now, or when it can be reached again. Never rejects. */
   leave(runId: string, reason: string): Promise<void>
   /** Resolves where runs can be started now. Throws within `limitMs`, ms, where they cannot. */

@@ -22,6 +22,8 @@ export interface Opening {
   readonly stage: string
   /** Fills a Liquid template in. Throws `CAESURA_E_TEMPLATE`. */
   render(template: string): string
+  /** What was said before this turn, as messages; absent where the pipeline has no history. */
+  readonly history?: readonly ChatMessage[]
   /** Tells for each stage whose output a template asks for, and whose output is empty, why it is. */
   emptyOutputs(template: string): readonly string[]
 }
@@ -54,6 +56,11 @@ export interface StepProblem {
   readonly received?: unknown
 }
 
+/** What of the pipeline around a stage was written. */
+export interface WrittenAround {
+  readonly hasHistory: boolean
+}
+
 /** Something in a step that is allowed but hardly meant. */
 export interface StepWarning {
   /** The key of the stage that it is about. */
@@ -83,7 +90,7 @@ export interface StepKind<Parsed = unknown, S extends Step = Step, W extends Own
   /** The templates of a stage as it was written; its values may have any type. */
   templates(written: Readonly<Record<string, unknown>>): readonly TemplatePlace[]
   /** What the schema cannot tell of a stage as it was written; its values may have any type. */
-  problems?(written: Readonly<Record<string, unknown>>): readonly StepProblem[]
+  problems?(written: Readonly<Record<string, unknown>>, pipeline: WrittenAround): readonly StepProblem[]
   warnings?(step: S, policy: Policy): readonly StepWarning[]
   /** What the stage's call is made of. Throws `CAESURA_E_TEMPLATE`, `CAESURA_E_PROMPT_EMPTY`. */
   open(step: S, opening: Opening): { readonly messages: readonly ChatMessage[] } | { readonly work: W }
@@ -91,6 +98,7 @@ export interface StepKind<Parsed = unknown, S extends Step = Step, W extends Own
   openAhead?(
     step: S,
     known: (template: string) => KnownText,
+    history?: readonly ChatMessage[],
   ): { readonly messages: readonly ChatMessage[]; readonly isCut: boolean }
   /**
    * Does the work that `open` gave. Ends soon after the signal is aborted. Work that is under way when its host dies is done again by the next

@@ -40,6 +40,7 @@ export interface TranscriptState {
   readonly isCut?: boolean
   readonly heard?: number
   readonly awaitsHearing?: boolean
+  readonly isWithdrawn?: true
 }
 
 /** All that is known of one call: what was asked, what came, when, and how it ended. Instants are ns from the run's start. */
@@ -70,6 +71,10 @@ export class Transcript {
   heard?: number
   /** Its reader is to acknowledge what was handed out. */
   awaitsHearing = false
+  /** Its answer was taken back: by a repetition after a fault, or because a newer input took its place. */
+  isWithdrawn = false
+  /** Nobody reads it: its pieces are no events. */
+  isSilent = false
   /** Whether an interrupt came that was not a false one. */
   interrupted = false
   /** Whether a response listens to tokens and sentence ends. */
@@ -141,6 +146,7 @@ export class Transcript {
       ...(isCut && { isCut }),
       ...(heard !== undefined && { heard }),
       ...(awaitsHearing && { awaitsHearing }),
+      ...(this.isWithdrawn && { isWithdrawn: true as const }),
     }
   }
 
@@ -251,6 +257,7 @@ export class Transcript {
   /** Nothing of the text stands any more. */
   withdraw(): void {
     this.#kept = 0
+    this.isWithdrawn = true
   }
 
   /** The pieces of which anything stands, and when the last of them came. */

@@ -53,6 +53,7 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
       cancel(summary.message)
     }
     const stage = pipeline.stages.find(({ id }) => id === request.stage)!
+    transcript.isSilent = stage.deliver === 'off'
     const watch = new CallWatch(environment, transcript, stage, {
       trigger: (trigger) => {
         transcript.triggered = true

@@ -4,6 +4,7 @@ import type { RunEnvironment } from './environment.ts'
 
 /** Hands a piece to the readers of the run, or keeps it while delivery is paused. */
 export function deliver(journal: Journal, transcript: Transcript, text: string): void {
+  if (transcript.isSilent) return
   const { stage, callId } = transcript.request
   if (transcript.held === undefined) journal.tell({ type: 'token', stage, callId, text })
   else transcript.held.push(text)

@@ -8,6 +8,7 @@ import type { Pipeline } from '../core/pipeline.ts'
 import type { ResponseDefinition, TriggerDefinition } from '../core/policy.ts'
 import { keptBy } from '../core/policy-calls.ts'
 import type { Executor } from '../core/ports.ts'
+import type { RunConversation } from '../core/session.ts'
 import { heardOf } from '../core/speaking.ts'
 import type { Transcript } from '../core/transcript.ts'
 import type { Speech } from './speech.ts'
@@ -48,6 +49,8 @@ export interface RunEnvironment {
   readonly speeches: Map<string, Pick<Speech, 'goOn'>>
   /** The calls that have not settled, each with what ends it when the machine broke, whatever state it was in. */
   readonly inFlight: Map<Promise<unknown>, (reason: CallCancelled) => void>
+  /** The conversation that the run is a part of; absent where nobody keeps one. */
+  readonly conversation?: RunConversation
   /** Another owner goes on with the run: calls that are left here are not cancelled. */
   abandoned?: boolean
 }

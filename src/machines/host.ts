@@ -6,7 +6,10 @@ import { Journal, type KeptJournal, type RunIdentity } from '../core/journal.ts'
 import type { OutputLimits } from '../core/output-limit.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import type { Executor } from '../core/ports.ts'
+import { present } from '../core/present.ts'
 import type { ProcessRecord } from '../core/record.ts'
+import type { RunConversation } from '../core/session.ts'
+import { wellFormed } from '../core/well-formed.ts'
 import { renderKnownStart, renderTemplate } from '../pipelines/template.ts'
 import type { KeptMachines } from './kept-machines.ts'
 import { type HostedRun, startRun } from './start-run.ts'
@@ -28,7 +31,8 @@ export interface HostParts {
 }
 
 /** What is to be run. */
-export interface RunOrder extends Pick<RunIdentity, 'runId' | 'trace' | 'experiment' | 'submittedBy'> {
+export interface RunOrder
+  extends Pick<RunIdentity, 'runId' | 'trace' | 'experiment' | 'submittedBy' | 'session' | 'tenant' | 'tags'> {
   /** With the policies of its arm. */
   readonly pipeline: Pipeline
   readonly input: string
@@ -37,6 +41,8 @@ export interface RunOrder extends Pick<RunIdentity, 'runId' | 'trace' | 'experim
   readonly resolveModel: (model: string) => string
   /** Signals that were planned and have not come yet. Those that come are taken out. */
   readonly planned: Set<PlannedSignal>
+  /** The conversation that it is a part of; absent where nobody keeps its turns. */
+  readonly conversation?: RunConversation
 }
 
 /** A run that was composed, and not started yet. */
@@ -51,7 +57,7 @@ export interface ComposedRun {
 /** Composes a run on a host: its journal, and what its machines work with. `kept`: the journal of a run that goes on here. */
 export function composeRun(host: HostParts, order: RunOrder, kept?: KeptJournal): ComposedRun {
   const { clock, catalogue, estimates, random, outputLimits } = host
-  const { pipeline, input, vars, resolveModel, planned } = order
+  const { pipeline, input, vars, resolveModel, planned, conversation } = order
   const journal = new Journal(identityOf(order), clock, outputLimits, kept)
   if (host.process !== undefined) journal.own(host.process())
   const tickets: ComposedRun['tickets'] = new Map()
@@ -63,6 +69,7 @@ export function composeRun(host: HostParts, order: RunOrder, kept?: KeptJournal)
         {
           ...{ journal, pipeline, catalogue, executor, clock, input, vars, resolveModel, random, estimates },
           ...{ planned, tickets, render: renderTemplate, renderKnownStart },
+          ...present({ conversation }),
           nodes: host.nodeNames(),
           inFlight: new Map(),
           speeches: new Map(),
@@ -79,12 +86,16 @@ export const aliasesOf =
   (model: string): string =>
     models[model] ?? model
 
-function identityOf({ runId, trace, pipeline, experiment, submittedBy }: RunOrder): RunIdentity {
+function identityOf({ runId, trace, pipeline, input, experiment, ...of }: RunOrder): RunIdentity {
   const { name, stages, experiment: onTraffic } = pipeline
+  const { submittedBy, session, tenant, tags } = of
   return {
-    ...{ runId, pipeline: name, stages, trace },
+    ...{ runId, pipeline: name, stages, trace, input: wellFormed(input) },
     ...(experiment !== undefined && { experiment }),
     ...(submittedBy !== undefined && { submittedBy }),
+    ...(session !== undefined && { session }),
+    ...(tenant !== undefined && tenant !== '' && { tenant }),
+    ...(tags !== undefined && { tags }),
     ...(onTraffic !== undefined && { exposing: onTraffic.boundaries }),
   }
 }

@@ -3,15 +3,17 @@ import type { SignalAnswer } from '../core/engine.ts'
 import { tellExposure } from '../core/exposure.ts'
 import type { InterruptEntry } from '../core/journal.ts'
 import type { Stage } from '../core/pipeline.ts'
+import { present } from '../core/present.ts'
 import { pauseDelivery, releaseDelivery } from './delivery.ts'
 import { keptOf, responseOf } from './environment.ts'
 import type { InterruptOrder, InterruptOrders } from './interrupt.ts'
 import type { Entry, Handling, PendingSignal, RunDraft } from './run-draft.ts'
 import { commit, enter, passBoundary, placedOf } from './stage-steps.ts'
+import { openTurns, settleTurns } from './turn-steps.ts'
 
 /** Interrupts the current call, or supersedes the interrupt that is being handled. */
 export function interrupt(draft: RunDraft, trigger: string, signal: Omit<PendingSignal, 'at'> = {}): void {
-  const { input, ticket } = signal
+  const { input, ticket, own } = signal
   const answer = answerOf(draft, ticket)
   const { journal, pipeline } = draft.environment
   const { current, handling, lastInterrupt } = draft.context
@@ -28,6 +30,7 @@ export function interrupt(draft: RunDraft, trigger: string, signal: Omit<Pending
     ...{ trigger, at },
     ...(since !== undefined && since < at && { firstSignalAt: since }),
     ...(input !== undefined && { input }),
+    ...(own !== undefined && { own }),
   })
   tellExposure(journal, { callId: from.callId, interrupt: entry.id })
   if (answer !== undefined) entry.answer = answer
@@ -63,7 +66,7 @@ function waitsSince(
 export function openInterrupt(
   draft: RunDraft,
   { stage, callId }: Entry,
-  signal: Pick<InterruptEntry, 'trigger' | 'at' | 'firstSignalAt' | 'input'>,
+  signal: Pick<InterruptEntry, 'trigger' | 'at' | 'firstSignalAt' | 'input' | 'own'>,
 ): InterruptEntry {
   const { journal } = draft.environment
   const { policy } = draft.stage(stage)
@@ -76,8 +79,8 @@ export function openInterrupt(
     superseded: false,
   }
   journal.interrupts.push(entry)
-  const { at: _, firstSignalAt: __, ...told } = signal
-  journal.tell({ type: 'interrupt-signal', stage, callId, interrupt: entry.id, ...told })
+  const { trigger, input } = signal
+  journal.tell({ type: 'interrupt-signal', stage, callId, interrupt: entry.id, trigger, ...present({ input }) })
   return entry
 }
 
@@ -165,15 +168,17 @@ function fire(draft: RunDraft, handling: Handling, entry: InterruptEntry): void 
   entry.hasLeft = true
   // A call that ended by itself has given its whole answer to the reader, unless delivery was held; carry decides what the next
   // stage sees of it.
-  const isGiven = call.end?.end === 'completed' && call.held === undefined && !call.isCut
+  const isSpoken = !call.isCut && call.spokenText.length === call.text.length
+  const isGiven = call.end?.end === 'completed' && call.held === undefined && isSpoken
   commit(draft, callId, isGiven ? call.text : kept)
   draft.update({ outputs: { ...draft.context.outputs, [id]: kept } })
-  const target = targetOf(draft, stage, draft.context.lastInterrupt?.input)
+  const target = targetOf(draft, stage, entry)
   if (target === undefined) {
     draft.end({ outcome: 'completed', answerCall: callId })
     return
   }
-  const origin = target.id === id ? 'again' : 'then'
+  openTurns(draft, entry.id)
+  const origin = isStart(draft, stage, entry) ? 'start' : target.id === id ? 'again' : 'then'
   const to = enter(draft, target, { from: stage, origin, ...placedOf(journal, call) })
   entry.toCall = to.callId
   draft.update({ handling: { ...handling, to } })
@@ -181,13 +186,27 @@ function fire(draft: RunDraft, handling: Handling, entry: InterruptEntry): void 
 }
 
 /** Where `then` leads; undefined: to the end of the run. */
-function targetOf(draft: RunDraft, { id, policy }: Stage, input: string | undefined): Stage | undefined {
-  const next = draft.stageAfter(id)
-  const then = policy.then ?? (next !== undefined ? 'next' : input === undefined ? 'end' : 'again')
+function targetOf(draft: RunDraft, stage: Stage, entry: InterruptEntry): Stage | undefined {
+  const { id, policy } = stage
+  const then = thenOf(draft, stage, entry)
   if (then === 'end') return undefined
-  if (then === 'next' || limitReached(draft, id, policy.limit)) return next
+  if (then === 'next' || limitReached(draft, id, policy.limit)) return draft.stageAfter(id)
+  if (then === 'start') return draft.environment.pipeline.stages[0]
   return draft.stage(then === 'again' ? id : then)
 }
+
+/** `then` of a policy, or its default: in a conversation a signal's input begins a new turn, and a signal without one ends the run. */
+function thenOf(draft: RunDraft, { id, policy }: Stage, { trigger }: InterruptEntry): string {
+  if (policy.then !== undefined) return policy.then
+  const input = draft.context.lastInterrupt?.input
+  const hasHistory = draft.environment.pipeline.history !== undefined
+  if (hasHistory && trigger === 'signal') return input === undefined ? 'end' : 'start'
+  if (draft.stageAfter(id) !== undefined) return 'next'
+  return input === undefined ? 'end' : 'again'
+}
+
+const isStart = (draft: RunDraft, stage: Stage, entry: InterruptEntry): boolean =>
+  thenOf(draft, stage, entry) === 'start' && !limitReached(draft, stage.id, stage.policy.limit)
 
 /** Whether the interrupts of a boundary have led elsewhere as often as its policy allows. */
 function limitReached(
@@ -219,6 +238,7 @@ function resolve(draft: RunDraft, { from, to }: Handling): void {
   const call = draft.environment.journal.call(from.callId)
   call.listening = false
   draft.update({ handling: null })
+  settleTurns(draft, to !== null)
   if (to === null) call.interrupted = false
   // Released: the call goes on as if nothing had been. Its end may have come while it was held. And a next stage may have ended
   // while the old call was still racing it.

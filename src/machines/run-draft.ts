@@ -30,6 +30,8 @@ export interface PendingSignal {
   readonly since?: Nanoseconds
   readonly input?: string
   readonly ticket?: number
+  /** As in `InterruptEntry`. */
+  readonly own?: string
 }
 
 /** The state of a run beside its machine's states. Plain JSON. */

@@ -4,15 +4,16 @@ import { wellFormed } from '../core/well-formed.ts'
 import type { DeadlineEvent } from './deadline.ts'
 import type { InterruptOrders } from './interrupt.ts'
 import { interrupt, takeOrders } from './interrupt-steps.ts'
-import type { RunDraft } from './run-draft.ts'
+import type { PendingSignal, RunDraft } from './run-draft.ts'
 import { endDebounce, takeSignal } from './signal-steps.ts'
 import type { StageNews } from './stage.ts'
 import { enter, noteAttempt, noteSettled } from './stage-steps.ts'
+import { beginTurns, settleTurns } from './turn-steps.ts'
 
 export type RunEvent =
   | { readonly type: 'start' }
   /** `since`: when it was sent, where that was before it came. */
-  | { readonly type: 'signal'; readonly input?: string; readonly ticket?: number; readonly since?: Nanoseconds }
+  | ({ readonly type: 'signal'; readonly since?: Nanoseconds } & Pick<PendingSignal, 'input' | 'ticket' | 'own'>)
   | { readonly type: 'cancel'; readonly reason: string }
   | DeadlineEvent
   | StageNews
@@ -34,6 +35,7 @@ function dispatch(draft: RunDraft, event: RunEvent): void {
   const { current, handling } = draft.context
   switch (event.type) {
     case 'start':
+      beginTurns(draft)
       enter(draft, draft.environment.pipeline.stages[0]!)
       break
     case 'signal':
@@ -77,6 +79,9 @@ export function stopAll(draft: RunDraft): void {
   const { end, live, handling } = draft.context
   const reason = end?.cancelReason ?? 'the run is ending'
   for (const { entry } of live) draft.send(entry, { type: 'cancel', kind: 'abort', reason })
-  if (handling !== null) draft.stop(handling.actor)
+  if (handling !== null) {
+    draft.stop(handling.actor)
+    settleTurns(draft, handling.to !== null)
+  }
   draft.update({ handling: null })
 }

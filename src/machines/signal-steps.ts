@@ -1,4 +1,5 @@
 import { msToNs, type Nanoseconds, nsToMs } from '../core/clock.ts'
+import { present } from '../core/present.ts'
 import { wellFormed } from '../core/well-formed.ts'
 import { answerOf, interrupt, openInterrupt, tellDecision } from './interrupt-steps.ts'
 import type { Entry, PendingSignal, RunDraft } from './run-draft.ts'
@@ -50,8 +51,8 @@ function sinceLastMs({ environment: { journal } }: RunDraft, now: Nanoseconds): 
 }
 
 /** Records a signal that does not interrupt, with the reason. */
-function suppress(draft: RunDraft, from: Entry, { input, at, ticket }: PendingSignal, reason: string): void {
-  const entry = openInterrupt(draft, from, { trigger: 'signal', at, ...(input !== undefined && { input }) })
+function suppress(draft: RunDraft, from: Entry, { input, at, ticket, own }: PendingSignal, reason: string): void {
+  const entry = openInterrupt(draft, from, { trigger: 'signal', at, ...present({ input, own }) })
   entry.suppressed = true
   tellDecision(draft, entry, 'suppressed', reason)
   answerOf(draft, ticket)?.({ accepted: false, reason })

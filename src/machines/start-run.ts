@@ -1,9 +1,9 @@
 import { createActor, type Subscription } from 'xstate'
 import { assembleRecord } from '../core/assemble.ts'
-import type { Nanoseconds } from '../core/clock.ts'
-import { endedAnswer, endedHearing, type RunHandle } from '../core/engine.ts'
+import { endedAnswer, endedHearing, type RunHandle, type SignalAnswer } from '../core/engine.ts'
 import { CallCancelled, summarize } from '../core/errors.ts'
 import type { Journal } from '../core/journal.ts'
+import { present } from '../core/present.ts'
 import type { RunRecord } from '../core/record.ts'
 import type { Acknowledgement, AcknowledgementAnswer } from '../core/speaking.ts'
 import { wellFormed } from '../core/well-formed.ts'
@@ -12,6 +12,8 @@ import { hear, type ReaderPlace } from './hearing.ts'
 import { type KeptMachines, machinesOf, snapshotOf } from './kept-machines.ts'
 import { planRunSignals } from './planned-signals.ts'
 import { runMachine } from './run.ts'
+import type { PendingSignal } from './run-draft.ts'
+import { keepTurns } from './turns-of-run.ts'
 
 export interface HostedRun extends RunHandle {
   /** The state of its machines now. */
@@ -20,7 +22,9 @@ export interface HostedRun extends RunHandle {
    * A signal that somebody waits to hear of under this ticket (`RunEnvironment.tickets`). `since`: when it was sent, ns from the run's
    * start, where that was before now.
    */
-  signal(ticket: number, signal: { readonly input?: string; readonly since?: Nanoseconds }): void
+  signal(ticket: number, signal: Pick<PendingSignal, 'input' | 'since' | 'own'>): void
+  /** A signal that is an input of the session: `own` is the run that it becomes where no visit of this one sees it. Resolves as `interrupt`. */
+  say(input: string, own: string): Promise<SignalAnswer>
   /** Takes an acknowledgement of a reader in another process: what it was handed may not be known here yet. */
   hear(acknowledgement: Acknowledgement): AcknowledgementAnswer
   /** Calls back whenever the run's machine has taken a step. */
@@ -63,6 +67,7 @@ export function startRun(given: RunEnvironment, cancelSignal?: AbortSignal, kept
       for (const { answer } of journal.interrupts) answer?.(endedAnswer)
       for (const answer of environment.tickets.values()) answer(endedAnswer)
       environment.tickets.clear()
+      keepTurns(environment)
       resolve(assembleRecord(journal, environment.planned))
     }
     subscription = actor.subscribe({
@@ -81,8 +86,22 @@ export function startRun(given: RunEnvironment, cancelSignal?: AbortSignal, kept
   const cancelBySignal = () =>
     cancel(String(cancelSignal?.reason instanceof Error ? cancelSignal.reason.message : cancelSignal?.reason))
 
-  const hearNow = (acknowledgement: Acknowledgement, place: ReaderPlace) =>
-    journal.end === undefined ? hear(environment, acknowledgement, place) : endedHearing
+  const hearNow = (acknowledgement: Acknowledgement, place: ReaderPlace) => {
+    if (journal.end === undefined) return hear(environment, acknowledgement, place)
+    // The record is written. The session still learns what was heard of its last answer.
+    if (!environment.conversation?.isNewest?.()) return endedHearing
+    const answer = hear(environment, acknowledgement, place)
+    keepTurns(environment)
+    return answer
+  }
+  const send = ({ input, own }: Pick<PendingSignal, 'input' | 'own'>): Promise<SignalAnswer> => {
+    if (journal.end !== undefined) return Promise.resolve(endedAnswer)
+    return new Promise((resolve) => {
+      const ticket = ++tickets
+      environment.tickets.set(ticket, resolve)
+      actor.send({ type: 'signal', ticket, ...present({ input, own }) })
+    })
+  }
 
   if (kept === undefined) tellStart(journal)
   actor.start()
@@ -99,14 +118,10 @@ export function startRun(given: RunEnvironment, cancelSignal?: AbortSignal, kept
     heard: async (acknowledgement) => hearNow(acknowledgement, 'here'),
     hear: (acknowledgement) => hearNow(acknowledgement, 'elsewhere'),
     interrupt: ({ heard, ...signal } = {}) => {
-      if (journal.end !== undefined) return Promise.resolve(endedAnswer)
       if (heard !== undefined) hearNow(heard, 'here')
-      return new Promise((resolve) => {
-        const ticket = ++tickets
-        environment.tickets.set(ticket, resolve)
-        actor.send({ type: 'signal', ticket, ...(signal.input !== undefined && { input: signal.input }) })
-      })
+      return send(signal)
     },
+    say: (input, own) => send({ input, own }),
     cancel: (reason) => {
       if (journal.end === undefined) cancel(reason)
     },

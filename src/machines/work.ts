@@ -6,6 +6,7 @@ import type { Executor } from '../core/ports.ts'
 import type { KnownText, StepKind } from '../core/step.ts'
 import { tokensOf } from '../core/token-counts.ts'
 import { definitionOf, type RunEnvironment } from './environment.ts'
+import { historyOf, inputOf } from './turns-of-run.ts'
 
 /** What templates see: see `TemplateScope`. */
 type Scope = Readonly<Record<string, unknown>>
@@ -17,11 +18,12 @@ export interface Outcomes {
 }
 
 /** What templates see at this moment of the run. */
-export const scopeOf = ({ pipeline, input, vars }: RunEnvironment, { lastInterrupt, outputs }: Outcomes): Scope => ({
-  input,
-  vars,
+export const scopeOf = (environment: RunEnvironment, { lastInterrupt, outputs }: Outcomes): Scope => ({
+  input: inputOf(environment),
+  session: environment.journal.run.session ?? null,
+  vars: environment.vars,
   interrupt: lastInterrupt ?? {},
-  ...Object.fromEntries(pipeline.stages.map(({ id }) => [id, { output: outputs[id] ?? '' }])),
+  ...Object.fromEntries(environment.pipeline.stages.map(({ id }) => [id, { output: outputs[id] ?? '' }])),
 })
 
 const kindOf = ({ catalogue }: RunEnvironment, name: string): StepKind =>
@@ -33,8 +35,10 @@ export function workOf(
   { id, step, asks }: Stage,
   scope: Scope,
 ): Pick<CallRequest, 'model' | 'messages' | 'options' | 'work'> & Asking {
+  const history = historyOf(environment)
   const opened = kindOf(environment, step.kind).open(step, {
     stage: id,
+    ...(history !== undefined && { history }),
     render: (template) => environment.render(template, scope),
     emptyOutputs: (template) => emptyOutputs(environment, template, scope),
   })
@@ -66,7 +70,9 @@ export function knownMessages(
   running: string,
 ): ReturnType<NonNullable<StepKind['openAhead']>> {
   const known = (template: string): KnownText => environment.renderKnownStart(template, scope, running)
-  return kindOf(environment, step.kind).openAhead?.(step, known) ?? { messages: [], isCut: true }
+  return (
+    kindOf(environment, step.kind).openAhead?.(step, known, historyOf(environment)) ?? { messages: [], isCut: true }
+  )
 }
 
 /** Who does a call: the nodes, or the kind of its step in this process. */

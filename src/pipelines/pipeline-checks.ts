@@ -1,12 +1,12 @@
 import type { Catalogue } from '../core/catalogue.ts'
 import type { Stage } from '../core/pipeline.ts'
 import { isRecord, orList, type Path, type Problem, placeOf, type Source, type Warning } from '../core/problems.ts'
-import type { StepKind, TemplatePlace } from '../core/step.ts'
+import type { StepKind, TemplatePlace, WrittenAround } from '../core/step.ts'
 import { codeIn, MOST_CODE, templateProblems } from './template.ts'
 
 const ID = /^[A-Za-z][A-Za-z0-9_-]*$/
 /** Names that templates and `then` use for something else. */
-const RESERVED = ['input', 'interrupt', 'vars', 'next', 'again', 'end']
+const RESERVED = ['input', 'interrupt', 'session', 'vars', 'next', 'again', 'start', 'end']
 
 /** Of all templates of a pipeline together: what is read while a server answers nobody else. */
 const MOST_CODE_OF_ALL = 4 * MOST_CODE
@@ -42,12 +42,13 @@ export function pipelineProblems({ steps }: Catalogue, value: unknown): Problem[
   const ids = writtenIds(value)
   const seen = new Map<string, number>()
   const allowance = { code: MOST_CODE_OF_ALL }
+  const around = { hasHistory: isRecord(value) && value.history !== undefined }
   return stages.flatMap(({ index, stage }) => [
     ...idProblems(stage.id, index, seen),
     ...steps
       .flatMap((kind) => kind.templates(stage))
       .flatMap((place) => templateProblemsAt(place, ['stages', index, ...place.path], ids, allowance)),
-    ...stepProblems(steps, stage, index),
+    ...stepProblems(steps, { stage, index }, around),
     ...thenProblems(thenOf(stage), ['stages', index, 'policy', 'then'], ids),
   ])
 }
@@ -66,10 +67,10 @@ function idProblems(id: unknown, index: number, seen: Map<string, number>): Prob
 }
 
 /** What the kinds say whose keys the stage has; where it has none, the first kind. */
-function stepProblems(steps: readonly StepKind[], stage: Record<string, unknown>, index: number): Problem[] {
+function stepProblems(steps: readonly StepKind[], { stage, index }: Written, around: WrittenAround): Problem[] {
   const named = steps.filter(({ name }) => Object.hasOwn(stage, name))
   return (named.length === 0 ? steps.slice(0, 1) : named)
-    .flatMap((kind) => kind.problems?.(stage) ?? [])
+    .flatMap((kind) => kind.problems?.(stage, around) ?? [])
     .map(({ path, message, expected, received }) => ({
       path: ['stages', index, ...path],
       message,
@@ -105,7 +106,7 @@ function templateProblemsAt(
 /** Whether `then` goes to a stage that exists. */
 export function thenProblems(then: unknown, path: Path, ids: readonly string[]): Problem[] {
   if (typeof then !== 'string' || then === '') return []
-  const allowed = ['next', 'again', 'end', ...ids]
+  const allowed = ['next', 'again', 'start', 'end', ...ids]
   if (allowed.includes(then)) return []
   const params = { expected: orList(allowed), allowed }
   return [{ path, input: then, message: 'names a stage that does not exist', params }]
@@ -114,7 +115,7 @@ export function thenProblems(then: unknown, path: Path, ids: readonly string[]):
 /** A trigger that fires by itself and a way back make a loop: something must end it. */
 export function loopProblems(stages: readonly Pick<Stage, 'id' | 'policy'>[]): Problem[] {
   return stages.flatMap(({ policy: { trigger, then, limit } }, index) => {
-    const target = then === 'again' ? index : stages.findIndex(({ id }) => id === then)
+    const target = then === 'again' ? index : then === 'start' ? 0 : stages.findIndex(({ id }) => id === then)
     const isLoop = target !== -1 && target <= index
     if (!isLoop || limit !== undefined || trigger.name === 'signal' || trigger.name === 'never') return []
     const params = { expected: 'limit: N beside it', hint: 'Write how often the run may go back, such as `limit: 3`.' }

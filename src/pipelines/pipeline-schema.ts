@@ -1,12 +1,12 @@
 import { z } from 'zod'
 import type { Catalogue } from '../core/catalogue.ts'
 import { textWithin, wholeWithin } from '../core/number-schema.ts'
-import type { Pipeline, Stage } from '../core/pipeline.ts'
-import type { Policy } from '../core/policy.ts'
+import { busyChoices, type Pipeline, type Stage } from '../core/pipeline.ts'
 import { present } from '../core/present.ts'
 import { isRecord, oneOrMany, type Problem, parseWith, type Reading, type Source, toErrors } from '../core/problems.ts'
 import type { StepKind } from '../core/step.ts'
 import { policySchema } from '../policies/reading/policy-schema.ts'
+import { historySchema } from './history-schema.ts'
 import {
   liveExperimentProblems,
   liveExperimentSchema,
@@ -24,6 +24,8 @@ const idSchema = textWithin(100).describe(
   'Letters, digits, - and _, beginning with a letter; other stages and templates name it.',
 )
 
+const offSchema = z.literal('off', 'off, or nothing').optional()
+
 /** A stage that does a step of this kind. */
 const stageSchema = (catalogue: Catalogue, { shape, takesTime, jsonSchema = {} }: StepKind) =>
   z
@@ -33,6 +35,8 @@ const stageSchema = (catalogue: Catalogue, { shape, takesTime, jsonSchema = {} }
       // `shape` may be any, so that its type says nothing of the limits.
       ...((takesTime ? limitsShape : {}) as typeof limitsShape),
       ...speakingShape,
+      deliver: offSchema.describe('`off`: nobody reads what the stage says.'),
+      remember: offSchema.describe('`off`: what the stage says is read, and no history has it.'),
       policy: policySchema(catalogue).prefault({}),
     })
     .meta({ ...jsonSchema })
@@ -53,6 +57,15 @@ const makeSchema = (catalogue: Catalogue) =>
       .default(DEFAULT_INTERRUPTS)
       .describe('The most interrupts that a run answers before it ends as failed.'),
     ...speakingShape,
+    history: historySchema
+      .optional()
+      .describe('The turns of the session that prompts are shown, in `messages` at `history` or before `prompt`.'),
+    busy: z
+      .enum(busyChoices, 'interrupt, queue or reject')
+      .optional()
+      .describe(
+        'What becomes of a new input of a session while a run of it is live: `interrupt`, the default, is a signal to it.',
+      ),
     experiment: liveExperimentSchema(catalogue)
       .optional()
       .describe('Compares policies on the traffic of the pipeline.'),
@@ -84,9 +97,10 @@ export function readPipeline(catalogue: Catalogue, value: unknown, source: Sourc
   if (!('value' in parsed) || problems.length > 0) {
     return { errors: toErrors(problems.map(ofItsPart), 'CAESURA_E_PIPELINE', source), warnings: [] }
   }
-  const { name, maxInterrupts, experiment } = parsed.value
+  const { name, maxInterrupts, history, busy, experiment } = parsed.value
   const pipeline: Pipeline = freeze({
     ...{ name, stages, maxInterrupts },
+    ...present({ history, busy }),
     ...(experiment !== undefined && { experiment: toLiveExperiment(experiment, stages) }),
   })
   return { value: pipeline, errors: [], warnings: pipelineWarnings(catalogue, stages, source) }
@@ -105,7 +119,11 @@ export function definePipelineWith(catalogue: Catalogue, value: unknown, source:
 }
 
 /** What every kind of stage has when it is parsed. */
-type ParsedStage = { readonly id: string; readonly policy: Policy } & WrittenLimits & WrittenSpeaking
+type ParsedStage = Pick<Stage, 'id' | 'policy'> & {
+  readonly deliver?: 'off' | undefined
+  readonly remember?: 'off' | undefined
+} & WrittenLimits &
+  WrittenSpeaking
 
 /** A stage, with what it says of speaking as it was written: its pipeline says the rest. */
 type StageAlone = Omit<Stage, 'speaking'> & { readonly speaking: WrittenSpeaking }
@@ -115,6 +133,7 @@ const toStage = (kind: StepKind, parsed: ParsedStage): StageAlone => ({
   ...kind.read(parsed),
   ...readLimits(parsed),
   speaking: parsed,
+  ...present({ deliver: parsed.deliver, remember: parsed.remember }),
   policy: parsed.policy,
 })
 

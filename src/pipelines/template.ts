@@ -7,7 +7,7 @@ import { templateFilters } from './template-filters.ts'
 import { templateOperators, templateTags, textEmitter } from './template-tags.ts'
 import { eachTemplate, type NameUse, namesOf, operandsOf } from './template-tree.ts'
 
-/** What a template can name, beside `input`, `interrupt.input`, `interrupt.at` and `vars.*`. */
+/** What a template can name, beside `input`, `interrupt.input`, `interrupt.at`, `session` and `vars.*`. */
 export interface KnownNames {
   /** The stages' ids: `<stage>.output`. */
   readonly stages: readonly string[]
@@ -156,7 +156,7 @@ export function mentionsInterruptInput(source: string): boolean {
 export function renderTemplate(source: string, scope: TemplateScope): string {
   // null prints as nothing and is false in a condition; undefined would be an unknown name.
   const { input = null, at = null } = isRecord(scope.interrupt) ? scope.interrupt : {}
-  return render(source, { vars: {}, ...scope, interrupt: { input, at } }).toWellFormed()
+  return render(source, { vars: {}, session: null, ...scope, interrupt: { input, at } }).toWellFormed()
 }
 
 /** `isCut`: whether a value has ended the rendering where it was asked for; what came before it is the text then. */
@@ -219,7 +219,7 @@ export function renderKnownStart(
       return stop()
     },
   }
-  const rendered = render(source, { vars: {}, ...scope, [unknown]: hidden, interrupt }, () => isCut)
+  const rendered = render(source, { vars: {}, session: null, ...scope, [unknown]: hidden, interrupt }, () => isCut)
   // The other half of a character may come from what is not known yet.
   const text = isCut ? rendered.replace(/[\uD800-\uDBFF]$/, '') : rendered
   return { text: text.toWellFormed(), isCut }
@@ -230,6 +230,7 @@ const allowedNames = ({ stages }: KnownNames): string[] => [
   ...stages.map((id) => `${id}.output`),
   'interrupt.input',
   'interrupt.at',
+  'session',
 ]
 
 function isKnown({ segments: [root, leaf, ...rest] }: NameUse, { stages }: KnownNames): boolean {
@@ -237,6 +238,7 @@ function isKnown({ segments: [root, leaf, ...rest] }: NameUse, { stages }: Known
   const ends = (names: (typeof leaf)[]) => rest.length === 0 || (rest.length === 1 && names.includes(rest[0]))
   if (root === 'vars') return true
   if (root === 'input') return leaf === undefined || (leaf === 'size' && rest.length === 0)
+  if (root === 'session') return leaf === undefined
   if (root === 'interrupt') return (leaf === 'input' && ends(['size'])) || (leaf === 'at' && ends([]))
   return typeof root === 'string' && stages.includes(root) && leaf === 'output' && ends(['size'])
 }

@@ -24,6 +24,10 @@ export const placements: readonly ChoiceDefinition[] = [
 export const thens: readonly ChoiceDefinition[] = [
   { name: 'next', summary: 'The next stage; after the last one the run ends.' },
   { name: 'again', summary: 'The same stage once more, with the new input.' },
+  {
+    name: 'start',
+    summary: 'The first stage. So it is by default in a pipeline with a history, where the signal brings an input.',
+  },
   { name: 'stage', summary: 'The stage with this id.', parameterHint: "a stage's id" },
   { name: 'end', summary: 'Nowhere: the run ends with what there is.' },
 ]

@@ -5,7 +5,8 @@ import { CaesuraError } from '../core/errors.ts'
 import { numberWithin, textWithin, wholeWithin } from '../core/number-schema.ts'
 import { present } from '../core/present.ts'
 import { orList } from '../core/problems.ts'
-import { type Step, stepKind } from '../core/step.ts'
+import { type Step, type StepProblem, stepKind } from '../core/step.ts'
+import { BETWEEN } from '../core/turn.ts'
 import { mentionsInterruptInput } from '../pipelines/template.ts'
 
 /** A message of a prompt: its text is a Liquid template. */
@@ -14,13 +15,22 @@ export interface MessageTemplate {
   readonly content: string
 }
 
+/** The place of the conversation's turns among the messages: `{ history: }` in a file. */
+export interface HistoryPlace {
+  readonly history: null
+}
+
+type MessagePart = MessageTemplate | HistoryPlace
+
+const isHistory = (part: MessagePart | ChatMessage): part is HistoryPlace => 'history' in part
+
 /** A call of a model: its prompt is `system` and `prompt`, or `messages`. */
 export interface ModelStep extends Step {
   readonly kind: 'model'
   /** Liquid templates. */
   readonly system?: string
   readonly prompt?: string
-  readonly messages?: readonly MessageTemplate[]
+  readonly messages?: readonly MessagePart[]
 }
 
 const MESSAGES = 'a list of 1 to 100 messages'
@@ -44,6 +54,10 @@ const ownParameters = [
 const messageSchema = z.strictObject({
   role: z.enum(['system', 'user', 'assistant'], 'system, user or assistant'),
   content: z.string('a text').describe('A Liquid template.'),
+})
+
+const historySchema = z.strictObject({
+  history: z.null('nothing').describe('The turns before this one, as `history` of the pipeline says.'),
 })
 
 /** Its JSON Schema would be a recursive one, whose definitions have no place inside of other schemas. */
@@ -97,7 +111,7 @@ export const modelShape = {
     .optional()
     .describe('A Liquid template; it sees input, <stage>.output, interrupt.input, interrupt.at and vars.*.'),
   messages: z
-    .array(messageSchema, MESSAGES)
+    .array(z.union([messageSchema, historySchema]), MESSAGES)
     .min(1, MESSAGES)
     .max(100, MESSAGES)
     .optional()
@@ -139,16 +153,18 @@ export const model = stepKind<z.output<z.ZodObject<typeof modelShape>>, ModelSte
       emptyHint: 'Write the text of the message, such as "{{ input }}".',
     })),
   ],
-  problems({ system, prompt, messages }) {
+  problems({ system, prompt, messages }, { hasHistory }) {
     if (messages === undefined)
       return prompt === undefined ? [{ path: ['prompt'], message: 'is missing', expected: 'a text, or messages' }] : []
+    const misplaced = historyProblems(messages, hasHistory)
+    if (misplaced.length > 0) return misplaced
     const beside = prompt !== undefined ? 'prompt' : system !== undefined ? 'system' : undefined
     if (beside === undefined) return []
     const expected = 'messages alone, or system and prompt'
     return [{ path: ['messages'], message: `stands beside ${beside}`, expected, received: 'both' }]
   },
   warnings: (step, policy) =>
-    policy.then !== 'again' || messagesIn(step).some(({ content }) => mentionsInterruptInput(content))
+    policy.then !== 'again' || templatesIn(step).some(({ content }) => mentionsInterruptInput(content))
       ? []
       : [
           {
@@ -157,31 +173,82 @@ export const model = stepKind<z.output<z.ZodObject<typeof modelShape>>, ModelSte
             hint: 'Add `{% if interrupt.input %}{{ interrupt.input }}{% endif %}` to the prompt.',
           },
         ],
-  open(step, { stage, render, emptyOutputs }) {
-    const templates = messagesIn(step)
-    const messages = templates.map(({ role, content }) => ({ role, content: render(content) }))
-    const asked = messages.findLastIndex(({ role }) => role !== 'system')
-    if ((messages[asked]?.content ?? '').trim() === '') {
+  open(step, { stage, render, emptyOutputs, history }) {
+    const parts = messagesIn(step, history !== undefined)
+    const messages = parts.map((part) => (isHistory(part) ? part : { role: part.role, content: render(part.content) }))
+    const asked = messages.findLast((message) => !isHistory(message) && message.role !== 'system')
+    if (asked === undefined || isHistory(asked) || asked.content.trim() === '') {
       const message = `the prompt of stage ${stage} is empty after its template was filled in`
-      const why = templates.flatMap(({ content }) => emptyOutputs(content)).join('; ')
+      const why = templatesIn(step)
+        .flatMap(({ content }) => emptyOutputs(content))
+        .join('; ')
       throw new CaesuraError('CAESURA_E_PROMPT_EMPTY', why === '' ? message : `${message}: ${why}`)
     }
-    return { messages: messages.filter(({ content }) => content !== '') }
+    return { messages: withHistory(messages, history).filter(({ content }) => content !== '') }
   },
-  openAhead(step, known) {
-    const messages: ChatMessage[] = []
-    for (const { role, content } of messagesIn(step)) {
-      const { text, isCut } = known(content)
-      if (text !== '' || (isCut && messages.length > 0 && role !== 'system')) messages.push({ role, content: text })
-      if (isCut) return { messages, isCut }
+  openAhead(step, known, history) {
+    const parts: (ChatMessage | HistoryPlace)[] = []
+    const opened = (isCut: boolean) => ({ messages: withHistory(parts, history), isCut })
+    for (const part of messagesIn(step, history !== undefined)) {
+      if (isHistory(part)) {
+        if (history !== undefined && history.length > 0) parts.push(part)
+        continue
+      }
+      const { text, isCut } = known(part.content)
+      if (text !== '' || (isCut && parts.length > 0 && part.role !== 'system'))
+        parts.push({ role: part.role, content: text })
+      if (isCut) return opened(isCut)
     }
-    return { messages, isCut: false }
+    return opened(false)
   },
 })
 
-/** The messages of a step, however they were written. */
-const messagesIn = ({ system, prompt, messages }: ModelStep): readonly MessageTemplate[] =>
+/** The parts of a step's messages, however they were written. `hasHistory`: the turns stand between `system` and `prompt`. */
+const messagesIn = ({ system, prompt, messages }: ModelStep, hasHistory: boolean): readonly MessagePart[] =>
   messages ?? [
     ...(system === undefined ? [] : [{ role: 'system' as const, content: system }]),
+    ...(hasHistory ? [{ history: null }] : []),
     { role: 'user', content: prompt ?? '' },
   ]
+
+/** The templates of a step's messages. */
+const templatesIn = (step: ModelStep): MessageTemplate[] =>
+  messagesIn(step, false).filter((part): part is MessageTemplate => !isHistory(part))
+
+/** What is wrong with the places of the turns among messages as they were written. */
+function historyProblems(messages: unknown, hasHistory: boolean): StepProblem[] {
+  const places = (Array.isArray(messages) ? messages : []).flatMap((message: unknown, index) =>
+    Object.hasOwn(Object(message), 'history') ? [index] : [],
+  )
+  const [first, second] = places
+  if (first === undefined) return []
+  const refuse = (index: number, message: string, expected: string): StepProblem[] => [
+    { path: ['messages', index, 'history'], message, expected },
+  ]
+  if (!hasHistory)
+    return refuse(first, 'stands in a pipeline without a history', '`history: { turns: N }` beside `stages`')
+  if (second !== undefined) return refuse(second, 'stands there a second time', 'one place for the turns')
+  return []
+}
+
+/** Messages with the turns in their place. A user's message next to a turn's own is one with it: models expect the two speakers to alternate. */
+function withHistory(
+  parts: readonly (ChatMessage | HistoryPlace)[],
+  history: readonly ChatMessage[] = [],
+): ChatMessage[] {
+  const messages: ChatMessage[] = []
+  let isBesideTurn = false
+  const add = (message: ChatMessage, isTurn: boolean) => {
+    const last = messages.at(-1)
+    const isOne = (isTurn || isBesideTurn) && last?.role === 'user' && message.role === 'user' && message.content !== ''
+    if (isOne)
+      messages[messages.length - 1] = { ...last, ...message, content: last.content + BETWEEN + message.content }
+    else messages.push(message)
+    isBesideTurn = isTurn
+  }
+  for (const part of parts) {
+    if (!isHistory(part)) add(part, false)
+    else for (const turn of history) add(turn, true)
+  }
+  return messages
+}

@@ -25,6 +25,7 @@ const command = <P extends readonly Parameter[], A extends readonly [string, ...
 ): Command<P, A> => ({ file, shares: shares || each, each })
 
 type Many = readonly Parameter[]
+type NewRun = [pipeline: string, by: string, mostWaiting: number | '']
 
 /**
  * All commands. Keys are built inside of them from the prefix, all with its one hash tag, so that they run on a cluster too. Each
@@ -33,9 +34,27 @@ type Many = readonly Parameter[]
 export const commands = {
   submit: command<
     | [runId: string, spec: string, nowMs: number, tenant: string]
-    | [...run: [string, string, number, string], pipeline: string, by: string, mostWaiting: number | ''],
-    ['ok', number] | ['exists'] | ['full', waiting: number]
-  >('submit'),
+    | [...run: [string, string, number, string], ...NewRun]
+    | [...run: [string, string, number, string], ...NewRun, session: string, keepMs: number],
+    ['ok', number] | ['exists'] | ['foreign'] | ['full', waiting: number]
+  >('submit', { shares: true }),
+  say: command<
+    [
+      ...run: [runId: string, spec: string, nowMs: number, tenant: string, ...NewRun],
+      ...inSession: [session: string, keepMs: number, busy: string, signal: string, signalId: string],
+    ],
+    | ['run', living: number | string]
+    | ['signal' | 'queue', live: string]
+    | ['busy']
+    | ['exists']
+    | ['foreign']
+    | ['full', waiting: number]
+  >('say', { shares: true }),
+  nextRun: command<[runId: string, keepMs: number], ['ok', runId: string]>('next-run', { shares: true }),
+  deleteSession: command<[session: string, tenant: string, anyTenant: '0' | '1'], ['ok', live: string] | ['gone']>(
+    'delete-session',
+    { shares: true },
+  ),
   listRuns: command<
     [
       from: 'live' | 'ended',
@@ -77,7 +96,7 @@ export const commands = {
       keepMost: number,
       epoch: number | '',
     ],
-    ['ok'] | ['older'] | ['ended']
+    ['ok', nextRun: string] | ['older'] | ['ended']
   >('bury-run', { shares: true }),
   appendAll: command<Many, ['ok', ...unknown[]]>('append-all', { each: true }),
   claimCall: command<

@@ -14,15 +14,19 @@ import {
   type FleetRunLine,
   type RunFilter,
   type SubmitOptions,
+  type TurnOptions,
+  type TurnTaken,
   unknownRun,
 } from '../core/fleet.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { present } from '../core/present.ts'
+import type { KeptSession } from '../core/session.ts'
 import type { Acknowledgement, AcknowledgementAnswer } from '../core/speaking.ts'
 import { DeadRuns } from './dead-runs.ts'
 import { DeliveredNotes } from './delivered-notes.ts'
 import { type FleetClock, fleetClock } from './fleet-clock.ts'
 import { readLoad } from './fleet-load.ts'
+import { readSession } from './fleet-sessions.ts'
 import { Inbox } from './inbox.ts'
 import { readNodes } from './node-directory.ts'
 import { type FleetRedis, openFleetRedis } from './redis.ts'
@@ -85,6 +89,41 @@ export class FleetClient implements Fleet {
 
   submit(asked: Pipeline, options: SubmitOptions): Promise<{ runId: string; traceId: string; isNew: boolean }> {
     return this.#submitter.submit(asked, options)
+  }
+
+  async say(asked: Pipeline, options: TurnOptions): Promise<TurnTaken> {
+    const id = randomUUID()
+    const answer = new Promise<SignalAnswer>((resolve) => this.#answers.set(id, resolve))
+    const sentAt = this.#clock?.wall()
+    const payload = (own: string): SignalPayload => [
+      'interrupt',
+      { ...present({ sentAt }), input: options.input, own },
+      { inbox: this.#inbox.id, id },
+    ]
+    try {
+      const { became, runId, traceId, live } = await this.#submitter.say(asked, options, { id, payload })
+      if (became === 'signal') return { became, runId: live, ownRunId: runId, answer }
+      this.#answers.delete(id)
+      return { became, runId, traceId }
+    } catch (error) {
+      this.#answers.delete(id)
+      throw error
+    }
+  }
+
+  session(id: string): Promise<KeptSession | undefined> {
+    return readSession(this.redis, id)
+  }
+
+  async deleteSession(id: string, tenant?: string): Promise<boolean> {
+    const [answer, live = ''] = await this.redis.call(
+      'deleteSession',
+      id,
+      tenant ?? '',
+      tenant === undefined ? '1' : '0',
+    )
+    if (answer === 'ok' && live !== '') await this.cancel(live, 'the session was deleted')
+    return answer === 'ok'
   }
 
   async read(runId: string): Promise<FleetRun> {

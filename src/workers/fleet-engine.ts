@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto'
-import type { Engine, RunHandle, StartOptions } from '../core/engine.ts'
+import type { Became, Engine, RunHandle, Said, Session, StartOptions } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
 import type { RunEvent } from '../core/event.ts'
-import type { FleetAddress, FleetLimits } from '../core/fleet.ts'
+import type { FleetAddress, FleetLimits, TurnOptions, TurnTaken } from '../core/fleet.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import type { Telemetry } from '../core/ports.ts'
 import type { RunRecord } from '../core/record.ts'
-import { newTraceId } from '../core/trace.ts'
+import { type KeptSession, unknownSession } from '../core/session.ts'
+import { newTraceId, type TraceContext } from '../core/trace.ts'
+import type { FleetClient } from './fleet-client.ts'
 import { within } from './within.ts'
 
 export interface FleetEngineSettings {
@@ -36,19 +38,72 @@ export function fleetEngine(settings: FleetEngineSettings): Engine {
   const running = new Map<RunHandle, (error: CaesuraError) => void>()
   /** Orders to end that Redis has not taken yet, by run. */
   const cancelling = new Map<string, Promise<unknown>>()
+  /** Whose records were kept, the newest of them. */
+  const kept = new Set<string>()
   let closed = false
 
-  function start(pipeline: Pipeline, { signal, ...options }: StartOptions): RunHandle {
-    if (closed) throw new CaesuraError('CAESURA_E_USAGE', 'this engine is closed: it starts no runs any more')
+  function start(pipeline: Pipeline, options: StartOptions): RunHandle {
     const { runId = randomUUID() } = options
-    const trace = telemetry?.begin(options.trace) ?? options.trace ?? { traceId: newTraceId() }
-    const submitted = opened.then(async (client) => {
-      await client.submit(pipeline, { ...options, runId, trace, models })
-      return client
+    const trace = traceOf(options)
+    const { signal, ...asked } = options
+    const submitted = opened.then(async (client): Promise<Placed> => {
+      await client.submit(pipeline, { ...asked, runId, trace, models })
+      return { client, runId }
     })
+    return follow(pipeline, { runId, traceId: trace.traceId, submitted, ...(signal !== undefined && { signal }) })
+  }
+
+  /** Says something in a session. The handle is of the run that it is a part of, once the fleet has told which. */
+  function say(pipeline: Pipeline, { signal, ...options }: Omit<TurnOptions, 'trace'> & StartOptions): Said {
+    const runId = randomUUID()
+    const trace = traceOf(options)
+    const taken = opened.then((client) => client.say(pipeline, { ...options, runId, trace, models }))
+    const submitted = Promise.all([opened, taken]).then(([client, { runId: its }]): Placed => ({ client, runId: its }))
+    const of = { traceId: trace.traceId, ...(signal !== undefined && { signal }) }
+    const handle = follow(pipeline, { runId, submitted, ...of })
+    const placed = Promise.all([submitted, taken])
+    const became = placed.then(([{ client }, said]) => becameOf(client, said))
+    const answeredIn = Promise.all([became, submitted]).then(([what, { client }]): RunHandle => {
+      if (what.kind !== 'signal' || what.isSeen) return handle
+      return follow(pipeline, { runId, submitted: Promise.resolve({ client, runId }), ...of })
+    })
+    for (const promise of [became, answeredIn]) promise.catch(() => undefined)
+    return { ...handle, became, answeredIn }
+  }
+
+  function session(pipeline: Pipeline, id: string, given: SessionOptions = {}): Session {
+    const { tenant = '' } = given
+    async function look(): Promise<{ client: FleetClient; kept: KeptSession | undefined }> {
+      const client = await opened
+      const kept = await client.session(id)
+      if (kept !== undefined && kept.tenant !== tenant) throw unknownSession(id)
+      return { client, kept }
+    }
+    return {
+      id,
+      say: (input, { vars, tags, ...options } = {}) =>
+        say(pipeline, {
+          ...given,
+          ...options,
+          vars: { ...given.vars, ...vars },
+          ...((given.tags ?? tags) !== undefined && { tags: { ...given.tags, ...tags } }),
+          ...{ input, session: id },
+        }),
+      turns: async () => (await look()).kept?.turns ?? [],
+      delete: async () => (await look()).client.deleteSession(id, tenant),
+    }
+  }
+
+  function traceOf({ trace }: Pick<StartOptions, 'trace'>): TraceContext {
+    if (closed) throw new CaesuraError('CAESURA_E_USAGE', 'this engine is closed: it starts no runs any more')
+    return telemetry?.begin(trace) ?? trace ?? { traceId: newTraceId() }
+  }
+
+  /** The handle of a run that is submitted, or is on its way. */
+  function follow(pipeline: Pipeline, { runId, traceId, submitted, signal }: Followed): RunHandle {
     const cancel = (reason?: string) => {
       const order = submitted
-        .then((client) => client.cancel(runId, reason))
+        .then((run) => run.client.cancel(run.runId, reason))
         .catch(() => undefined)
         .finally(() => cancelling.get(runId) === order && cancelling.delete(runId))
       cancelling.set(runId, order)
@@ -58,17 +113,18 @@ export function fleetEngine(settings: FleetEngineSettings): Engine {
     if (signal?.aborted) cancelBySignal()
     else signal?.addEventListener('abort', cancelBySignal, { once: true })
     async function* eventsAfter(seq: number): AsyncGenerator<RunEvent, void, undefined> {
-      yield* (await submitted).events(runId, seq)
+      const run = await submitted
+      yield* run.client.events(run.runId, seq)
     }
     async function end(): Promise<RunRecord> {
       try {
-        const client = await submitted
-        await client.ended(runId)
-        const { record } = await client.read(runId)
+        const run = await submitted
+        await run.client.ended(run.runId)
+        const { record } = await run.client.read(run.runId)
         if (record === undefined) {
-          throw new CaesuraError('CAESURA_E_STATE', `the run ${runId} was put aside: its state could not be read`)
+          throw new CaesuraError('CAESURA_E_STATE', `the run ${run.runId} was put aside: its state could not be read`)
         }
-        keep?.(record, pipeline)
+        keepOnce(record, pipeline)
         return record
       } finally {
         running.delete(handle)
@@ -80,16 +136,27 @@ export function fleetEngine(settings: FleetEngineSettings): Engine {
     result.catch(() => undefined)
     const handle: RunHandle = {
       runId,
-      traceId: trace.traceId,
+      traceId,
       events: { [Symbol.asyncIterator]: () => eventsAfter(0) },
       eventsAfter,
-      interrupt: async (asked) => (await submitted).interrupt(runId, asked),
-      heard: async (acknowledgement) => (await submitted).heard(runId, acknowledgement),
+      interrupt: async (asked) => submitted.then((run) => run.client.interrupt(run.runId, asked)),
+      heard: async (acknowledgement) => submitted.then((run) => run.client.heard(run.runId, acknowledgement)),
       cancel,
       result,
     }
     running.set(handle, reject)
     return handle
+  }
+
+  /** Several inputs of a session may have been parts of one run. */
+  function keepOnce(record: RunRecord, pipeline: Pipeline): void {
+    if (kept.has(record.runId)) return
+    kept.add(record.runId)
+    for (const oldest of kept) {
+      if (kept.size <= MOST_KEPT) break
+      kept.delete(oldest)
+    }
+    keep?.(record, pipeline)
   }
 
   /** Ends in bounded time. Throws `CAESURA_E_REDIS` where a run could not be told to end. */
@@ -104,8 +171,41 @@ export function fleetEngine(settings: FleetEngineSettings): Engine {
     if (untold.length > 0) throw notEnded(`Redis has not taken the order to end of ${untold.join(', ')}`)
   }
 
-  return { start, close, [Symbol.asyncDispose]: close }
+  return { start, session, close, [Symbol.asyncDispose]: close }
 }
+
+/** A run on the fleet. */
+interface Placed {
+  readonly client: FleetClient
+  readonly runId: string
+}
+
+interface Followed {
+  /** The one that was asked for. */
+  readonly runId: string
+  readonly traceId: string
+  readonly submitted: Promise<Placed>
+  readonly signal?: AbortSignal
+}
+
+type SessionOptions = Pick<StartOptions, 'vars' | 'tags' | 'tenant'>
+
+/** What became of an input. Whether a visit of the live run saw it is certain once that run has ended: else its own run is there. */
+async function becameOf(client: FleetClient, taken: TurnTaken): Promise<Became> {
+  if (taken.became !== 'signal') return { kind: taken.became }
+  const answer = await taken.answer
+  await client.ended(taken.runId)
+  const isSeen = await client.look(taken.ownRunId).then(
+    () => false,
+    (error: unknown) => {
+      if (error instanceof CaesuraError && error.code === 'CAESURA_E_RUN_UNKNOWN') return true
+      throw error
+    },
+  )
+  return { kind: 'signal', answer, isSeen }
+}
+
+const MOST_KEPT = 10_000
 
 /** How long closing may take, ms. */
 const CLOSING_MS = 5000

@@ -5,11 +5,12 @@ import { correlation, type LogFields } from '../core/log.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import type { Telemetry } from '../core/ports.ts'
 import { present } from '../core/present.ts'
-import type { ProcessRecord } from '../core/record.ts'
+import type { ProcessRecord, RunRecord } from '../core/record.ts'
 import type { TraceContext } from '../core/trace.ts'
 import { aliasesOf, composeRun, type HostParts } from '../machines/host.ts'
 import type { HostedRun } from '../machines/start-run.ts'
 import type { FleetClock } from './fleet-clock.ts'
+import { ownedConversation } from './fleet-sessions.ts'
 import type { GroupWriter } from './group-writer.ts'
 import { type KeptRun, readKept, readNews, readSignals } from './kept-run.ts'
 import type { NewsBatch } from './news.ts'
@@ -33,6 +34,8 @@ export interface Host extends HostParts {
   readonly inbox: string
   process(): ProcessRecord
   readonly telemetry?: Telemetry
+  /** What Redis keeps of the record of a run that has ended; all of it by default. */
+  asKept?(record: RunRecord): RunRecord
 }
 
 /** A run that this process owns: its machine, what it writes, and what it hears. */
@@ -78,10 +81,14 @@ export class OwnedRun {
         seq: events.length,
         kept: texts.keys(),
         traces: host.telemetry !== undefined,
+        // The next run of its session has no ticket yet. What fails here the sweeper does.
+        next: (following) => void host.tickets.addRun(following, 0).catch(() => undefined),
+        ...(host.asKept !== undefined && { asKept: host.asKept }),
       },
       host.retention,
       clock.wall,
     )
+    const conversation = spec.keepsTurns && ownedConversation(this.session, kept.before)
     const planned = new Set(state?.planned ?? spec.signals)
     const {
       journal,
@@ -91,7 +98,9 @@ export class OwnedRun {
       host,
       {
         ...{ runId, pipeline: spec.pipeline, input: spec.input, vars: spec.vars, planned },
-        ...present({ experiment: spec.experiment, submittedBy: spec.submittedBy }),
+        ...present({ experiment: spec.experiment, submittedBy: spec.submittedBy, session: spec.session }),
+        ...present({ tags: spec.tags, conversation }),
+        tenant: spec.tenant,
         trace: traceOf(host, spec.trace, state?.journal.sampled),
         resolveModel: aliasesOf(spec.models),
       },
@@ -232,12 +241,12 @@ export class OwnedRun {
     else if (signal[0] === 'heard') this.#run.hear(present(signal[1]))
     else {
       this.#tickets.set(number, this.#answer(signal[2]))
-      const { input, sentAt, heard } = signal[1]
+      const { input, sentAt, heard, own } = signal[1]
       if (heard !== undefined) this.#run.hear(present(heard))
       // No signal came before it was sent, nor before its run began: that is the error of two clocks.
       const since = sentAt === undefined ? undefined : this.#journal.fromClock(this.#host.clock.fromFleet(sentAt))
       this.#run.signal(number, {
-        ...(input !== undefined && { input }),
+        ...present({ input, own }),
         ...(since !== undefined && { since: Math.min(Math.max(0, since), this.#journal.now()) }),
       })
     }

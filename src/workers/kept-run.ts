@@ -1,5 +1,7 @@
 import type { RunEvent } from '../core/event.ts'
 import type { GeneratedText } from '../core/transcript.ts'
+import type { Turn } from '../core/turn.ts'
+import { turnsBefore } from './fleet-sessions.ts'
 import type { NewsBatch } from './news.ts'
 import type { FleetRedis } from './redis.ts'
 import type { Submitted } from './run-list.ts'
@@ -21,6 +23,8 @@ export interface KeptRun {
   /** Where those wait, by call. */
   readonly queues: ReadonlyMap<string, string>
   readonly signals: readonly SignalPayload[]
+  /** The turns of its session before its own, oldest first. */
+  readonly before: readonly Turn[]
   /** An owner before died while it had the run. */
   readonly hasCrashed: boolean
 }
@@ -51,7 +55,8 @@ export async function readKept(redis: FleetRedis, runId: string, fields: Record<
     ...{ pipeline: spec.pipeline.name, tenant: spec.tenant, submittedAt: Number(fields.submitted) },
     ...(spec.submittedBy !== undefined && { submittedBy: spec.submittedBy }),
   }
-  return { runId, submitted, spec, state, texts, events, news, queues, signals, hasCrashed }
+  const before = await turnsBefore(redis, runId, spec)
+  return { runId, submitted, spec, state, texts, events, news, queues, signals, before, hasCrashed }
 }
 
 /** Throws `CAESURA_E_STATE`. */

@@ -30,6 +30,10 @@ export interface FleetKeys {
   readonly live: string
   /** Sorted set: runs that have ended and are still kept, by when they ended, ms since 1970. */
   readonly finished: string
+  /** Hash: a session, its turns, its live run. */
+  session(id: string): string
+  /** List: the runs that inputs of a session become where no visit of its live run sees them. */
+  sessionWaiting(id: string): string
   /** Sorted set: of `live` those of a tenant. */
   liveOf(tenant: string): string
   /** Sorted set: of `finished` those of one outcome (`unknown`: it can't be read), of one tenant, of one pipeline. */
@@ -64,6 +68,8 @@ export function fleetKeys(prefix = DEFAULT_PREFIX): FleetKeys {
     hosts: `${prefix}:hosts`,
     live: `${prefix}:live`,
     finished: `${prefix}:finished`,
+    session: (id) => `${prefix}:session:${id}`,
+    sessionWaiting: (id) => `${prefix}:session-waiting:${id}`,
     liveOf: (tenant) => `${prefix}:live-tenant:${tenant}`,
     endedOf: (kind, name) => `${prefix}:ended-${kind}:${name}`,
     untold: `${prefix}:untold`,

@@ -11,7 +11,10 @@ type Journal2 = Pick<JournalState, 'calls' | 'interrupts'>
 
 /** Brings what an older version of the fleet kept to the present one, version by version. What is of no known version stays as it is. */
 export function fromOlder(value: unknown): unknown {
-  if (Object(value).version !== 2) return value
+  const { version } = Object(value) as { readonly version?: unknown }
+  // Version 4 knows sessions, which are all optional.
+  if (version === 3) return { ...(value as object), version: 4 }
+  if (version !== 2) return value
   const { journal, pipeline, machine, ...rest } = value as Readonly<Record<string, unknown>>
   const machines = machinesOfSnapshot(Object(machine).snapshot)
   return {
@@ -19,7 +22,7 @@ export function fromOlder(value: unknown): unknown {
     ...(isJournal2(journal) && { journal: journalOf(journal) }),
     ...(isPipeline2(pipeline) && { pipeline: { ...pipeline, stages: pipeline.stages.map(stageOf) } }),
     ...present({ machines }),
-    version: 3,
+    version: 4,
   }
 }
 

@@ -41,6 +41,8 @@ export interface PipelineWorkerSettings {
   readonly figures?: Figures
   /** Called with the record of each run that ends here, and its pipeline. What it throws is told to the log. */
   keep?(record: RunRecord, pipeline: Pipeline): void
+  /** What Redis keeps of the record of a run that has ended; all of it by default. */
+  asKept?(record: RunRecord): RunRecord
   /** Hears what an operator should know; silent by default. */
   readonly log?: Log
 }
@@ -66,7 +68,7 @@ export async function startPipelineWorker(settings: PipelineWorkerSettings): Pro
     tickets: new TicketQueues(redis),
     retention: { ...defaultRetention, ...settings.retention },
     process: () => processOf(settings.service ?? 'caesura-pipelines', inbox.id, clock),
-    ...present({ telemetry: settings.telemetry }),
+    ...present({ telemetry: settings.telemetry, asKept: settings.asKept }),
   }
   const worker = new PipelineWorker(settings, host, inbox)
   await worker.start()

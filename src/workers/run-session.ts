@@ -10,6 +10,8 @@ import type { RunState } from './run-spec.ts'
 type Order = readonly [name: string, ...parameters: (string | number)[]]
 
 const ORDER_LENGTH = 6
+/** What stands before the run of its session whose turn it is. No call has such an id. */
+const NEXT = 'next '
 
 /** How many events, and characters of them, one write takes; what has piled up goes in several. */
 const MOST_EVENTS = 1000
@@ -54,6 +56,8 @@ export class RunSession {
   #seq: number
   /** Whether this process sends the spans of runs. */
   readonly #traces: boolean
+  readonly #next: ((runId: string) => void) | undefined
+  readonly #asKept: (record: RunRecord) => RunRecord
   #orders: Order[] = []
   #afterwards: Afterwards[] = []
   readonly #kept = new Set<string>()
@@ -76,6 +80,9 @@ export class RunSession {
       seq: number
       kept: Iterable<string>
       traces: boolean
+      /** Called with the run of its session whose turn it is, when it has ended. */
+      next?(runId: string): void
+      asKept?(record: RunRecord): RunRecord
     },
     retention: Retention,
     wall: () => number,
@@ -86,6 +93,8 @@ export class RunSession {
     this.#epoch = run.epoch
     this.#seq = run.seq
     this.#traces = run.traces
+    this.#next = run.next
+    this.#asKept = run.asKept ?? ((record) => record)
     this.#kept = new Set(run.kept)
     this.#retention = retention
     this.#wall = wall
@@ -212,7 +221,10 @@ export class RunSession {
       return
     }
     this.#seq += events
-    const handedOver = answer === 'ok' ? (rest as string[]) : undefined
+    const told = answer === 'ok' ? (rest as string[]) : undefined
+    const handedOver = told?.filter((each) => !each.startsWith(NEXT))
+    const following = told?.find((each) => each.startsWith(NEXT))?.slice(NEXT.length)
+    if (following !== undefined) this.#next?.(following)
     for (const { written: then } of afterwards) then?.(handedOver)
     if (ends) {
       this.#isOver = true
@@ -244,7 +256,13 @@ export class RunSession {
       if (this.#traces && journal.trace.sampled) this.#orders.push(['untold', Math.floor(this.#wall())])
       const { outcome, pipeline } = this.#record!
       this.#orders.push(['line', lineText(this.#submitted, journal.log.length, this.#record!), outcome, pipeline])
-      this.#orders.push(['end', JSON.stringify(this.#record), keepMs, Math.floor(this.#wall()), keepMost])
+      this.#orders.push([
+        'end',
+        JSON.stringify(this.#asKept(this.#record!)),
+        keepMs,
+        Math.floor(this.#wall()),
+        keepMost,
+      ])
     }
     const written =
       this.#isDirty && !ends ? JSON.stringify({ ...state(), journal: journal.state } satisfies RunState) : ''

@@ -12,7 +12,7 @@ import { fromOlder } from './older-versions.ts'
  * Rises when what is kept in Redis changes its form. What an older version kept is brought to this one (`older-versions.ts`); what a newer one
  * kept is refused. It rises for a new optional field too, for older workers read no field that they do not know.
  */
-export const FLEET_VERSION = 3
+export const FLEET_VERSION = 4
 
 const text = z.string()
 const planned = z.looseObject({
@@ -63,6 +63,9 @@ const specSchema = z.strictObject({
   experiment: experimentSchema.optional(),
   fingerprint: text.optional(),
   submittedBy: text.optional(),
+  session: text.optional(),
+  keepsTurns: z.literal(true).optional(),
+  tags: z.record(text, text).optional(),
   tenant: text,
   priority: z.int().min(0),
 })
@@ -82,6 +85,12 @@ export interface RunSpec {
   readonly fingerprint?: string
   /** The name of the token that it was submitted with. */
   readonly submittedBy?: string
+  /** Who talks. */
+  readonly session?: string
+  /** The session keeps its turns. */
+  readonly keepsTurns?: true
+  /** What else its caller said of it. */
+  readonly tags?: Readonly<Record<string, string>>
   /** Whom it counts for when runs wait; '' for nobody. */
   readonly tenant: string
   /** Smaller goes first; 0 by default. */

@@ -1,3 +1,4 @@
+import { SESSION_KEEP_MS } from './fleet-sessions.ts'
 import type { FleetRedis } from './redis.ts'
 import type { TicketQueues } from './ticket-queues.ts'
 import type { UntoldRuns } from './untold-runs.ts'
@@ -41,14 +42,23 @@ export class RunSweeper {
     for (const runId of runs) {
       if (await this.#tickets.hasRun(runId)) continue
       // A key of another type is no run.
-      const [status, epoch] = await client.hmget(keys.run(runId), 'status', 'epoch').catch((error: Error) => {
-        if (/WRONGTYPE/.test(error.message)) return [null, null]
-        throw error
-      })
+      const [status, epoch, waits] = await client
+        .hmget(keys.run(runId), 'status', 'epoch', 'waits')
+        .catch((error: Error) => {
+          if (/WRONGTYPE/.test(error.message)) return [null, null, null]
+          throw error
+        })
       // An epoch that is no number is for the worker to find that takes the run up.
-      if (status === 'live') await this.#tickets.addRun(runId, 0, Math.trunc(Number(epoch)) || 0)
+      if (status === 'live' && waits !== null) await this.#next(runId)
+      else if (status === 'live') await this.#tickets.addRun(runId, 0, Math.trunc(Number(epoch)) || 0)
       else await client.zrem(keys.live, runId)
     }
     await this.#untold?.tellLate()
+  }
+
+  /** A run that waits for its session: begins the one whose turn it is, where whoever should have done so died. */
+  async #next(runId: string): Promise<void> {
+    const [, following] = await this.#redis.call('nextRun', runId, SESSION_KEEP_MS)
+    if (following !== '') await this.#tickets.addRun(following, 0)
   }
 }

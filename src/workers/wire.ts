@@ -19,11 +19,19 @@ const count = z.int().min(0)
 
 const acknowledgement = z.object({ callId: text.optional(), characters: count })
 
-/** What a signal says: what is asked, when it was sent (ms on the fleet's clock; absent: not known), and who waits for the answer. */
+/**
+ * What a signal says: what is asked, when it was sent (ms on the fleet's clock; absent: not known), which run it becomes where it is an input of a
+ * session that no visit sees, and who waits for the answer.
+ */
 export const signalSchema = z.union([
   z.tuple([
     z.literal('interrupt'),
-    z.looseObject({ input: text.optional(), sentAt: ms.optional(), heard: acknowledgement.optional() }),
+    z.looseObject({
+      input: text.optional(),
+      sentAt: ms.optional(),
+      heard: acknowledgement.optional(),
+      own: text.optional(),
+    }),
     z.looseObject({ inbox: text, id: text }),
   ]),
   z.tuple([z.literal('cancel'), text]),

@@ -95,7 +95,12 @@ describe('what a response sees', () => {
         // `One two.` stands, and came at 60 ms.
         wastedMs: 25,
       },
-      expected: { restMs: 124 * 15, abortLagMs: 30, basis: 'no longer answer observed, so by stated priors' },
+      expected: {
+        restMs: 124 * 15,
+        restTokens: 124,
+        abortLagMs: 30,
+        basis: 'no longer answer observed, so by stated priors',
+      },
       next: { fired: false },
     })
     expect(five).toMatchObject({ now: ms(90), call: { tokens: 5, inSentence: false, wastedMs: 0 } })

@@ -66,7 +66,7 @@ describe('what is kept of a run’s machines', () => {
         if (Object.keys(kept.wakes).length > 0) seen.add('wakes')
         actor.stop()
       }),
-      { numRuns: 300 },
+      { numRuns: 600 },
     )
     const places = ['running', 'completed', 'waiting', 'answering', 'cancelling', 'pausing', 'timed', 'wakes']
     expect([...seen]).toEqual(expect.arrayContaining(places))

@@ -292,7 +292,7 @@ describe('a pipeline', () => {
       withStage({ policy: { then: 'refin' } }),
       'stages[0].policy.then',
       'refin',
-      /next, again, end, draft or refine/,
+      /next, again, start, end, draft or refine/,
       'Did you mean `refine`?',
     ],
     [

@@ -13,7 +13,7 @@ describe('the catalogue', () => {
     expect(names(catalogue.carries)).toBe('none all sentences delivered heard')
     expect(names(catalogue.warms)).toBe('off load prefix')
     expect(names(catalogue.placements)).toBe('any same other')
-    expect(names(catalogue.thens)).toBe('next again stage end')
+    expect(names(catalogue.thens)).toBe('next again start stage end')
   })
 
   it.each<[Kind, string, [written: unknown, parsed: unknown][], refused: unknown[]]>([

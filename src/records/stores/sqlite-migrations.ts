@@ -86,6 +86,25 @@ const HOSTED = `
   CREATE INDEX IF NOT EXISTS hosted_newest ON hosted (ended, submitted_unix_ms, run_id);
 `
 
+/** What was said in sessions. Turns are numbered in the order in which they came into the file. */
+const SESSIONS = `
+  CREATE TABLE IF NOT EXISTS sessions (
+    session TEXT NOT NULL PRIMARY KEY,
+    tenant TEXT NOT NULL,
+    written_unix_ms REAL NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE INDEX IF NOT EXISTS sessions_written ON sessions (written_unix_ms);
+  CREATE TABLE IF NOT EXISTS turns (
+    sequence INTEGER PRIMARY KEY,
+    session TEXT NOT NULL,
+    run_id TEXT NOT NULL,
+    number INTEGER NOT NULL,
+    turn TEXT NOT NULL,
+    UNIQUE (session, run_id, number)
+  ) STRICT;
+  CREATE INDEX IF NOT EXISTS turns_of_session ON turns (session, sequence);
+`
+
 /** Runs of experiments that an older version kept become trials too. */
 function addTrials(database: DatabaseSync): void {
   database.exec(TRIALS)
@@ -107,4 +126,5 @@ export const migrations: readonly ((database: DatabaseSync) => void)[] = [
   addTrials,
   (database) => database.exec(CONDUCTORS),
   (database) => database.exec(HOSTED),
+  (database) => database.exec(SESSIONS),
 ]

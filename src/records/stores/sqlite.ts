@@ -4,11 +4,13 @@ import type { HostedRunStore } from '../../core/hosting.ts'
 import type { ExperimentStore, RunStore, RunSummary } from '../../core/ports.ts'
 import { type ProbeResult, probeResultSchema } from '../../core/probe.ts'
 import { type RunRecord, recordSchema } from '../../core/record.ts'
+import type { SessionStore } from '../../core/session.ts'
 import { trialOf } from '../../core/trial.ts'
 import { asConductor, sqliteConductors } from './sqlite-conductors.ts'
 import { sqliteExperiments } from './sqlite-experiments.ts'
 import { guard, inTransaction, openDatabase, parseRow } from './sqlite-file.ts'
 import { sqliteHosted } from './sqlite-hosted.ts'
+import { sqliteSessions } from './sqlite-sessions.ts'
 import { trialRow, WRITE_TRIAL } from './sqlite-trial-row.ts'
 
 // Node 22 binds plain `?` only: it does not map `?1` used twice.
@@ -25,7 +27,9 @@ const NO_TRIAL = "NOT EXISTS (SELECT 1 FROM trials WHERE trials.sequence = runs.
  * Keeps records in one SQLite file, which several processes may read and write at once. Makes the file and its folder.
  * Throws `CAESURA_E_RECORDS` when the file cannot be used: not a database, read-only, full disk, a newer version's.
  */
-export function sqliteStore(file: string): RunStore & ExperimentStore & HostedRunStore {
+export function sqliteStore(
+  file: string,
+): RunStore & ExperimentStore & HostedRunStore & { readonly sessions: SessionStore } {
   const database = guard(file, () => openDatabase(file))
   let closed = false
   return {
@@ -84,6 +88,7 @@ export function sqliteStore(file: string): RunStore & ExperimentStore & HostedRu
     ...sqliteExperiments(file, database),
     ...sqliteConductors(file, database),
     ...sqliteHosted(file, database),
+    sessions: sqliteSessions(file, database),
     close() {
       if (!closed) database.close()
       closed = true

@@ -15,6 +15,7 @@ import { openApi } from './openapi.ts'
 import { misuse, refusalOf } from './problem.ts'
 import { needOf, type Route } from './route.ts'
 import { runRoutes } from './run-routes.ts'
+import { sessionRoutes } from './session-routes.ts'
 import { type ApiContext, type ApiSettings, defaultTimes } from './settings.ts'
 import { startRoute } from './start-route.ts'
 
@@ -28,8 +29,8 @@ const BODY_BYTES = 1024 * 1024
 const RATE = 100
 /** How long answers under way may take when the server stops, ms. */
 const CLOSING_MS = 6000
-/** As a run's id may be 100 characters, and one more is to be told from an unknown path. */
-const LONGEST_PARAMETER = 2000
+/** So that an id that is too long is told from an unknown path. Node takes no longer request. */
+const LONGEST_PARAMETER = 16_384
 
 /** Serves the runs of a host over HTTP. Throws `CAESURA_E_LISTEN`, and `CAESURA_E_USAGE` for a host that needs tokens. */
 export async function startApi(settings: ApiSettings): Promise<Api> {
@@ -70,6 +71,7 @@ export async function startApi(settings: ApiSettings): Promise<Api> {
   const routes: Route[] = [
     startRoute(context),
     ...runRoutes(context),
+    ...sessionRoutes(context),
     ...deadRoutes(context),
     ...fleetRoutes(context, () => document),
   ]

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { runEventSchema } from '../../core/event.ts'
 import { present } from '../../core/present.ts'
 import { recordSchema } from '../../core/record.ts'
+import { LONGEST_SESSION } from '../../core/session.ts'
 import type { JsonSchema } from '../../policies/reading/policy-json-schema.ts'
 import { PROBLEM_TYPE, problemSchema } from './problem.ts'
 import type { Answer, Route } from './route.ts'
@@ -19,7 +20,12 @@ import {
   runIdPattern,
   runListSchema,
   runStateSchema,
+  sessionDeletedSchema,
+  sessionSchema,
   submittedSchema,
+  turnBegunSchema,
+  turnedSchema,
+  turnPendingSchema,
 } from './schemas.ts'
 
 const reference = (name: string): JsonSchema => ({ $ref: `#/components/schemas/${name}` })
@@ -49,6 +55,11 @@ const components = (): Record<string, JsonSchema> => ({
       Dropped: droppedSchema,
       Health: healthSchema,
       Ready: readySchema,
+      TurnBegun: turnBegunSchema,
+      TurnPending: turnPendingSchema,
+      Turned: turnedSchema,
+      Session: sessionSchema,
+      SessionDeleted: sessionDeletedSchema,
     }).map(([name, schema]) => [name, jsonSchema(schema, 'output')]),
   ),
   Event: eventSchema(),
@@ -81,7 +92,7 @@ const common: Readonly<Record<number, string>> = {
 export function openApi(routes: readonly Route[], server: { readonly version: string; readonly hasTokens: boolean }) {
   const paths: Record<string, Record<string, unknown>> = {}
   for (const route of routes) {
-    const path = route.path.replace(':id', '{id}')
+    const path = route.path.replace(/:(id|session)/, '{$1}')
     paths[path] = { ...paths[path], [route.method.toLowerCase()]: operationOf(route, server.hasTokens) }
   }
   return {
@@ -110,6 +121,7 @@ function operationOf(route: Route, hasTokens: boolean): Record<string, unknown> 
     ...(!isOpen && hasTokens && { 403: 'The role of the token does not allow it, or its tenant.' }),
     ...(!hasTokens && { 403: 'Not from this machine.' }),
     ...(route.path.includes(':id') && { 404: 'No run has this id.' }),
+    ...(route.path.includes(':session') && { 404: 'There is no session of this id.' }),
     ...route.problems,
   }
   const answers = Object.entries(route.answers).map(([status, answer]) => [status, responseOf(answer)])
@@ -165,8 +177,13 @@ function parametersOf(route: Route): unknown[] {
   const query = route.query === undefined ? {} : jsonSchema(route.query, 'input')
   const { properties = {}, required = [] } = query as { properties?: Record<string, JsonSchema>; required?: string[] }
   const id = { name: 'id', in: 'path', required: true, schema: { type: 'string', pattern: runIdPattern.source } }
+  const session = {
+    ...{ name: 'session', in: 'path', required: true, description: "The session's id." },
+    schema: { type: 'string', minLength: 1, maxLength: LONGEST_SESSION, pattern: '\\S' },
+  }
   return [
     ...(route.path.includes(':id') ? [{ ...id, description: "The run's id." }] : []),
+    ...(route.path.includes(':session') ? [session] : []),
     ...Object.entries(properties).map(([name, { description, ...schema }]) => ({
       ...{ name, in: 'query', required: required.includes(name), schema },
       ...present({ description }),

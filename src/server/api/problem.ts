@@ -53,7 +53,9 @@ export const misuse = (
 
 const statuses: Partial<Record<ErrorCode, number>> = {
   CAESURA_E_RUN_UNKNOWN: 404,
+  CAESURA_E_SESSION_UNKNOWN: 404,
   CAESURA_E_RUN_ENDED: 409,
+  CAESURA_E_SESSION_BUSY: 409,
   CAESURA_E_REDIS: 503,
   CAESURA_E_FLEET_FULL: 503,
   CAESURA_E_RECORDS: 503,

@@ -17,7 +17,7 @@ export interface Answer {
 
 interface RouteDefinition<Query, Body> {
   readonly method: 'GET' | 'POST' | 'DELETE'
-  /** `:id` is a run's. */
+  /** `:id` is a run's, `:session` a session's. */
   readonly path: string
   readonly operationId: string
   readonly summary: string

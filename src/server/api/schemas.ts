@@ -1,8 +1,10 @@
 import { z } from 'zod'
-import { acknowledgementSchema, MOST_INPUT_CHARACTERS } from '../../core/caller-input.ts'
+import { acknowledgementSchema, MOST_INPUT_CHARACTERS, tagsSchema } from '../../core/caller-input.ts'
 import { textWithin, wholeWithin } from '../../core/number-schema.ts'
+import { busyChoices } from '../../core/pipeline.ts'
 import { recordSchema } from '../../core/record.ts'
 import { paceSchema } from '../../core/speaking.ts'
+import { turnSchema } from '../../core/turn.ts'
 
 const MOST_SIGNALS = 1000
 const MOST_TOKENS = 1_000_000
@@ -59,6 +61,7 @@ export const runRequestSchema = (pipeline: z.ZodType) =>
       .describe(
         "Who asks: all runs of a session have the same arm of the pipeline's experiment. The run's id by default.",
       ),
+    tags: tagsSchema.optional().describe('What else its record is to say of it.'),
     experiment: z
       .strictObject({ name: textWithin(200), arm: textWithin(200), session: textWithin(200).optional() })
       .optional()
@@ -71,6 +74,17 @@ export const runRequestSchema = (pipeline: z.ZodType) =>
       .describe('Cancels the run when the client of this streamed answer leaves before the end; false by default.'),
   })
 export type RunRequest = z.output<ReturnType<typeof runRequestSchema>>
+
+/** What `POST /v1/sessions/ID/turns` takes. */
+export const turnRequestSchema = (pipeline: z.ZodType) =>
+  runRequestSchema(pipeline)
+    .pick({ pipeline: true, input: true, vars: true, tenant: true, priority: true, tags: true })
+    .extend({
+      busy: z
+        .enum(busyChoices, 'interrupt, queue or reject')
+        .optional()
+        .describe('What becomes of it while a run of the session is live. As the pipeline says by default.'),
+    })
 
 export const interruptRequestSchema = z.strictObject({
   input: input.optional().describe('What `interrupt.input` is in the prompts that follow.'),
@@ -138,6 +152,26 @@ export type RunState = z.infer<typeof runStateSchema>
 
 export const runListSchema = z.strictObject({ runs: z.array(runStateSchema), cursor: z.string().optional() })
 
+const ofLiveRun = {
+  runId: z.string().describe('Of the live run.'),
+  became: z.literal('signal'),
+  ownRunId: z.string().describe('Of the run that it becomes where no visit of the live run sees it.'),
+}
+export const turnBegunSchema = z.strictObject({
+  runId: z.string(),
+  traceId: z.string(),
+  became: z.enum(['run', 'queue']).describe('queue: it begins when the runs of the session before it have ended'),
+  pipeline: z.string(),
+})
+export const turnPendingSchema = z.strictObject({ ...ofLiveRun, pending: z.literal(true) })
+
+export const sessionSchema = z.strictObject({
+  session: z.string(),
+  tenant: z.string().optional(),
+  turns: z.array(turnSchema.partial({ input: true })),
+})
+export const sessionDeletedSchema = z.strictObject({ session: z.string(), deleted: z.literal(true) })
+
 export const answerSchema = z.strictObject({
   accepted: z.boolean().describe('False where the policy ignores signals.'),
   decision: z.string().optional(),
@@ -149,6 +183,7 @@ export const hearingSchema = z.strictObject({
   accepted: z.boolean().describe('False where the run has said nothing yet, or made no such call.'),
   reason: z.string().optional(),
 })
+export const turnedSchema = z.strictObject({ ...ofLiveRun, ...answerSchema.shape, code: z.string().optional() })
 
 export const pendingSchema = z.strictObject({
   runId: z.string(),

@@ -27,7 +27,7 @@ export function startRoute(context: ApiContext): Route {
       tracestate: 'With traceparent: passed on.',
       baggage: 'With traceparent: passed on.',
     },
-    body: runRequestSchema(pipelineSchemaOf(settings)),
+    body: runRequestSchema(pipelineNames(settings)),
     answers: {
       201: {
         description: 'The run is safe.',
@@ -86,6 +86,7 @@ async function submit(context: ApiContext, body: RunRequest, request: FastifyReq
       submittedBy: caller.name,
       session: body.session,
       pace: body.pace,
+      tags: body.tags,
       experiment: body.experiment,
       trace: opened?.trace,
     }),
@@ -103,7 +104,7 @@ async function submit(context: ApiContext, body: RunRequest, request: FastifyReq
 }
 
 /** `pipelineOf` checks the value; the document says what is right. */
-function pipelineSchemaOf({ pipelines, define, pipelineJsonSchema = {} }: ApiSettings): z.ZodType {
+export function pipelineNames({ pipelines, define, pipelineJsonSchema = {} }: ApiSettings): z.ZodType {
   const names: JsonSchema = { type: 'string', ...(pipelines.size > 0 && { enum: [...pipelines.keys()] }) }
   return z
     .custom((value) => value !== undefined, { error: 'is missing', params: { expected: "a pipeline's name" } })

@@ -2,10 +2,12 @@ import type { Signal, SignalAnswer } from '../../core/engine.ts'
 import { CaesuraError } from '../../core/errors.ts'
 import type { RunEvent } from '../../core/event.ts'
 import { type Figures, noFigures, type Readings } from '../../core/figures.ts'
-import type { Fleet, FleetLoad, RunFilter, SubmitOptions } from '../../core/fleet.ts'
+import type { Fleet, FleetLoad, RunFilter, SubmitOptions, TurnOptions } from '../../core/fleet.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
-import type { RunHost } from '../../core/run-host.ts'
+import { present } from '../../core/present.ts'
+import type { HostedTurn, RunHost } from '../../core/run-host.ts'
 import type { Acknowledgement } from '../../core/speaking.ts'
+import { within } from '../../core/within.ts'
 import { ReachableFleet } from './reachable-fleet.ts'
 
 /** Runs that the workers of a fleet host. What it is asked while Redis is away fails with `CAESURA_E_REDIS` within a second. */
@@ -22,6 +24,28 @@ export class FleetHost implements RunHost {
 
   submit(pipeline: Pipeline, options: SubmitOptions) {
     return this.#fleet.ask((fleet) => fleet.submit(pipeline, options))
+  }
+
+  async say(pipeline: Pipeline, turn: TurnOptions, limitMs: number): Promise<HostedTurn> {
+    const taken = await this.#fleet.ask((fleet) => fleet.say(pipeline, turn))
+    if (taken.became !== 'signal') return taken
+    const { answer: asked, ...rest } = taken
+    let answer: SignalAnswer | undefined
+    await within(
+      limitMs,
+      asked.then((decided) => {
+        answer = decided
+      }),
+    )
+    return { ...rest, ...present({ answer }) }
+  }
+
+  session(id: string) {
+    return this.#fleet.ask((fleet) => fleet.session(id))
+  }
+
+  deleteSession(id: string, tenant?: string) {
+    return this.#fleet.ask((fleet) => fleet.deleteSession(id, tenant))
   }
 
   fingerprintOf(runId: string) {

@@ -1,7 +1,7 @@
 import { endedAnswer, endedHearing, type Signal, type SignalAnswer } from '../../core/engine.ts'
 import type { RunEvent } from '../../core/event.ts'
 import type { EventLog } from '../../core/event-log.ts'
-import { lineOf } from '../../core/fleet.ts'
+import { lineOf, unknownRun } from '../../core/fleet.ts'
 import type { EngineRun, PreparedRun, RunNote } from '../../core/hosting.ts'
 import { present } from '../../core/present.ts'
 import type { RunRecord } from '../../core/record.ts'
@@ -16,6 +16,8 @@ export class KeptRun {
   #prepared: PreparedRun | undefined
   #run: EngineRun | undefined
   #log: EventLog | undefined
+  /** Why it is to end as soon as it has begun. */
+  #cancelled: string | undefined
   #ended: { readonly record?: RunRecord } | undefined
   readonly #begun = Promise.withResolvers<EngineRun>()
 
@@ -23,6 +25,7 @@ export class KeptRun {
     this.note = note
     this.input = input
     this.#prepared = prepared
+    this.#begun.promise.catch(() => undefined)
   }
 
   get hasBegun(): boolean {
@@ -67,6 +70,7 @@ export class KeptRun {
     this.#run = run
     this.#log = run.log
     this.#begun.resolve(run)
+    if (this.#cancelled !== undefined) run.cancel(this.#cancelled)
     const end = (record: RunRecord | undefined, error?: unknown) => {
       this.#ended = present({ record })
       // What stays is its events and its record.
@@ -96,8 +100,21 @@ export class KeptRun {
     return (await this.#begun.promise).interrupt(signal)
   }
 
+  /** An input of its session: see `SessionRun.say`. */
+  async say(input: string, own: string): Promise<SignalAnswer> {
+    if (this.hasEnded) return endedAnswer
+    return (await this.#begun.promise).say(input, own)
+  }
+
+  /** Ends it, now or when it has begun. */
   cancel(reason: string): void {
-    this.#run?.cancel(reason)
+    if (this.#run === undefined) this.#cancelled ??= reason
+    else this.#run.cancel(reason)
+  }
+
+  /** It never begins. */
+  drop(): void {
+    this.#begun.reject(unknownRun(this.note.runId))
   }
 }
 

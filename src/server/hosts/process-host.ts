@@ -3,15 +3,24 @@ import { endedAnswer, endedHearing, type Signal, type SignalAnswer } from '../..
 import { CaesuraError } from '../../core/errors.ts'
 import type { RunEvent } from '../../core/event.ts'
 import type { Figures } from '../../core/figures.ts'
-import { type FleetNode, type FleetRun, type RunFilter, type SubmitOptions, unknownRun } from '../../core/fleet.ts'
+import {
+  type FleetNode,
+  type FleetRun,
+  type RunFilter,
+  type SubmitOptions,
+  type TurnOptions,
+  unknownRun,
+} from '../../core/fleet.ts'
 import type { HostedRunStore, HostingEngine, NotedRun, RunNote } from '../../core/hosting.ts'
 import type { Log } from '../../core/log.ts'
 import type { Pipeline } from '../../core/pipeline.ts'
 import type { RunStore } from '../../core/ports.ts'
 import { present } from '../../core/present.ts'
 import type { RunRecord } from '../../core/record.ts'
-import { eventsGone, type HostedRunLine, type RunHost } from '../../core/run-host.ts'
+import { eventsGone, type HostedRunLine, type HostedTurn, type RunHost } from '../../core/run-host.ts'
 import { tellEnd } from '../../core/run-line.ts'
+import { checkSession, type KeptSession } from '../../core/session.ts'
+import type { SessionRun } from '../../core/session-lines.ts'
 import type { Acknowledgement, AcknowledgementAnswer } from '../../core/speaking.ts'
 import { within } from '../../core/within.ts'
 import { runIdPattern } from '../api/schemas.ts'
@@ -70,7 +79,11 @@ export class ProcessHost implements RunHost {
     if (known !== undefined) return { runId, traceId: known, isNew: false }
     if (this.#refusal !== undefined) throw this.#refusal
     this.#turns.check()
-    const prepared = this.#settings.engine.prepare(pipeline, { ...start, runId }, submittedBy)
+    const prepared = this.#settings.engine.prepare(
+      pipeline,
+      { ...start, ...present({ tenant: options.tenant }), runId },
+      present({ submittedBy }),
+    )
     const { traceId } = prepared
     const note: RunNote = {
       ...{ runId, traceId, pipeline: pipeline.name, tenant, submittedAt: Date.now() },
@@ -84,6 +97,61 @@ export class ProcessHost implements RunHost {
     this.#live.set(runId, run)
     this.#turns.add(run, place)
     return { runId, traceId, isNew: true }
+  }
+
+  async say(pipeline: Pipeline, turn: TurnOptions, limitMs: number): Promise<HostedTurn> {
+    const { runId = randomUUID(), busy = pipeline.busy ?? 'interrupt', session, submittedBy, ...more } = turn
+    const { tenant = '', priority = 0, models: _, fingerprint: __, ...start } = more
+    checkSession(session)
+    if (this.#refusal !== undefined) throw this.#refusal
+    this.#turns.check()
+    const { engine, store } = this.#settings
+    const wanted = { ...start, ...present({ tenant: turn.tenant }), session, runId }
+    const prepared = engine.prepare(pipeline, wanted, { ...present({ submittedBy }), said: true })
+    const { traceId } = prepared
+    const note: RunNote = {
+      ...{ runId, traceId, pipeline: pipeline.name, tenant, submittedAt: Date.now() },
+      ...present({ submittedBy }),
+    }
+    const run = new KeptRun(note, start.input, prepared)
+    const leave = () => {
+      this.#live.delete(runId)
+      run.drop()
+    }
+    const begin = () => {
+      store.note(note)
+      // The more a tenant has, the later its next run begins.
+      this.#turns.add(run, tenant === '' ? priority : priority + this.#countOf(tenant))
+    }
+    const say: SessionRun['say'] = (input, own) => run.say(input, own)
+    const cancel = (reason: string) => void this.leave(runId, reason)
+    const taken = engine.lines.take(session, { runId, begin, seen: leave, drop: leave, say, cancel }, busy)
+    this.#live.set(runId, run)
+    if (taken.became === 'run') begin()
+    if (taken.became !== 'signal') return { became: taken.became, runId, traceId }
+    let answer: SignalAnswer | undefined
+    await within(
+      limitMs,
+      taken.live.say(start.input, runId).then((decided) => {
+        answer = decided
+      }),
+    )
+    return { became: 'signal', runId: taken.live.runId, ownRunId: runId, ...present({ answer }) }
+  }
+
+  async session(id: string): Promise<KeptSession | undefined> {
+    return this.#settings.engine.sessions.read(id)
+  }
+
+  async deleteSession(id: string, tenant?: string): Promise<boolean> {
+    const { sessions, lines } = this.#settings.engine
+    const kept = sessions.read(id)
+    if (tenant !== undefined && kept !== undefined && kept.tenant !== tenant) return false
+    for (const run of lines.drain(id)) run.drop()
+    const live = lines.live(id)
+    const isDeleted = sessions.delete(id)
+    live?.cancel('the session was deleted')
+    return isDeleted || live !== undefined
   }
 
   async fingerprintOf(runId: string): Promise<string | undefined> {

@@ -1,9 +1,9 @@
 -- For each run: runId, epoch, seq that the events follow, state ('' for the old one), number of events, the events, then orders of
 -- six each: open (call, request, queue, an offer's number and the node that is to make it at once ('' for none), model), cancel (call, reason),
 -- text (call, text), drop
--- (call), answer (inbox, payload, signal's id), untold (now in ms), line (what a list tells of it,
+-- (call), turn (number, JSON, ms to keep its session, most bytes of it), seen (the run that an input would have become), answer (inbox, payload, signal's id), untold (now in ms), line (what a list tells of it,
 -- outcome, pipeline), end (record, ms to keep it, now in ms, most that are kept). → `ok` and
--- the calls that a worker was asked to take. Where nothing was written: `older` and the epoch, `gap` and the seq, `broken` and what lies
+-- the calls that a worker was asked to take; at the end of a run `next ` and the run of its session whose turn it is. Where nothing was written: `older` and the epoch, `gap` and the seq, `broken` and what lies
 -- under another key's name.
 
 -- A larger request is read by the worker itself: what is published must not fill the buffer of its connection.
@@ -112,6 +112,10 @@ local function one(first, last)
     elseif what == 'answer' then
       post(a, b)
       put('signal:' .. c, 2)
+    elseif what == 'turn' or what == 'seen' then
+      local session = redis.call('HGET', run, 'session')
+      if session and what == 'turn' then writeTurn(session, runId, a, b, c, d)
+      elseif session then seenInSession(session, a) end
     elseif what == 'untold' then
       redis.call('ZADD', prefix .. ':untold', a, runId)
       redis.call('ZREMRANGEBYRANK', prefix .. ':untold', 0, -10001)
@@ -124,7 +128,8 @@ local function one(first, last)
       put('status', 'ended')
       write()
       refuseSignals(runId, run, '{{endedAnswer}}')
-      retire(runId, run, b, c, d)
+      local following = retire(runId, run, b, c, d)
+      if following then answer[#answer + 1] = 'next ' .. following end
     end
   end
   write()

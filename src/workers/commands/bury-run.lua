@@ -32,6 +32,6 @@ if top == seq then
   tellReaders(runId, of[3] or '', {event})
 end
 redis.call('HSET', run, 'status', 'ended', 'dead', ARGV[5])
-retire(runId, run, ARGV[7], ARGV[8], ARGV[9])
+local following = retire(runId, run, ARGV[7], ARGV[8], ARGV[9])
 deliver()
-return {'ok'}
+return {'ok', following or ''}

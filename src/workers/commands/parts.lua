@@ -146,8 +146,112 @@ local function tellReaders(runId, owner, events)
   end
 end
 
--- Takes a run that has ended out of the lists of those that live, and keeps it for so long.
+-- A session is a hash: its tenant, its live run, its turns (`turn:RUN:NUMBER`: its place, then JSON), how many bytes they have, and the runs that may
+-- write there (`open:RUN`). Beside it lies a list of the runs that its inputs become where no visit of the live run sees them, in the order in
+-- which they were said.
+local function sessionKey(id) return prefix .. ':session:' .. id end
+local function waitingKey(id) return prefix .. ':session-waiting:' .. id end
+
+local function isLive(runId) return runId and redis.call('HGET', prefix .. ':run:' .. runId, 'status') == 'live' end
+
+-- Whether a session counts for another tenant.
+local function isForeign(id, tenant)
+  local owner = redis.call('HGET', sessionKey(id), 'tenant')
+  return owner and owner ~= tenant
+end
+
+-- A run of the session may write its turns from now on.
+local function openInSession(id, runId, tenant, keepMs)
+  redis.call('HSET', sessionKey(id), 'tenant', tenant, 'open:' .. runId, 1)
+  redis.call('HSET', prefix .. ':run:' .. runId, 'session', id)
+  redis.call('PEXPIRE', sessionKey(id), keepMs)
+end
+
+-- Makes the first run that waits the live one, where there is none; nil where nothing waits.
+local function nextInSession(id)
+  local key, waiting = sessionKey(id), waitingKey(id)
+  if isLive(redis.call('HGET', key, 'live')) then return nil end
+  redis.call('HDEL', key, 'live')
+  while true do
+    local runId = redis.call('LINDEX', waiting, 0)
+    if not runId then return nil end
+    redis.call('LREM', waiting, 1, runId)
+    if isLive(runId) then
+      redis.call('HSET', key, 'live', runId)
+      redis.call('HDEL', prefix .. ':run:' .. runId, 'waits')
+      return runId
+    end
+  end
+end
+
+-- The run has ended. Answers the one whose turn it is, if it was the live one.
+local function endInSession(id, runId)
+  local key = sessionKey(id)
+  redis.call('HDEL', key, 'open:' .. runId)
+  if redis.call('HGET', key, 'live') ~= runId then return nil end
+  redis.call('HDEL', key, 'live')
+  return nextInSession(id)
+end
+
+-- A run that waits never begins: its input was seen, or its session is deleted. What became of its input is known for a while, in case it is said again
+-- because the answer was lost.
+local function dropRun(runId)
+  local run = prefix .. ':run:' .. runId
+  local of = redis.call('HMGET', run, 'tenant', 'became', 'with', 'waits')
+  if not of[4] then return end
+  local tenant = of[1] or ''
+  redis.call('DEL', run, prefix .. ':signals:' .. runId, prefix .. ':readers:' .. runId)
+  redis.call('HSET', run, 'became', of[2] or '', 'with', of[3] or '')
+  redis.call('PEXPIRE', run, 60000)
+  redis.call('ZREM', prefix .. ':live', runId)
+  if redis.call('HINCRBY', prefix .. ':tenants', tenant, -1) <= 0 then redis.call('HDEL', prefix .. ':tenants', tenant) end
+  if tenant ~= '' then redis.call('ZREM', prefix .. ':live-tenant:' .. tenant, runId) end
+end
+
+-- A visit of the live run has seen the input that this run would have become.
+local function seenInSession(id, runId)
+  redis.call('LREM', waitingKey(id), 1, runId)
+  redis.call('HDEL', sessionKey(id), 'open:' .. runId)
+  dropRun(runId)
+end
+
+-- Drops the oldest turns, down to nine tenths of the bytes that a session may have, and never the one that was just written.
+local function trimSession(key, most, newest)
+  local turns, bytes = {}, 0
+  local all = redis.call('HGETALL', key)
+  for i = 1, #all, 2 do
+    if string.sub(all[i], 1, 5) == 'turn:' then
+      turns[#turns + 1] = {all[i], tonumber(string.match(all[i + 1], '^%d+')), #all[i + 1]}
+      bytes = bytes + #all[i + 1]
+    end
+  end
+  table.sort(turns, function(a, b) return a[2] < b[2] end)
+  for _, turn in ipairs(turns) do
+    if bytes <= most * 0.9 or turn[1] == newest then break end
+    redis.call('HDEL', key, turn[1])
+    bytes = bytes - turn[3]
+  end
+  redis.call('HSET', key, 'bytes', bytes)
+end
+
+-- Adds a turn, or takes the place of the one with its run and number. Nothing where the session was deleted since the run began.
+local function writeTurn(id, runId, number, turn, keepMs, most)
+  local key = sessionKey(id)
+  if redis.call('HEXISTS', key, 'open:' .. runId) == 0 then return end
+  local field = 'turn:' .. runId .. ':' .. number
+  local old = redis.call('HGET', key, field)
+  local place = old and string.match(old, '^%d+') or redis.call('HINCRBY', key, 'places', 1)
+  local value = place .. ' ' .. turn
+  redis.call('HSET', key, field, value)
+  local bytes = redis.call('HINCRBY', key, 'bytes', #value - (old and #old or 0))
+  if bytes > tonumber(most) then trimSession(key, tonumber(most), field) end
+  redis.call('PEXPIRE', key, keepMs)
+  redis.call('PEXPIRE', waitingKey(id), keepMs)
+end
+
+-- Takes a run that has ended out of the lists of those that live, and keeps it for so long. Answers the run of its session whose turn it is.
 local function retire(runId, run, keepMs, now, most)
+  local session = redis.call('HGET', run, 'session')
   local gone = {'state', 'owner', 'crashes'}
   for _, field in ipairs(redis.call('HKEYS', run)) do
     local kind = string.match(field, '^(%a+):')
@@ -172,4 +276,35 @@ local function retire(runId, run, keepMs, now, most)
       redis.call('ZREM', finished, old)
     end
   end
+  if session then return endInSession(session, runId) end
+end
+
+-- How many runs wait, where that is as many as may.
+local function waitingBeyond(most)
+  most = tonumber(most or '')
+  if not most then return nil end
+  local waiting = redis.call('LLEN', prefix .. ':runs:wait') + redis.call('ZCARD', prefix .. ':runs:prioritized')
+  if waiting >= most then return waiting end
+end
+
+-- Writes a run that begins, or waits: prefix, runId, spec, now (ms), tenant, pipeline's name, name of the token. Answers how many of the tenant live.
+local function createRun(runId, of)
+  local run, tenant = prefix .. ':run:' .. runId, of[5]
+  redis.call('HSET', run, 'spec', of[3], 'status', 'live', 'epoch', 0, 'seq', 0, 'tenant', tenant, 'submitted', of[4])
+  if of[6] then redis.call('HSET', run, 'pipeline', of[6]) end
+  if of[7] and of[7] ~= '' then redis.call('HSET', run, 'by', of[7]) end
+  redis.call('ZADD', prefix .. ':live', of[4], runId)
+  if tenant ~= '' then redis.call('ZADD', prefix .. ':live-tenant:' .. tenant, of[4], runId) end
+  return redis.call('HINCRBY', prefix .. ':tenants', tenant, 1)
+end
+
+-- Writes a signal for a run's owner: its number, or nil where the run's signals can't be kept.
+local function sendSignal(runId, payload, id, owner)
+  local run, stream = prefix .. ':run:' .. runId, prefix .. ':signals:' .. runId
+  local count = redis.pcall('XLEN', stream)
+  if type(count) == 'table' then return nil end
+  if redis.call('HSETNX', run, 'signal:' .. id, 1) == 0 then return 0 end
+  redis.call('XADD', stream, '*', 'd', payload)
+  if owner then post(owner, '["signal","' .. runId .. '",' .. (count + 1) .. ',' .. payload .. ']') end
+  return count + 1
 end

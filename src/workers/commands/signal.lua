@@ -7,18 +7,14 @@ local of = redis.pcall('HMGET', run, 'status', 'owner')
 if of.err then return {'broken'} end
 if not of[1] then return {'unknown'} end
 if of[1] == 'ended' then return {'ended'} end
-local stream = prefix .. ':signals:' .. runId
-local count = redis.pcall('XLEN', stream)
-if type(count) == 'table' then
+local count = sendSignal(runId, ARGV[3], ARGV[4], of[2])
+if not count then
   if of[2] then post(of[2], '["look","' .. runId .. '"]') end
   deliver()
   return {'broken'}
 end
-if redis.call('HSETNX', run, 'signal:' .. ARGV[4], 1) == 0 then return {'ok', 0} end
-redis.call('XADD', stream, '*', 'd', ARGV[3])
-if of[2] then post(of[2], '["signal","' .. runId .. '",' .. (count + 1) .. ',' .. ARGV[3] .. ']') end
-if ARGV[5] ~= '' then
+if count > 0 and ARGV[5] ~= '' then
   for _, callId in ipairs(openCalls(run)) do cancelCall(runId, callId, ARGV[5]) end
 end
 deliver()
-return {'ok', count + 1}
+return {'ok', count}
