@@ -249,7 +249,12 @@ export function withoutText({ output: _, unusedSignals, ...record }: RunRecord):
     of.error?.received === undefined ? of : { ...of, error: { code: of.error.code, message: of.error.message } }
   return {
     ...told(record),
-    stages: record.stages.map(({ text: _, ...stage }) => told(stage)),
+    stages: record.stages.map(({ text: _, thinking: __, value: ___, toolCalls, ...stage }) =>
+      told({
+        ...stage,
+        ...(toolCalls && { toolCalls: toolCalls.map(({ arguments: _, ...named }) => named) }),
+      }),
+    ),
     interrupts: record.interrupts.map(({ input: _, ...interrupt }) => interrupt),
     ...(unusedSignals && { unusedSignals: unusedSignals.map(({ input: _, ...signal }) => signal) }),
   }

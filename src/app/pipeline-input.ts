@@ -15,6 +15,7 @@ export interface TriggerParameters {
   readonly 'first-token': null
   readonly sentence: number
   readonly stall: DurationInput
+  readonly thinking: DurationInput
   readonly never: null
 }
 
@@ -36,7 +37,7 @@ export interface PlacementParameters {
   readonly other: { readonly otherwise?: 'any' } | null
 }
 
-export type CarryName = 'none' | 'all' | 'sentences' | 'delivered'
+export type CarryName = 'none' | 'all' | 'sentences' | 'delivered' | 'valid'
 export type WarmName = 'off' | 'load' | 'prefix'
 export type PresetName =
   | 'cut-in'

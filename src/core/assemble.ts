@@ -121,8 +121,10 @@ function callRecord(call: Transcript, journal: Journal): CallRecord {
     ...(end?.error !== undefined && { error: end.error }),
     ...(end?.finishReason !== undefined && { finishReason: end.finishReason }),
     ...(end?.finishSaid !== undefined && { finishSaid: end.finishSaid }),
-    ...(end?.toolCalls !== undefined && { toolCalls: [...end.toolCalls] }),
+    ...toolCallsOf(call),
     text: call.text,
+    ...(call.thinking !== '' && { thinking: call.thinking }),
+    ...(request.format !== undefined && call.value !== undefined && { value: call.value }),
     tokens: tokensOf(call, call.usedUpTo(journal.log.deliveredText(request.callId).text.length).pieces),
     startMs: nsToMs(ledger.at('call-start') ?? 0),
     ...(firstPieceMs !== undefined && { firstPieceMs }),
@@ -152,6 +154,14 @@ function callRecord(call: Transcript, journal: Journal): CallRecord {
       },
     }),
   }
+}
+
+/** Those that came whole, then the names of others that the server told of at the end. */
+function toolCallsOf({ end, toolCalls }: Transcript): Pick<CallRecord, 'toolCalls'> {
+  const all = [...toolCalls, ...(end?.toolCalls ?? []).slice(toolCalls.length)]
+  return all.length > 0
+    ? { toolCalls: all.map((call) => ({ ...call, ...(call.arguments && { arguments: { ...call.arguments } }) })) }
+    : {}
 }
 
 /** How the pieces of a call came, and either what its server reported of it or why that is not used. */

@@ -2,6 +2,8 @@ import { fromCallback } from 'xstate'
 import type { CallEnd } from '../core/call.ts'
 import { CallCancelled, summarize } from '../core/errors.ts'
 import { WellFormedPieces, wellFormed } from '../core/well-formed.ts'
+import { checkAnswer, tellValue } from './answer-check.ts'
+import { BesideNews } from './beside-news.ts'
 import { CallWatch } from './call-watch.ts'
 import { deliver } from './delivery.ts'
 import { environmentOf } from './environment.ts'
@@ -61,6 +63,7 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
 
     const warming = warmingOf(environment, stage, transcript)
     const pieces = new WellFormedPieces()
+    const beside = new BesideNews(journal, transcript)
     let told = 0
     /** Tells the readers of a piece's text. False where the owner before has told it. */
     const tell = (text: string): boolean => {
@@ -102,13 +105,21 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
             watch.token(at, text)
             if (first && !controller.signal.aborted) warming.firstToken()
           },
-          thinking: (text, when) => {
-            const excess = journal.allowance.take(text)
+          thinking: (piece, when) => {
+            const excess = journal.allowance.take(piece)
             if (excess !== undefined) return fail(excess, true)
             const at = when === undefined ? journal.now() : journal.fromClock(when)
-            transcript.think(at)
             ledger.set('first-piece', at)
-            watch.thinking(at)
+            const isNew = beside.thought(piece, at)
+            watch.thinking(at, !isNew)
+          },
+          toolCall: (call, when) => {
+            const excess = journal.allowance.take(JSON.stringify(call))
+            if (excess !== undefined) return fail(excess, true)
+            const at = when === undefined ? journal.now() : journal.fromClock(when)
+            ledger.set('first-piece', at)
+            const isNew = beside.toolCall(call, at)
+            watch.toolCall(at, !isNew)
           },
           load: (load) => {
             transcript.atStart = load
@@ -128,13 +139,17 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
           transcript.amend(left)
           tell(left)
         }
+        beside.end()
         if (transcript.lastTokenAt !== undefined) ledger.set('last-token', transcript.lastTokenAt)
         ledger.set('settled', journal.now())
-        const { passed, pieces: count } = transcript
+        const { passed } = transcript
+        // A tool call that readers were told of is as much of an answer as a text.
+        const count = transcript.pieces + transcript.toolCalls.length
         transcript.end =
           passed !== undefined && (passed.lost || end.end !== 'completed')
             ? { ...end, end: 'failed', error: passed.error, retryable: !passed.lost && count === 0 }
-            : readable(end)
+            : checkAnswer(readable(end), transcript)
+        tellValue(journal, transcript)
         news({ type: 'call.settled', end: transcript.end, pieces: count })
       })
     inFlight.set(settled, (reason) => controller.abort(reason))

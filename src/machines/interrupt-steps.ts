@@ -166,7 +166,8 @@ function fire(draft: RunDraft, handling: Handling, entry: InterruptEntry): void 
   // stage sees of it.
   const isGiven = call.end?.end === 'completed' && call.held === undefined
   commit(draft, callId, isGiven ? call.text : kept)
-  draft.update({ outputs: { ...draft.context.outputs, [id]: kept } })
+  const isWhole = call.end?.end === 'completed' && kept === call.text && stage.policy.carry !== 'none'
+  draft.handOn(id, kept, { callId, whole: isWhole })
   const target = targetOf(draft, stage, draft.context.lastInterrupt?.input)
   if (target === undefined) {
     draft.end({ outcome: 'completed', answerCall: callId })

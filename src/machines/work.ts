@@ -14,15 +14,55 @@ type Scope = Readonly<Record<string, unknown>>
 export interface Outcomes {
   readonly lastInterrupt: { readonly input?: string; readonly at: number } | null
   readonly outputs: Readonly<Record<string, string>>
+  /** Absent in what older versions kept. */
+  readonly answers?: Readonly<Record<string, HandedOn>>
 }
 
-/** What templates see at this moment of the run. */
-export const scopeOf = ({ pipeline, input, vars }: RunEnvironment, { lastInterrupt, outputs }: Outcomes): Scope => ({
+/** The call of a stage whose answer goes on. `whole`: all of it, so that its value does too. */
+export interface HandedOn {
+  readonly callId: string
+  readonly whole: boolean
+}
+
+/**
+ * What templates see at this moment of the run, as it is kept with a call. What a stage thought and its value are read from the journal
+ * when a template is filled in: they may be long.
+ */
+export const scopeOf = (
+  { pipeline, input, vars }: RunEnvironment,
+  { lastInterrupt, outputs, answers = {} }: Outcomes,
+): Scope => ({
   input,
   vars,
   interrupt: lastInterrupt ?? {},
-  ...Object.fromEntries(pipeline.stages.map(({ id }) => [id, { output: outputs[id] ?? '' }])),
+  ...Object.fromEntries(
+    pipeline.stages.map(({ id }) => [id, { output: outputs[id] ?? '', ...(answers[id] && { from: answers[id] }) }]),
+  ),
 })
+
+/** What a scope has of a stage. */
+interface StageScope {
+  readonly output?: string
+  readonly from?: HandedOn
+}
+
+function filledIn({ pipeline, journal }: RunEnvironment, scope: Scope): Scope {
+  const stages = pipeline.stages.map(({ id }) => {
+    const { output = '', from } = (scope[id] ?? {}) as StageScope
+    const call = from === undefined ? undefined : journal.calls.get(from.callId)
+    return [
+      id,
+      {
+        output,
+        thinking: call?.thinking ?? '',
+        get value() {
+          return (from?.whole ? call?.value : undefined) ?? null
+        },
+      },
+    ]
+  })
+  return { ...scope, ...Object.fromEntries(stages) }
+}
 
 const kindOf = ({ catalogue }: RunEnvironment, name: string): StepKind =>
   definitionOf('kind of step', catalogue.steps, name)
@@ -33,25 +73,29 @@ export function workOf(
   { id, step, asks }: Stage,
   scope: Scope,
 ): Pick<CallRequest, 'model' | 'messages' | 'options' | 'work'> & Asking {
+  const seen = filledIn(environment, scope)
   const opened = kindOf(environment, step.kind).open(step, {
     stage: id,
-    render: (template) => environment.render(template, scope),
+    render: (template) => environment.render(template, seen),
     emptyOutputs: (template) => emptyOutputs(environment, template, scope),
   })
   if (asks === undefined) return { model: '', messages: [], options: {}, ...opened }
   return { ...asks, model: environment.resolveModel(asks.model), messages: [], ...opened }
 }
 
-/** Tells for each stage whose output a template asks for, and whose answer was empty, why it was. */
+/** Tells for each stage whose output or value a template asks for, and that has none, why it has not. */
 function emptyOutputs({ pipeline, journal }: RunEnvironment, template: string, scope: Scope): string[] {
   return pipeline.stages.flatMap(({ id }) => {
-    const { output } = (scope[id] ?? {}) as { readonly output?: string }
-    if (output !== '' || !new RegExp(`\\b${id}\\.output\\b`).test(template)) return []
+    const { output, from } = (scope[id] ?? {}) as StageScope
+    const asked = ['output', 'value'].find((name) => new RegExp(`\\b${id}\\.${name}\\b`).test(template))
+    if (asked === undefined || (asked === 'output' ? output !== '' : from?.whole === true)) return []
+    const empty = `${id}.${asked} is empty, because`
     const call = [...journal.calls.values()].findLast(({ request }) => request.stage === id)
     if (call === undefined) return []
-    if (call.text !== '') return [`${id}.output is empty, because its policy carried nothing on`]
-    if (call.end?.end !== 'completed') return [`${id}.output is empty, because its call ended before its first text`]
-    return [`${id}.output is empty, because ${whyNoText({ ...call.end, thinking: tokensOf(call, 0).thinking })}`]
+    if (asked === 'value' && call.end?.end !== 'completed') return [`${empty} its call was cut`]
+    if (call.text !== '') return [`${empty} its policy carried nothing on`]
+    if (call.end?.end !== 'completed') return [`${empty} its call ended before its first text`]
+    return [`${empty} ${whyNoText({ ...call.end, thinking: tokensOf(call, 0).thinking })}`]
   })
 }
 
@@ -65,7 +109,8 @@ export function knownMessages(
   scope: Scope,
   running: string,
 ): ReturnType<NonNullable<StepKind['openAhead']>> {
-  const known = (template: string): KnownText => environment.renderKnownStart(template, scope, running)
+  const seen = filledIn(environment, scope)
+  const known = (template: string): KnownText => environment.renderKnownStart(template, seen, running)
   return kindOf(environment, step.kind).openAhead?.(step, known) ?? { messages: [], isCut: true }
 }
 

@@ -6,13 +6,14 @@ import type { Policy } from '../core/policy.ts'
 import { isRecord, oneOrMany, type Problem, parseWith, type Reading, type Source, toErrors } from '../core/problems.ts'
 import type { StepKind } from '../core/step.ts'
 import { policySchema } from '../policies/reading/policy-schema.ts'
+import { policyOf } from './document-carry.ts'
 import {
   liveExperimentProblems,
   liveExperimentSchema,
   liveLoopProblems,
   toLiveExperiment,
 } from './live-experiment-schema.ts'
-import { loopProblems, pipelineProblems, pipelineWarnings, writtenIds } from './pipeline-checks.ts'
+import { armCarryProblems, loopProblems, pipelineProblems, pipelineWarnings, writtenIds } from './pipeline-checks.ts'
 import { limitsShape, readLimits, type WrittenLimits } from './stage-limits.ts'
 
 const STAGES = 'a list of 1 to 100 stages'
@@ -71,7 +72,10 @@ export function pipelineSchema(catalogue: Catalogue): ReturnType<typeof makeSche
 export function readPipeline(catalogue: Catalogue, value: unknown, source: Source = {}): Reading<Pipeline> {
   const parsed = parseWith(pipelineSchema(catalogue), value)
   const problems = [...('problems' in parsed ? parsed.problems : []), ...pipelineProblems(catalogue, value)]
-  if (isRecord(value)) problems.push(...liveExperimentProblems(value.experiment, writtenIds(value)))
+  if (isRecord(value)) {
+    problems.push(...liveExperimentProblems(value.experiment, writtenIds(value)))
+    problems.push(...armCarryProblems(catalogue, value))
+  }
   if ('value' in parsed && problems.length === 0) {
     const { stages, experiment } = parsed.value
     problems.push(...loopProblems(stages), ...(experiment === undefined ? [] : liveLoopProblems(experiment, stages)))
@@ -102,12 +106,10 @@ export function definePipelineWith(catalogue: Catalogue, value: unknown, source:
 /** What every kind of stage has when it is parsed. */
 type ParsedStage = { readonly id: string; readonly policy: Policy } & WrittenLimits
 
-const toStage = (kind: StepKind, parsed: ParsedStage): Stage => ({
-  id: parsed.id,
-  ...kind.read(parsed),
-  ...readLimits(parsed),
-  policy: parsed.policy,
-})
+function toStage(kind: StepKind, parsed: ParsedStage): Stage {
+  const read = kind.read(parsed)
+  return { id: parsed.id, ...read, ...readLimits(parsed), policy: policyOf(read.asks, parsed.policy) }
+}
 
 function freeze<T>(value: T): T {
   if (typeof value === 'object' && value !== null && !Object.isFrozen(value)) {

@@ -5,14 +5,18 @@ import { CaesuraError } from '../core/errors.ts'
 import { numberWithin, textWithin, wholeWithin } from '../core/number-schema.ts'
 import { present } from '../core/present.ts'
 import { orList } from '../core/problems.ts'
-import { type Step, stepKind } from '../core/step.ts'
+import { type Step, type StepProblem, stepKind } from '../core/step.ts'
 import { mentionsInterruptInput } from '../pipelines/template.ts'
-
-/** A message of a prompt: its text is a Liquid template. */
-export interface MessageTemplate {
-  readonly role: ChatMessage['role']
-  readonly content: string
-}
+import { formatSchema, jsonOf, limitsToolCalls, toolsOf, toolsSchema } from './asking.ts'
+import {
+  checkTogether,
+  filledIn,
+  type MessageTemplate,
+  messageProblems,
+  messageSchema,
+  messageTemplates,
+  saysAnything,
+} from './message.ts'
 
 /** A call of a model: its prompt is `system` and `prompt`, or `messages`. */
 export interface ModelStep extends Step {
@@ -23,7 +27,8 @@ export interface ModelStep extends Step {
   readonly messages?: readonly MessageTemplate[]
 }
 
-const MESSAGES = 'a list of 1 to 100 messages'
+const MOST_MESSAGES = 100
+const MESSAGES = `a list of 1 to ${MOST_MESSAGES} messages`
 const THINK = `true, false, ${orList(thinkLevels)}`
 /** Longer parameters of a server are hardly meant. */
 const MOST_PARAMETERS = 10_000
@@ -38,25 +43,9 @@ const ownParameters = [
   'think',
   'keep_alive',
   'format',
+  'response_format',
   'tools',
 ]
-
-const messageSchema = z.strictObject({
-  role: z.enum(['system', 'user', 'assistant'], 'system, user or assistant'),
-  content: z.string('a text').describe('A Liquid template.'),
-})
-
-/** Its JSON Schema would be a recursive one, whose definitions have no place inside of other schemas. */
-const json = z.json()
-
-/** Undefined for what is no JSON, or contains itself. */
-function jsonOf(value: unknown): string | undefined {
-  try {
-    return json.safeParse(value).success ? JSON.stringify(value) : undefined
-  } catch {
-    return undefined
-  }
-}
 
 const parametersSchema = z.record(z.string(), z.any()).check(({ value, issues }) => {
   const own = Object.keys(value).find((name) => ownParameters.includes(name))
@@ -99,7 +88,7 @@ export const modelShape = {
   messages: z
     .array(messageSchema, MESSAGES)
     .min(1, MESSAGES)
-    .max(100, MESSAGES)
+    .max(MOST_MESSAGES, MESSAGES)
     .optional()
     .describe('In place of `system` and `prompt`: what the model is shown, in order. An empty one is left out.'),
   options: optionsSchema.optional().describe("What steers sampling; what is left out is the server's default."),
@@ -109,6 +98,10 @@ export const modelShape = {
     .describe(
       'Whether, and how hard, the model thinks before it answers; as the server does by itself where it is left out.',
     ),
+  format: formatSchema
+    .optional()
+    .describe('`json` or a JSON Schema: what the answer has to be. It is checked, and is STAGE.value.'),
+  tools: toolsSchema.optional().describe('What the model may call. Its calls are told; nothing is run.'),
   keepAlive: z
     .union([z.literal(FOR_EVER), durationSchema], 'a duration such as 30m, 0, or -1 for ever')
     .optional()
@@ -126,29 +119,26 @@ export const model = stepKind<z.output<z.ZodObject<typeof modelShape>>, ModelSte
   shape: modelShape,
   takesTime: true,
   jsonSchema: { oneOf: [{ required: ['prompt'] }, { required: ['messages'] }] },
-  read: ({ model, system, prompt, messages, options, think, keepAlive, parameters }) => ({
-    step: { kind: 'model', ...present({ system, prompt, messages }) },
-    asks: { model, options: present(options ?? {}), ...present({ think, keepAliveMs: keepAlive, parameters }) },
+  read: ({ model, system, prompt, messages, options, think, format, tools, keepAlive, parameters }) => ({
+    step: { kind: 'model', ...present({ system, prompt, messages: messages?.map(present) }) } as ModelStep,
+    asks: {
+      model,
+      options: present(options ?? {}),
+      ...present({ think, format, tools: toolsOf(tools), keepAliveMs: keepAlive, parameters }),
+    },
   }),
   templates: ({ system, prompt, messages }) => [
     { path: ['system'], source: system },
     { path: ['prompt'], source: prompt, emptyHint: 'Write `prompt: "{{ input }}"`.' },
-    ...(Array.isArray(messages) ? messages : []).slice(0, 100).map((message: unknown, index) => ({
-      path: ['messages', index, 'content'],
-      source: Object(message).content as unknown,
-      emptyHint: 'Write the text of the message, such as "{{ input }}".',
-    })),
+    ...writtenMessages(messages).flatMap((message, index) => messageTemplates(message, ['messages', index])),
   ],
-  problems({ system, prompt, messages }) {
-    if (messages === undefined)
-      return prompt === undefined ? [{ path: ['prompt'], message: 'is missing', expected: 'a text, or messages' }] : []
-    const beside = prompt !== undefined ? 'prompt' : system !== undefined ? 'system' : undefined
-    if (beside === undefined) return []
-    const expected = 'messages alone, or system and prompt'
-    return [{ path: ['messages'], message: `stands beside ${beside}`, expected, received: 'both' }]
-  },
+  problems: (written) => [
+    ...promptProblems(written),
+    ...writtenMessages(written.messages).flatMap((message, index) => messageProblems(message, ['messages', index])),
+    ...toolProblems(written),
+  ],
   warnings: (step, policy) =>
-    policy.then !== 'again' || messagesIn(step).some(({ content }) => mentionsInterruptInput(content))
+    policy.then !== 'again' || messagesIn(step).some(({ content }) => mentionsInterruptInput(content ?? ''))
       ? []
       : [
           {
@@ -159,18 +149,22 @@ export const model = stepKind<z.output<z.ZodObject<typeof modelShape>>, ModelSte
         ],
   open(step, { stage, render, emptyOutputs }) {
     const templates = messagesIn(step)
-    const messages = templates.map(({ role, content }) => ({ role, content: render(content) }))
-    const asked = messages.findLastIndex(({ role }) => role !== 'system')
-    if ((messages[asked]?.content ?? '').trim() === '') {
+    const messages = templates.map((template) => filledIn(template, { stage, render }))
+    const asked = messages.findLast(({ role }) => role !== 'system')
+    const hasText = asked !== undefined && (asked.content.trim() !== '' || saysAnything({ ...asked, content: '' }))
+    if (!hasText) {
       const message = `the prompt of stage ${stage} is empty after its template was filled in`
-      const why = templates.flatMap(({ content }) => emptyOutputs(content)).join('; ')
+      const why = templates.flatMap(({ content = '' }) => emptyOutputs(content)).join('; ')
       throw new CaesuraError('CAESURA_E_PROMPT_EMPTY', why === '' ? message : `${message}: ${why}`)
     }
-    return { messages: messages.filter(({ content }) => content !== '') }
+    checkTogether(messages, stage)
+    return { messages: messages.filter(saysAnything) }
   },
   openAhead(step, known) {
     const messages: ChatMessage[] = []
-    for (const { role, content } of messagesIn(step)) {
+    for (const { role, content = '', ...more } of messagesIn(step)) {
+      // What servers make of pictures and of calls is no text that goes on.
+      if (Object.keys(more).length > 0) return { messages, isCut: true }
       const { text, isCut } = known(content)
       if (text !== '' || (isCut && messages.length > 0 && role !== 'system')) messages.push({ role, content: text })
       if (isCut) return { messages, isCut }
@@ -178,6 +172,40 @@ export const model = stepKind<z.output<z.ZodObject<typeof modelShape>>, ModelSte
     return { messages, isCut: false }
   },
 })
+
+const writtenMessages = (messages: unknown): unknown[] =>
+  Array.isArray(messages) ? (messages as unknown[]).slice(0, MOST_MESSAGES) : []
+
+/** Of a stage as it was written. */
+type Written = Readonly<Record<string, unknown>>
+
+function promptProblems({ system, prompt, messages }: Written): StepProblem[] {
+  if (messages === undefined)
+    return prompt === undefined ? [{ path: ['prompt'], message: 'is missing', expected: 'a text, or messages' }] : []
+  const beside = prompt !== undefined ? 'prompt' : system !== undefined ? 'system' : undefined
+  if (beside === undefined) return []
+  const expected = 'messages alone, or system and prompt'
+  return [{ path: ['messages'], message: `stands beside ${beside}`, expected, received: 'both' }]
+}
+
+function toolProblems({ format, tools, timeout }: Written): StepProblem[] {
+  const problems: StepProblem[] = []
+  if (format !== undefined && tools !== undefined) {
+    const hint = 'Servers hold the answer to its format, and no call is seen.'
+    problems.push({
+      path: ['tools'],
+      message: 'stands beside format',
+      expected: 'one of the two',
+      received: 'both',
+      hint,
+    })
+  }
+  if (tools === undefined && limitsToolCalls(timeout)) {
+    const expected = 'a limit of a stage with tools'
+    problems.push({ path: ['timeout', 'toolCall'], message: 'limits calls of tools, and the stage has none', expected })
+  }
+  return problems
+}
 
 /** The messages of a step, however they were written. */
 const messagesIn = ({ system, prompt, messages }: ModelStep): readonly MessageTemplate[] =>

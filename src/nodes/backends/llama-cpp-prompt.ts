@@ -56,7 +56,8 @@ export function openTokens(render: PromptRenderer, messages: readonly ChatMessag
   return one.slice(0, commonPrefix(one, other))
 }
 
+/** A call that has results of tools among its messages is refused before (`notHere`). */
 function historyItem({ role, content }: ChatMessage): ChatHistoryItem {
   if (role === 'assistant') return { type: 'model', response: [content] }
-  return { type: role, text: content }
+  return { type: role === 'system' ? 'system' : 'user', text: content }
 }

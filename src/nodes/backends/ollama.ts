@@ -1,6 +1,5 @@
 import { type ChatRequest, Ollama } from 'ollama'
 import { z } from 'zod'
-import type { Asking, CallRequest, GenerationOptions } from '../../core/call.ts'
 import { systemClock } from '../../core/clock.ts'
 import { CaesuraError } from '../../core/errors.ts'
 import type { Backend, ModelInfo, ServerInfo } from '../../core/ports.ts'
@@ -15,6 +14,7 @@ import { isGood, send } from './http-send.ts'
 import { streamedAnswer } from './ollama-answer.ts'
 import { noServer, pullCommand } from './ollama-errors.ts'
 import { fetchFor, type OllamaCall, refused } from './ollama-fetch.ts'
+import { chatRequest } from './ollama-request.ts'
 import { unloadWith } from './ollama-unload.ts'
 import { ollamaUrl } from './ollama-url.ts'
 
@@ -148,43 +148,5 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
       ahead(chatRequest({ ...request, options: { ...request.options, maxTokens: 1 } }), signal),
 
     close: () => agent.destroy(),
-  }
-}
-
-function chatRequest({
-  model,
-  messages,
-  options,
-  think,
-  keepAliveMs,
-  parameters,
-}: Pick<CallRequest, 'model' | 'messages' | 'options'> & Asking): ChatRequest & {
-  stream: true
-  truncate: false
-  shift: false
-} {
-  return {
-    model,
-    messages: messages.map(({ role, content }) => ({ role, content })),
-    options: { ...ollamaOptions(options), ...parameters },
-    // Its types know neither every level nor that a number is taken for seconds.
-    ...(think !== undefined && { think: think as boolean }),
-    ...(keepAliveMs !== undefined && { keep_alive: keepAliveMs < 0 ? -1 : keepAliveMs / 1000 }),
-    // Without these a prompt beyond the context loses its oldest part in silence, and so does an answer that outgrows it.
-    truncate: false,
-    shift: false,
-    stream: true,
-  }
-}
-
-function ollamaOptions(options: GenerationOptions): NonNullable<ChatRequest['options']> {
-  return {
-    ...(options.temperature !== undefined && { temperature: options.temperature }),
-    ...(options.maxTokens !== undefined && { num_predict: options.maxTokens }),
-    ...(options.seed !== undefined && { seed: options.seed }),
-    ...(options.topK !== undefined && { top_k: options.topK }),
-    ...(options.topP !== undefined && { top_p: options.topP }),
-    ...(options.stop !== undefined && { stop: [...options.stop] }),
-    ...(options.contextTokens !== undefined && { num_ctx: options.contextTokens }),
   }
 }
