@@ -5,6 +5,7 @@ import { type Nanoseconds, NS_PER_MS, nsToMs } from './clock.ts'
 import { COUNTING } from './counting.ts'
 import type { PlannedSignal } from './engine.ts'
 import { exposureOf } from './exposure.ts'
+import { withoutPicture } from './image.ts'
 import type { InterruptEntry, Journal } from './journal.ts'
 import { interruptPhases } from './phases.ts'
 import { policyName } from './policy.ts'
@@ -20,7 +21,9 @@ export function assembleRecord(journal: Journal, planned: Iterable<PlannedSignal
   if (end === undefined) throw new Error(`run ${journal.runId} has not ended`)
   const stages = [...journal.calls.values()].map((call) => callRecord(call, journal))
   const sum = (read: (stage: CallRecord) => number) => stages.reduce((total, stage) => total + read(stage), 0)
-  const unusedSignals = [...planned]
+  const unusedSignals = [...planned].map((signal) =>
+    signal.input === undefined ? signal : { ...signal, input: withoutPicture(signal.input) },
+  )
   const slotNs = sum((stage) => Math.round(stage.slotMs * 1e6))
   const wastedNs = sum((stage) => Math.round(stage.wastedSlotMs * 1e6))
   return {
@@ -217,7 +220,7 @@ function interruptRecord(entry: InterruptEntry, journal: Journal): InterruptReco
     fromCall: entry.fromCall,
     ...(to !== undefined && { to: to.request.stage, toCall: to.request.callId }),
     trigger: entry.trigger,
-    ...(entry.input !== undefined && { input: entry.input }),
+    ...(entry.input !== undefined && { input: withoutPicture(entry.input) }),
     response: entry.response,
     decision: entry.decision ?? (entry.superseded ? 'superseded' : 'none'),
     reason: entry.reason ?? (entry.superseded ? 'a newer signal took its place' : 'the run ended first'),

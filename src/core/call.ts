@@ -8,7 +8,7 @@ export const chatRoles = ['system', 'user', 'assistant', 'tool'] as const
 export interface ChatMessage {
   readonly role: (typeof chatRoles)[number]
   readonly content: string
-  /** Pictures, each as a `data:` URL in base64. Of a user's message only. */
+  /** Pictures, each as a `data:` URL in base64. Of a user's message only. In a run's journal the list is empty: `machines/work.ts`. */
   readonly images?: readonly string[]
   /** The tools that the model called in this message. Of an assistant's message only. */
   readonly toolCalls?: readonly ToolCallSeen[]

@@ -8,7 +8,7 @@ import { CallWatch } from './call-watch.ts'
 import { deliver } from './delivery.ts'
 import { environmentOf } from './environment.ts'
 import { warmingOf } from './warm.ts'
-import { executorOf } from './work.ts'
+import { executorOf, sentRequest } from './work.ts'
 
 /** From the stage to its call. */
 export type CallOrder = { readonly type: 'cancel'; readonly reason: string }
@@ -79,8 +79,8 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
     ledger.set('call-start', startedAt)
     watch.started(startedAt)
     if (ledger.at('abort-requested') !== undefined) controller.abort(new CallCancelled('told to stop before'))
-    const settled = executorOf(environment, request)
-      .execute(request, {
+    const settled = sent(() =>
+      executorOf(environment, request).execute(sentRequest(environment, stage, transcript), {
         clock,
         signal: controller.signal,
         observer: {
@@ -128,7 +128,8 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
             transcript.lateNs = ns
           },
         },
-      })
+      }),
+    )
       .catch((error: unknown): CallEnd => ({ end: 'failed', error: summarize(error) }))
       .then((end) => {
         watch.stop()
@@ -166,3 +167,12 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
 /** A worker or a backend may quote what it cut in the middle of a character. */
 const readable = (end: CallEnd): CallEnd =>
   end.error === undefined ? end : { ...end, error: { ...end.error, message: wellFormed(end.error.message) } }
+
+/** What is wrong with a call that is about to be sent is the end of that call. */
+function sent(send: () => Promise<CallEnd>): Promise<CallEnd> {
+  try {
+    return send()
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}

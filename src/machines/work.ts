@@ -1,10 +1,11 @@
 import { whyNoText } from '../core/answer-end.ts'
 import { generateOn } from '../core/backend-call.ts'
-import type { Asking, CallRequest } from '../core/call.ts'
+import type { Asking, CallRequest, ChatMessage } from '../core/call.ts'
 import type { Stage } from '../core/pipeline.ts'
 import type { Executor } from '../core/ports.ts'
 import type { KnownText, StepKind } from '../core/step.ts'
 import { tokensOf } from '../core/token-counts.ts'
+import type { Transcript } from '../core/transcript.ts'
 import { definitionOf, type RunEnvironment } from './environment.ts'
 
 /** What templates see: see `TemplateScope`. */
@@ -67,20 +68,48 @@ function filledIn({ pipeline, journal }: RunEnvironment, scope: Scope): Scope {
 const kindOf = ({ catalogue }: RunEnvironment, name: string): StepKind =>
   definitionOf('kind of step', catalogue.steps, name)
 
-/** What a stage's call is made of at this moment of the run. Throws `CAESURA_E_TEMPLATE`, `CAESURA_E_PROMPT_EMPTY`. */
+/**
+ * What a stage's call is made of at this moment of the run, without the pictures of its messages, which are put in when it is sent
+ * (`sentRequest`). Throws `CAESURA_E_TEMPLATE`, `CAESURA_E_PROMPT_EMPTY`, `CAESURA_E_IMAGE`.
+ */
 export function workOf(
   environment: RunEnvironment,
-  { id, step, asks }: Stage,
+  stage: Stage,
   scope: Scope,
 ): Pick<CallRequest, 'model' | 'messages' | 'options' | 'work'> & Asking {
+  const opened = openedBy(environment, stage, scope)
+  const { asks } = stage
+  if (asks === undefined) return { model: '', messages: [], options: {}, ...opened }
+  const whole = { ...asks, model: environment.resolveModel(asks.model), messages: [], ...opened }
+  return {
+    ...whole,
+    messages: whole.messages.map((message) => (message.images ? { ...message, images: [] } : message)),
+  }
+}
+
+function openedBy(environment: RunEnvironment, { id, step }: Stage, scope: Scope): ReturnType<StepKind['open']> {
   const seen = filledIn(environment, scope)
-  const opened = kindOf(environment, step.kind).open(step, {
+  return kindOf(environment, step.kind).open(step, {
     stage: id,
     render: (template) => environment.render(template, seen),
     emptyOutputs: (template) => emptyOutputs(environment, template, scope),
   })
-  if (asks === undefined) return { model: '', messages: [], options: {}, ...opened }
-  return { ...asks, model: environment.resolveModel(asks.model), messages: [], ...opened }
+}
+
+/**
+ * A call as it is sent: with the pictures of its messages. These are in no journal, and so in no state, record or span; whoever takes the
+ * run over has them from the pipeline and the variables. Throws as `workOf`.
+ */
+export function sentRequest(
+  environment: RunEnvironment,
+  stage: Stage,
+  { request, scope = {} }: Transcript,
+): CallRequest {
+  if (!request.messages.some(({ images }) => images !== undefined)) return request
+  const opened = openedBy(environment, stage, scope)
+  const pictures = 'messages' in opened ? opened.messages.flatMap(({ images }) => (images ? [images] : [])) : []
+  const put = (message: ChatMessage) => (message.images ? { ...message, images: pictures.shift() ?? [] } : message)
+  return { ...request, messages: request.messages.map(put) }
 }
 
 /** Tells for each stage whose output or value a template asks for, and that has none, why it has not. */

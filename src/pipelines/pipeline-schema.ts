@@ -13,6 +13,7 @@ import {
   liveLoopProblems,
   toLiveExperiment,
 } from './live-experiment-schema.ts'
+import { withPictures } from './pictures.ts'
 import { armCarryProblems, loopProblems, pipelineProblems, pipelineWarnings, writtenIds } from './pipeline-checks.ts'
 import { limitsShape, readLimits, type WrittenLimits } from './stage-limits.ts'
 
@@ -67,11 +68,14 @@ export function pipelineSchema(catalogue: Catalogue): ReturnType<typeof makeSche
 
 /**
  * Checks a pipeline and reports everything at once. Errors: `CAESURA_E_PIPELINE`, `CAESURA_E_TEMPLATE`,
- * `CAESURA_E_PROMPT_EMPTY`, `CAESURA_E_EXPERIMENT`. The pipeline is frozen.
+ * `CAESURA_E_PROMPT_EMPTY`, `CAESURA_E_IMAGE`, `CAESURA_E_EXPERIMENT`. Pictures that the pipeline names are read where it is a file of this
+ * host (`source`). The pipeline is frozen.
  */
-export function readPipeline(catalogue: Catalogue, value: unknown, source: Source = {}): Reading<Pipeline> {
+export function readPipeline(catalogue: Catalogue, written: unknown, source: Source = {}): Reading<Pipeline> {
+  const { value, problems: ofPictures } = withPictures(written, source)
   const parsed = parseWith(pipelineSchema(catalogue), value)
-  const problems = [...('problems' in parsed ? parsed.problems : []), ...pipelineProblems(catalogue, value)]
+  const ofValues = 'problems' in parsed ? parsed.problems : []
+  const problems = [...ofPictures, ...ofValues, ...pipelineProblems(catalogue, value)]
   if (isRecord(value)) {
     problems.push(...liveExperimentProblems(value.experiment, writtenIds(value)))
     problems.push(...armCarryProblems(catalogue, value))

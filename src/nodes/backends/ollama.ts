@@ -1,5 +1,6 @@
 import { type ChatRequest, Ollama } from 'ollama'
 import { z } from 'zod'
+import type { CallRequest } from '../../core/call.ts'
 import { systemClock } from '../../core/clock.ts'
 import { CaesuraError } from '../../core/errors.ts'
 import type { Backend, ModelInfo, ServerInfo } from '../../core/ports.ts'
@@ -75,6 +76,27 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
     }
   }
 
+  /** By model. A server that does not tell is taken at its word later. */
+  const capabilities = new Map<string, Promise<readonly string[] | undefined>>()
+  const showSchema = z.object({ capabilities: z.array(z.string()).optional() })
+
+  /** Ollama hands pictures to a model that cannot see, which takes them for nothing: such a call is refused here. Throws `CAESURA_E_IMAGE`. */
+  async function refuseBlind(model: string, signal: AbortSignal): Promise<void> {
+    const asked =
+      capabilities.get(model) ??
+      ask(signal, model, showSchema, (client) => client.show({ model })).then((shown) => shown.capabilities)
+    capabilities.set(model, asked)
+    const known = await asked.catch((error: unknown) => {
+      capabilities.delete(model)
+      throw error
+    })
+    if (known === undefined || known.includes('vision')) return
+    throw new CaesuraError('CAESURA_E_IMAGE', `the model ${model} takes no pictures`, {
+      received: `what ${address} says that it can: ${known.join(', ')}`,
+      expected: 'a model with the capability vision',
+    })
+  }
+
   /** A chat that nobody reads: it loads the model, and reads the prompt into the runner's cache. Throws. */
   async function ahead(request: ChatRequest, signal: AbortSignal): Promise<void> {
     const { controller, dispose } = follow(signal, agent)
@@ -100,7 +122,8 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
       callOverHttp(
         context,
         { agent, address, loadDeadlineMs, idleDeadlineMs },
-        ({ begun, heartbeat, signal, openExchange }) => {
+        async ({ begun, heartbeat, signal, openExchange }) => {
+          if (hasPictures(request)) await refuseBlind(request.model, signal)
           const call: OllamaCall = { agent, address, signal, openExchange, model: request.model }
           const body = JSON.stringify(chatRequest(request))
           return send(call, { ...chat, headers: { ...chat.headers, ...request.trace }, body }, (status, headers) =>
@@ -143,10 +166,12 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
         throw unreachable(error, notThere(signal))
       }),
 
-    // A token is the least that it makes: `num_predict: 0` means no limit to some versions.
-    prefill: (request, signal) =>
+    // A token is the least that it makes: `num_predict: 0` means no limit to some versions. What the answer has to be changes no prompt.
+    prefill: ({ format: _, ...request }, signal) =>
       ahead(chatRequest({ ...request, options: { ...request.options, maxTokens: 1 } }), signal),
 
     close: () => agent.destroy(),
   }
 }
+
+const hasPictures = ({ messages }: CallRequest): boolean => messages.some(({ images = [] }) => images.length > 0)

@@ -154,7 +154,7 @@ export function openaiBackend(settings: OpenAiSettings): Backend {
       }
     },
 
-    async prefill(request, signal) {
+    async prefill({ format: _, ...request }, signal) {
       const { model, options } = request
       // A token is the least that every such server agrees to make.
       const body = JSON.stringify(chatBody({ ...request, options: { ...options, maxTokens: 1 } }))
