@@ -76,7 +76,7 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
     }
   }
 
-  /** By model. A server that does not tell is taken at its word later. */
+  /** By model; undefined where the server does not say. */
   const capabilities = new Map<string, Promise<readonly string[] | undefined>>()
   const showSchema = z.object({ capabilities: z.array(z.string()).optional() })
 
@@ -88,7 +88,9 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
     capabilities.set(model, asked)
     const known = await asked.catch((error: unknown) => {
       capabilities.delete(model)
-      throw error
+      if (signal.aborted) throw error
+      // The call itself will tell what is wrong.
+      return undefined
     })
     if (known === undefined || known.includes('vision')) return
     throw new CaesuraError('CAESURA_E_IMAGE', `the model ${model} takes no pictures`, {
@@ -122,15 +124,16 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
       callOverHttp(
         context,
         { agent, address, loadDeadlineMs, idleDeadlineMs },
-        async ({ begun, heartbeat, signal, openExchange }) => {
-          if (hasPictures(request)) await refuseBlind(request.model, signal)
+        ({ begun, heartbeat, signal, openExchange }) => {
           const call: OllamaCall = { agent, address, signal, openExchange, model: request.model }
           const body = JSON.stringify(chatRequest(request))
-          return send(call, { ...chat, headers: { ...chat.headers, ...request.trace }, body }, (status, headers) =>
-            isGood(status)
-              ? streamedAnswer({ address, context, begun, heartbeat, ...mostOf(request) })
-              : refused(call, status, headers),
-          )
+          const sent = () =>
+            send(call, { ...chat, headers: { ...chat.headers, ...request.trace }, body }, (status, headers) =>
+              isGood(status)
+                ? streamedAnswer({ address, context, begun, heartbeat, ...mostOf(request) })
+                : refused(call, status, headers),
+            )
+          return hasPictures(request) ? refuseBlind(request.model, signal).then(sent) : sent()
         },
       ),
 
