@@ -73,7 +73,7 @@ export class AnswerState {
 
   /**
    * Takes in the tool calls of a message or a delta, whole or in fragments (`areWhole`: never in fragments), and tells of those that are
-   * whole. Throws the reason of an abort that comes in between.
+   * whole.
    */
   noteTools(message: Fields, areWhole: boolean): void {
     this.#tools.take(message, areWhole)

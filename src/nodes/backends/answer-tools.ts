@@ -54,7 +54,7 @@ export class AnswerTools {
       .map(({ id, name }): ToolCallSeen => ({ ...(id !== '' && { id }), name }))
   }
 
-  /** Takes the tool calls of a message or a delta in. `areWhole`: the server sends no fragments. Throws the reason of an abort. */
+  /** Takes the tool calls of a message or a delta in. `areWhole`: the server sends no fragments. */
   take({ tool_calls: calls, function_call: legacy }: Fields, areWhole: boolean): void {
     if (Array.isArray(calls)) for (const call of calls) this.#take(call, areWhole)
     if (typeof legacy === 'object' && legacy !== null) this.#take({ index: 0, function: legacy }, areWhole)
@@ -120,12 +120,12 @@ export class AnswerTools {
   }
 
   #tell(call: Gathered, given: Fields | undefined): void {
-    if (call.isWhole || call.name === '' || given === undefined) return
+    // An abort that the piece before has led to ends the answer in a later turn.
+    if (call.isWhole || call.name === '' || given === undefined || this.#context.signal.aborted) return
     call.isWhole = true
     this.#told += 1
     const { id, name } = call
     this.#context.toolCall?.({ ...(id !== '' && { id }), name, arguments: given })
-    this.#context.signal.throwIfAborted()
   }
 }
 

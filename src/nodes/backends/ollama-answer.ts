@@ -23,7 +23,6 @@ export function streamedAnswer(call: AnswerCall): AnswerReader<CallEnd> {
   const takeLine = (line: AnswerLine): CallEnd | undefined => {
     call.begun()
     answer.say(line.said)
-    if (line.said.text !== '') context.signal.throwIfAborted()
     answer.noteTools(line.message, true)
     repeated.see((line.said.text || line.said.thinking).trim())
     if (line.error !== undefined) throw faultInAnswer(line.error, answer.hasBegun)
