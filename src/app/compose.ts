@@ -315,7 +315,12 @@ export function withoutText({ output: _, input: __, unusedSignals, ...record }: 
     of.error?.received === undefined ? of : { ...of, error: { code: of.error.code, message: of.error.message } }
   return {
     ...told(record),
-    stages: record.stages.map(({ text: _, messages: __, ...stage }) => told(stage)),
+    stages: record.stages.map(({ text: _, messages: __, thinking: ___, value: ____, toolCalls, ...stage }) =>
+      told({
+        ...stage,
+        ...(toolCalls && { toolCalls: toolCalls.map(({ arguments: _, ...named }) => named) }),
+      }),
+    ),
     interrupts: record.interrupts.map(({ input: _, ...interrupt }) => interrupt),
     ...(unusedSignals && { unusedSignals: unusedSignals.map(({ input: _, ...signal }) => signal) }),
   }

@@ -16,6 +16,7 @@ export interface TriggerParameters {
   readonly 'first-token': null
   readonly sentence: number
   readonly stall: DurationInput
+  readonly thinking: DurationInput
   readonly never: null
 }
 
@@ -37,7 +38,7 @@ export interface PlacementParameters {
   readonly other: { readonly otherwise?: 'any' } | null
 }
 
-export type CarryName = 'none' | 'all' | 'sentences' | 'delivered' | 'heard'
+export type CarryName = 'none' | 'all' | 'sentences' | 'delivered' | 'heard' | 'valid'
 export type WarmName = 'off' | 'load' | 'prefix'
 export type PresetName =
   | 'cut-in'

@@ -5,6 +5,7 @@ import { msToNs, type Nanoseconds, NS_PER_MS, nsToMs } from './clock.ts'
 import { COUNTING } from './counting.ts'
 import type { PlannedSignal } from './engine.ts'
 import { exposureOf } from './exposure.ts'
+import { withoutPicture } from './image.ts'
 import type { InterruptEntry, Journal, RunIdentity } from './journal.ts'
 import { interruptPhases, type MarkReader } from './phases.ts'
 import { policyName } from './policy.ts'
@@ -21,7 +22,9 @@ export function assembleRecord(journal: Journal, planned: Iterable<PlannedSignal
   if (end === undefined) throw new Error(`run ${journal.runId} has not ended`)
   const stages = [...journal.calls.values()].map((call) => callRecord(call, journal))
   const sum = (read: (stage: CallRecord) => number) => stages.reduce((total, stage) => total + read(stage), 0)
-  const unusedSignals = [...planned]
+  const unusedSignals = [...planned].map((signal) =>
+    signal.input === undefined ? signal : { ...signal, input: withoutPicture(signal.input) },
+  )
   const slotNs = sum((stage) => Math.round(stage.slotMs * 1e6))
   const wastedNs = sum((stage) => Math.round(stage.wastedSlotMs * 1e6))
   return {
@@ -56,7 +59,13 @@ export function assembleRecord(journal: Journal, planned: Iterable<PlannedSignal
 
 /** Who asked for the run, and for what. */
 const identityOf = ({ session, tenant, tags, submittedBy, input }: RunIdentity): Partial<RunRecord> =>
-  present({ session, tenant, tags: tags && { ...tags }, submittedBy, input })
+  present({
+    session,
+    tenant,
+    tags: tags && { ...tags },
+    submittedBy,
+    input: input === undefined ? input : withoutPicture(input),
+  })
 
 function traceOf(journal: Journal): Partial<RunRecord> {
   const { trace, experiment } = journal.run
@@ -132,8 +141,10 @@ function callRecord(call: Transcript, journal: Journal): CallRecord {
     ...(end?.error !== undefined && { error: end.error }),
     ...(end?.finishReason !== undefined && { finishReason: end.finishReason }),
     ...(end?.finishSaid !== undefined && { finishSaid: end.finishSaid }),
-    ...(end?.toolCalls !== undefined && { toolCalls: [...end.toolCalls] }),
+    ...toolCallsOf(call),
     text: call.text,
+    ...(call.thinking !== '' && { thinking: call.thinking }),
+    ...(request.format !== undefined && call.value !== undefined && { value: call.value }),
     tokens: { ...tokensOf(call, call.usedUpTo(delivered).pieces), ...present({ heard: heardTokens }) },
     startMs: nsToMs(ledger.at('call-start') ?? 0),
     ...(firstPieceMs !== undefined && { firstPieceMs }),
@@ -166,6 +177,14 @@ function callRecord(call: Transcript, journal: Journal): CallRecord {
       },
     }),
   }
+}
+
+/** Those that came whole, then the names of others that the server told of at the end. */
+function toolCallsOf({ end, toolCalls }: Transcript): Pick<CallRecord, 'toolCalls'> {
+  const all = [...toolCalls, ...(end?.toolCalls ?? []).slice(toolCalls.length)]
+  return all.length > 0
+    ? { toolCalls: all.map((call) => ({ ...call, ...(call.arguments && { arguments: { ...call.arguments } }) })) }
+    : {}
 }
 
 /** How the pieces of a call came, and either what its server reported of it or why that is not used. */
@@ -245,7 +264,7 @@ function interruptRecord(entry: InterruptEntry, journal: Journal): InterruptReco
     fromCall: entry.fromCall,
     ...(to !== undefined && { to: to.request.stage, toCall: to.request.callId }),
     trigger: entry.trigger,
-    ...(entry.input !== undefined && { input: entry.input }),
+    ...(entry.input !== undefined && { input: withoutPicture(entry.input) }),
     response: entry.response,
     decision: entry.decision ?? (entry.superseded ? 'superseded' : 'none'),
     reason: entry.reason ?? (entry.superseded ? 'a newer signal took its place' : 'the run ended first'),

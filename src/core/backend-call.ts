@@ -1,4 +1,4 @@
-import { type CallEnd, type CallRequest, finishReasons, type GenerateContext } from './call.ts'
+import { type CallEnd, type CallRequest, finishReasons, type GenerateContext, type ToolCallSeen } from './call.ts'
 import { CaesuraError, type ErrorCode, errorCodes, summarize } from './errors.ts'
 import { markNames } from './ledger.ts'
 import type { Backend } from './ports.ts'
@@ -47,6 +47,12 @@ export async function generateOn(backend: Maker, request: CallRequest, context: 
       },
       token: piece('token'),
       thinking: piece('thinking'),
+      toolCall(call: unknown, at?: number) {
+        if (isOver) return
+        if (broken !== undefined) throw broken
+        if (!isToolCall(call)) refuse(`hands over a tool call that is none: ${shape(call)}`)
+        context.toolCall?.(call as ToolCallSeen, at === undefined ? at : instant(at))
+      },
       late: (ns) => {
         if (!isOver && isAmount(ns)) context.late?.(ns)
       },
@@ -67,6 +73,21 @@ export async function generateOn(backend: Maker, request: CallRequest, context: 
     return { end: 'failed', retryable: false, error: summarize(thrown ?? fault(backend, `has thrown: ${reason}`)) }
   }
 }
+
+/** A tool call with a name, and with arguments that are a mapping and JSON. */
+function isToolCall(call: unknown): call is ToolCallSeen {
+  if (!isRecord(call) || typeof call.name !== 'string' || call.name === '') return false
+  if (call.id !== undefined && typeof call.id !== 'string') return false
+  if (!isRecord(call.arguments)) return false
+  try {
+    return JSON.stringify(call.arguments) !== undefined
+  } catch {
+    return false
+  }
+}
+
+/** What its arguments are may be text of a model. */
+const shape = (call: unknown): string => (isRecord(call) ? `a mapping of ${Object.keys(call).join(', ')}` : typeof call)
 
 /** Throws `CAESURA_E_BACKEND`. */
 function readEnd(backend: Maker, given: unknown, signal: AbortSignal): CallEnd {
@@ -105,13 +126,16 @@ function saidOf(given: Record<string, unknown>): Partial<CallEnd> {
   const reason = finishReasons.find((known) => known === finishReason)
   const durations = isRecord(server) ? Object.entries(server).filter(([, ns]) => isAmount(ns)) : []
   const tools = Array.isArray(toolCalls)
-    ? toolCalls.filter((call: unknown) => isRecord(call) && typeof call.name === 'string')
+    ? toolCalls.flatMap((call: unknown) => {
+        if (!isRecord(call) || typeof call.name !== 'string') return []
+        return [{ ...(typeof call.id === 'string' && { id: call.id }), name: call.name }]
+      })
     : []
   return {
     ...(reason !== undefined && { finishReason: reason }),
     ...(typeof finishSaid === 'string' && { finishSaid }),
     ...(ofAnswer === true && { ofAnswer }),
-    ...(tools.length > 0 && { toolCalls: tools as NonNullable<CallEnd['toolCalls']> }),
+    ...(tools.length > 0 && { toolCalls: tools }),
     ...(isCount(promptTokens) && { promptTokens }),
     ...(isCount(cachedTokens) && { cachedTokens }),
     ...(isCount(generatedTokens) && { generatedTokens }),

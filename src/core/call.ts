@@ -3,9 +3,18 @@ import type { ErrorSummary } from './errors.ts'
 import type { MarkName } from './ledger.ts'
 import type { TraceHeaders } from './trace.ts'
 
+export const chatRoles = ['system', 'user', 'assistant', 'tool'] as const
+
 export interface ChatMessage {
-  readonly role: 'system' | 'user' | 'assistant'
+  readonly role: (typeof chatRoles)[number]
   readonly content: string
+  /** Pictures, each as a `data:` URL in base64. Of a user's message only. In a run's journal the list is empty: `machines/work.ts`. */
+  readonly images?: readonly string[]
+  /** The tools that the model called in this message. Of an assistant's message only. */
+  readonly toolCalls?: readonly ToolCallSeen[]
+  /** The call that this is the result of, and its tool. Of a tool's message only. */
+  readonly toolCallId?: string
+  readonly toolName?: string
 }
 
 /** What steers sampling. What is absent is left to the model server's default. */
@@ -25,11 +34,28 @@ export interface GenerationOptions {
 export const thinkLevels = ['low', 'medium', 'high', 'max'] as const
 export type Think = boolean | (typeof thinkLevels)[number]
 
+/** A JSON Schema. Plain JSON. */
+export type JsonSchema = Readonly<Record<string, unknown>>
+
+/** Any JSON, or JSON that holds to a schema. */
+export type DocumentFormat = 'json' | JsonSchema
+
+/** A tool as a model is told of it. */
+export interface ToolDescription {
+  readonly name: string
+  readonly description?: string
+  readonly parameters: JsonSchema
+}
+
 /** How a model is asked, beside its messages and options. What is absent is left to the server. */
 export interface Asking {
   readonly think?: Think
   /** How long the server keeps the model in memory after the call, ms; 0: not at all, -1: for ever. Told to Ollama only. */
   readonly keepAliveMs?: number
+  /** What the answer has to be; absent: any text. */
+  readonly format?: DocumentFormat
+  /** What the model may call; absent: nothing. */
+  readonly tools?: readonly ToolDescription[]
   /** Handed to the server as they are: to Ollama among its `options`, to an OpenAI-compatible server beside `messages`. Plain JSON. */
   readonly parameters?: Readonly<Record<string, unknown>>
 }
@@ -39,6 +65,8 @@ export interface CallTimeouts {
   readonly firstTokenMs?: number
   /** The longest silence between two tokens. */
   readonly stallMs?: number
+  /** The longest silence where the model may call tools; see `silenceLimits`. */
+  readonly toolCallMs?: number
   readonly totalMs?: number
 }
 
@@ -105,6 +133,8 @@ export interface ToolCallSeen {
   /** As the server named the call; absent where it did not. */
   readonly id?: string
   readonly name: string
+  /** What the tool is called with; absent where only the name is told. Plain JSON. */
+  readonly arguments?: Readonly<Record<string, unknown>>
 }
 
 /** How a call ended, as the backend saw it. `cancelled` only after the signal given to it was aborted. */
@@ -123,7 +153,7 @@ export interface CallEnd {
   readonly finishReason?: FinishReason
   /** The server's own word for the end, where it is none that is known. */
   readonly finishSaid?: string
-  /** The tools that the model asked for, in order; absent where it asked for none. */
+  /** The names of the tools that the model asked for, in order, also of calls that were cut; absent where it asked for none. */
   readonly toolCalls?: readonly ToolCallSeen[]
   /** Counts the server reported; absent when it did not. */
   readonly promptTokens?: number
@@ -146,6 +176,8 @@ export interface CallObserver {
   token(text: string, at?: Nanoseconds): void
   /** One piece of thinking: generated, and no text of the answer. Never empty. `at` as for `token`. */
   thinking(text: string, at?: Nanoseconds): void
+  /** One tool call, whole: its arguments are there. `at` as for `token`. */
+  toolCall?(call: ToolCallSeen, at?: Nanoseconds): void
   /** This process was busy: it read a part of the answer up to `ns` late. Told once, at the end, where that was so. */
   late?(ns: Nanoseconds): void
 }

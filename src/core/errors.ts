@@ -22,6 +22,7 @@ export const errorCodes = {
   CAESURA_E_SESSION_UNKNOWN: 2, // there is no session of this id, or it counts for another tenant
   CAESURA_E_SESSION_BUSY: 2, // an input that came while a run of the session was live, with `busy: reject`
   CAESURA_E_PROMPT_EMPTY: 2, // a prompt that renders to nothing
+  CAESURA_E_IMAGE: 2, // a picture that is none, too large, from where it may not be, or for a model that takes none
   // the surroundings
   CAESURA_E_NO_SERVER: 3,
   CAESURA_E_NO_MODEL: 3,
@@ -42,6 +43,7 @@ export const errorCodes = {
   CAESURA_E_PROTOCOL: 1, // an answer that is not the protocol: HTML, broken JSON, wrong shapes
   CAESURA_E_LINE_TOO_LONG: 1,
   CAESURA_E_STREAM_CUT: 1, // the answer ended without its last line
+  CAESURA_E_FORMAT: 1, // an answer that is no document of its format, or a tool call without its arguments
   CAESURA_E_MODEL_ERROR: 1, // an error line in the middle of an answer
   CAESURA_E_TIMEOUT_LOAD: 1,
   CAESURA_E_TIMEOUT_FIRST_TOKEN: 1,

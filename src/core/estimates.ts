@@ -40,23 +40,26 @@ const MOST_KEYS = 256
 const WEIGHT = 0.2
 
 class Observations {
+  /** Pieces of text, of answers that ended by themselves. */
   readonly lengths: number[] = []
+  /** Pieces of thinking before them, of calls that were free to think. */
+  readonly thoughts: number[] = []
   msPerToken: number | undefined
-  firstTokenMs: number | undefined
+  firstPieceMs: number | undefined
   abortLagMs: number | undefined
   /** Of answers that the server counted. */
   countedTokens = 0
   countedPieces = 0
 
-  average(name: 'msPerToken' | 'firstTokenMs' | 'abortLagMs', ms: number): void {
+  average(name: 'msPerToken' | 'firstPieceMs' | 'abortLagMs', ms: number): void {
     const before = this[name]
     this[name] = before === undefined ? ms : before + WEIGHT * (ms - before)
   }
 }
 
 /**
- * Learns how long answers are, what a token takes and how fast a cancel settles, for each model on each node: moving averages and
- * a ring of answer lengths, so bounded memory and constant time. Not pure, but what it answers depends only on what it was told.
+ * Learns how long answers and the thinking before them are, what a token takes and how fast a cancel settles, for each model on each node:
+ * moving averages and rings of lengths, so bounded memory and constant time. Not pure, but what it answers depends only on what it was told.
  */
 export class Estimates {
   readonly #known = new Map<string, Observations>()
@@ -72,10 +75,9 @@ export class Estimates {
     const slotAt = ledger.at('slot-acquired')
     if (node === undefined || slotAt === undefined || settlement === 'failed') return
     const seen = this.#observations(request.model, node)
-    const firstTokenAt = ledger.at('first-token')
-    if (firstTokenAt !== undefined) seen.average('firstTokenMs', nsToMs(firstTokenAt - slotAt))
     // Thinking takes its time like text, before it and between.
-    const firstPieceAt = ledger.at('first-piece') ?? firstTokenAt
+    const firstPieceAt = ledger.at('first-piece') ?? ledger.at('first-token')
+    if (firstPieceAt !== undefined) seen.average('firstPieceMs', nsToMs(firstPieceAt - slotAt))
     if (firstPieceAt !== undefined && lastPieceAt !== undefined && pieces + thoughts > 1) {
       seen.average('msPerToken', nsToMs(lastPieceAt - firstPieceAt) / (pieces + thoughts - 1))
     }
@@ -89,8 +91,8 @@ export class Estimates {
       seen.average('abortLagMs', nsToMs(settledAt - abortAt))
     }
     if (end?.end === 'completed') {
-      seen.lengths.push(pieces)
-      if (seen.lengths.length > MOST_LENGTHS) seen.lengths.shift()
+      note(seen.lengths, pieces)
+      if (request.think !== false) note(seen.thoughts, thoughts)
     }
   }
 
@@ -105,24 +107,37 @@ export class Estimates {
     const where = node ?? 'any'
     const seen = this.#known.get(key(request.model, where))
     const priors = this.#priors(request.model, where)
-    const longer = seen?.lengths.filter((length) => length > pieces) ?? []
+    const longer = longerThan(pieces, seen?.lengths)
     // The limit is of tokens, and of thinking too.
     const perPiece = seen === undefined || seen.countedPieces === 0 ? 1 : seen.countedTokens / seen.countedPieces
-    const limit = (request.options.maxTokens ?? Number.POSITIVE_INFINITY) / perPiece - thoughts
-    const whole =
-      longer.length > 0
-        ? longer.reduce((sum, length) => sum + length, 0) / longer.length
-        : Math.max(priors.answerTokens, pieces + 1)
-    const restTokens = Math.max(0, Math.min(whole, limit) - pieces)
+    const limit = (request.options.maxTokens ?? Number.POSITIVE_INFINITY) / perPiece
+    const whole = longer.length > 0 ? mean(longer) : Math.max(priors.answerTokens, pieces + 1)
+    // With the first text the thinking is over.
+    const thinking = pieces > 0 || request.think === false ? undefined : longerThan(thoughts, seen?.thoughts)
+    const wholeThinking = thinking === undefined ? thoughts : thinkingOf(thinking, thoughts, seen, priors)
+    const restThoughts = Math.max(0, Math.min(wholeThinking, limit) - thoughts)
+    const restText = Math.max(0, Math.min(whole, limit - thoughts - restThoughts) - pieces)
     const msPerToken = seen?.msPerToken ?? priors.msPerToken
     const slotAt = ledger.at('slot-acquired') ?? now
-    const untilFirst = pieces > 0 ? 0 : Math.max(0, (seen?.firstTokenMs ?? priors.firstTokenMs) - nsToMs(now - slotAt))
-    const basis =
+    const waited = nsToMs(now - slotAt)
+    const untilFirst = pieces + thoughts > 0 ? 0 : Math.max(0, (seen?.firstPieceMs ?? priors.firstTokenMs) - waited)
+    const prior = priors.source === 'probe' ? 'from the probe' : 'by stated priors'
+    const ofText =
       longer.length > 0
         ? `${longer.length} answers longer than ${pieces} tokens observed`
-        : `no longer answer observed, so ${priors.source === 'probe' ? 'from the probe' : 'by stated priors'}`
-    const abortLagMs = seen?.abortLagMs ?? priors.abortLagMs
-    return { restMs: untilFirst + restTokens * msPerToken, restTokens, abortLagMs, basis }
+        : `no longer answer observed, so ${prior}`
+    const ofThinking =
+      thinking === undefined || thoughts === 0
+        ? ''
+        : thinking.length > 0
+          ? `; it thinks: ${thinking.length} longer than ${thoughts} tokens observed`
+          : '; it thinks, and no longer thinking was observed'
+    return {
+      restMs: untilFirst + (restThoughts + restText) * msPerToken,
+      restTokens: restText,
+      abortLagMs: seen?.abortLagMs ?? priors.abortLagMs,
+      basis: ofText + ofThinking,
+    }
   }
 
   #observations(model: string, node: string): Observations {
@@ -135,6 +150,24 @@ export class Estimates {
     if (this.#known.size > MOST_KEYS && oldest !== undefined) this.#known.delete(oldest)
     return seen
   }
+}
+
+function note(ring: number[], length: number): void {
+  ring.push(length)
+  if (ring.length > MOST_LENGTHS) ring.shift()
+}
+
+const longerThan = (length: number, ring: readonly number[] = []): number[] => ring.filter((known) => known > length)
+
+const mean = (lengths: readonly number[]): number => lengths.reduce((sum, length) => sum + length, 0) / lengths.length
+
+/**
+ * How long a thinking will be in all that has come so far. Before its first piece it is as long as those of all answers, with those that
+ * did not think. One that is longer than all that was observed, or the first one, is taken to be as long as an answer.
+ */
+function thinkingOf(longer: readonly number[], soFar: number, seen: Observations | undefined, priors: Priors): number {
+  if (soFar === 0) return seen === undefined || seen.thoughts.length === 0 ? 0 : mean(seen.thoughts)
+  return longer.length > 0 ? mean(longer) : Math.max(priors.answerTokens, soFar + 1)
 }
 
 /** The tokens that a call's pieces were; undefined where they are not known, or where some of them came in no piece. */

@@ -31,6 +31,20 @@ export const runEventSchema = z.discriminatedUnion('type', [
    * a piece that was such a half alone has no event of its own.
    */
   z.strictObject({ ...head, type: z.literal('token'), ...call, text: z.string() }),
+  /** What the model thought in one piece, of at least one token. It is no text of the answer. Well-formed, as a `token` is. */
+  z.strictObject({ ...head, type: z.literal('thinking'), ...call, text: z.string() }),
+  /** The model has called a tool: one event a call, when the call is whole. */
+  z.strictObject({
+    ...head,
+    type: z.literal('tool-call'),
+    ...call,
+    /** As the server named the call; absent where it did not. */
+    id: z.string().optional(),
+    name: z.string(),
+    arguments: z.record(z.string(), z.unknown()),
+  }),
+  /** The document that a call with a `format` gave, whole and checked. */
+  z.strictObject({ ...head, type: z.literal('value'), ...call, value: z.unknown() }),
   z.strictObject({
     ...head,
     type: z.literal('interrupt-signal'),

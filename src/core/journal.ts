@@ -143,8 +143,7 @@ export class Journal {
       const text = kept!.texts.get(state.request.callId)
       const call = Transcript.restore(state, text)
       // The text of one that had ended may still be handed out.
-      if (text === undefined || state.settlement === undefined)
-        call.toldBefore = toldPieces(kept!.events, state.request.callId)
+      if (text === undefined || state.settlement === undefined) noteTold(call, kept!.events)
       this.calls.set(state.request.callId, call)
     }
     this.interrupts.push(...(kept?.state.interrupts ?? []).map((entry) => ({ ...entry })))
@@ -244,5 +243,11 @@ export class Journal {
   }
 }
 
-const toldPieces = (events: readonly RunEvent[], callId: string): number =>
-  events.filter((event) => event.type === 'token' && event.callId === callId).length
+/** Counts what readers were told of a call whose pieces come again. */
+function noteTold(call: Transcript, events: readonly RunEvent[]): void {
+  const { callId } = call.request
+  const told = (type: RunEvent['type']) =>
+    events.filter((event) => event.type === type && 'callId' in event && event.callId === callId).length
+  call.toldBefore = told('token')
+  call.toldBesideBefore = { thoughts: told('thinking'), toolCalls: told('tool-call') }
+}

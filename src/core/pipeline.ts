@@ -56,6 +56,21 @@ export interface Pipeline {
   readonly experiment?: LiveExperiment
 }
 
+/**
+ * The limits of a stage's calls as they are kept. Where a model may call tools, a silence may be a call that it writes, for servers tell of a
+ * call when it is whole: `toolCallMs` is the longest silence then, before the first piece on top of the wait for that. Without it no silence
+ * ends a call.
+ */
+export function silenceLimits({ timeouts, asks }: Pick<Stage, 'timeouts' | 'asks'>): CallTimeouts {
+  if (asks?.tools === undefined) return timeouts
+  const { firstTokenMs, toolCallMs, totalMs } = timeouts
+  return {
+    ...(totalMs !== undefined && { totalMs }),
+    ...(toolCallMs !== undefined && { stallMs: toolCallMs }),
+    ...(toolCallMs !== undefined && firstTokenMs !== undefined && { firstTokenMs: firstTokenMs + toolCallMs }),
+  }
+}
+
 /** The models that a pipeline asks for: for each of its stages that asks one, the model and what it falls back to. */
 export const modelsAsked = ({ stages }: Pipeline): string[][] =>
   stages.flatMap(({ asks, fallback }) => (asks === undefined ? [] : [[asks.model, ...fallback]]))

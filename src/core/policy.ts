@@ -68,6 +68,8 @@ export type CallEvent =
   | { readonly type: 'token'; readonly at: Nanoseconds; readonly count: number; readonly text: string }
   /** The model thinks: a piece came that is no text of the answer. */
   | { readonly type: 'thinking'; readonly at: Nanoseconds }
+  /** The model has called a tool: told when the call is whole. */
+  | { readonly type: 'tool-call'; readonly at: Nanoseconds }
   /** `count` sentences are over; told when the next one begins, so that `3.` in `3.50` is none. */
   | { readonly type: 'sentence-end'; readonly at: Nanoseconds; readonly count: number }
   /** The call has ended by itself, and its text is still being handed out: `pace`, `heard`. */

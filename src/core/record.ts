@@ -121,10 +121,25 @@ export const callRecordSchema = z.strictObject({
   finishReason: z.enum(finishReasons).optional(),
   /** The server's own word for the end, where it is none of those. */
   finishSaid: z.string().optional(),
-  /** The tools that the model asked for, in order. Absent where it asked for none. */
-  toolCalls: z.array(z.strictObject({ id: z.string().optional(), name: z.string() })).optional(),
+  /**
+   * The tools that the model asked for, in order. Absent where it asked for none. `arguments` is absent where text is not kept, and of a call
+   * that was cut.
+   */
+  toolCalls: z
+    .array(
+      z.strictObject({
+        id: z.string().optional(),
+        name: z.string(),
+        arguments: z.record(z.string(), z.unknown()).optional(),
+      }),
+    )
+    .optional(),
   /** What was generated. Absent where text is not kept. */
   text: z.string().optional(),
+  /** What the model thought. Absent where it did not think, and where text is not kept. */
+  thinking: z.string().optional(),
+  /** The document of a call with a `format` that was whole and held to it. Absent where text is not kept. */
+  value: z.unknown().optional(),
   tokens: z.strictObject({
     /** Absent when the server did not report it. */
     prompt: count.optional(),

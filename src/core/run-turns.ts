@@ -1,4 +1,5 @@
 import { deliveredText, heardText } from './heard-text.ts'
+import { withoutPicture } from './image.ts'
 import type { Journal } from './journal.ts'
 import type { Pipeline } from './pipeline.ts'
 import type { Transcript } from './transcript.ts'
@@ -13,7 +14,8 @@ export function turnsOf(journal: Journal, speakers: Speakers): Turn[] {
   return journal.turns.map(({ input, at, calls: from }, index): Turn => {
     const next = journal.turns[index + 1]
     const turn = {
-      ...{ runId: journal.runId, number: index + 1, input },
+      // A history shows texts: what a picture was is not said again.
+      ...{ runId: journal.runId, number: index + 1, input: withoutPicture(input) },
       at: Math.round(journal.startedUnixMs + at / 1e6),
     }
     if (next === undefined && journal.end === undefined) return turn

@@ -1,5 +1,6 @@
 import type { z } from 'zod'
 import type { Asking, CallEnd, CallRequest, ChatMessage, GenerateContext, GenerationOptions } from './call.ts'
+import type { ErrorCode } from './errors.ts'
 import type { Policy } from './policy.ts'
 import type { Path } from './problems.ts'
 
@@ -54,6 +55,10 @@ export interface StepProblem {
   readonly message: string
   readonly expected: string
   readonly received?: unknown
+  /** What to do next, in one sentence. */
+  readonly hint?: string
+  /** Another code than `CAESURA_E_PIPELINE`. */
+  readonly code?: ErrorCode
 }
 
 /** What of the pipeline around a stage was written. */

@@ -1,19 +1,20 @@
-import type { CallEnd, CallRequest, Settlement } from './call.ts'
+import { Beside, type KeptBeside } from './beside.ts'
+import type { CallEnd, CallRequest, Settlement, ToolCallSeen } from './call.ts'
 import type { Nanoseconds } from './clock.ts'
+import { documentIn } from './document-format.ts'
 import type { ErrorSummary } from './errors.ts'
 import { Ledger, type Mark } from './ledger.ts'
 import type { CallPlace, NodeLoad, WarmOutcome } from './ports.ts'
 import { SentenceScanner } from './sentence.ts'
 
 /** What was generated, and when. Plain JSON. */
-export interface GeneratedText {
+export interface GeneratedText extends KeptBeside {
   readonly text: string
   /** The length of the text after each piece. */
   readonly ends: readonly number[]
   /** When each piece came, ns from the run's start. */
   readonly times: readonly Nanoseconds[]
-  /** How many pieces of thinking came, and when the last piece of any kind. Absent in what older versions kept. */
-  readonly thoughts?: number
+  /** When the last piece of any kind came. Absent in what older versions kept. */
   readonly lastPieceAt?: Nanoseconds
 }
 
@@ -87,13 +88,15 @@ export class Transcript {
   toldBefore = 0
   /** Pieces whose turn with the readers has come: all that came, where text is handed out as it comes. */
   uttered = 0
+  /** The same of events of thinking and of tool calls. */
+  toldBesideBefore = { thoughts: 0, toolCalls: 0 }
   /** Pieces that were generated while delivery was paused; absent while it is not. */
   held: string[] | undefined
   #text = ''
   /** The length of the text after each piece, and when the piece came. */
   readonly #ends: number[] = []
   readonly #times: Nanoseconds[] = []
-  #thoughts = 0
+  readonly #beside = new Beside()
   #lastPieceAt: Nanoseconds | undefined
   #kept = 0
 
@@ -113,7 +116,7 @@ export class Transcript {
       transcript.#text = generated.text
       transcript.#ends.push(...generated.ends)
       transcript.#times.push(...generated.times)
-      transcript.#thoughts = generated.thoughts ?? 0
+      transcript.#beside.restore(generated)
       transcript.#lastPieceAt = generated.lastPieceAt ?? generated.times.at(-1)
       if (transcript.settlement !== undefined) transcript.uttered = generated.ends.length
     }
@@ -155,7 +158,7 @@ export class Transcript {
       text: this.#text,
       ends: this.#ends,
       times: this.#times,
-      ...(this.#thoughts > 0 && { thoughts: this.#thoughts }),
+      ...this.#beside.kept,
       ...(this.#lastPieceAt !== undefined && { lastPieceAt: this.#lastPieceAt }),
     }
   }
@@ -198,7 +201,27 @@ export class Transcript {
 
   /** Pieces of thinking received. */
   get thoughts(): number {
-    return this.#thoughts
+    return this.#beside.thoughts
+  }
+
+  /** What the model thought so far. */
+  get thinking(): string {
+    return this.#beside.thinking
+  }
+
+  /**
+   * What it gave as JSON: the document of its format, or the tools that it called, as `{ calls }`. Only of an answer that is whole and was
+   * checked; undefined where there is none.
+   */
+  get value(): unknown {
+    if (this.end?.end !== 'completed') return undefined
+    if (this.request.format !== undefined) return documentIn(this.#text)
+    return this.toolCalls.length > 0 ? { calls: this.toolCalls } : undefined
+  }
+
+  /** The tools that the model called so far, whole, in order. */
+  get toolCalls(): readonly ToolCallSeen[] {
+    return this.#beside.toolCalls
   }
 
   /** When the last piece of any kind came. */
@@ -233,9 +256,20 @@ export class Transcript {
     this.#lastPieceAt = at
   }
 
-  /** A piece of thinking came. Its text is not kept. */
-  think(at: Nanoseconds): void {
-    this.#thoughts += 1
+  /** A piece of thinking came. */
+  think(text: string, at: Nanoseconds): void {
+    this.#beside.think(text)
+    this.#lastPieceAt = at
+  }
+
+  /** Adds to the thinking what no piece brought. */
+  amendThinking(text: string): void {
+    this.#beside.thinking += text
+  }
+
+  /** A tool call came, whole. */
+  callTool(call: ToolCallSeen, at: Nanoseconds): void {
+    this.#beside.toolCalls.push(call)
     this.#lastPieceAt = at
   }
 

@@ -1,7 +1,8 @@
+import type { CallTimeouts } from '../core/call.ts'
 import { msToNs, type Nanoseconds } from '../core/clock.ts'
 import type { PlannedSignal } from '../core/engine.ts'
 import { CaesuraError } from '../core/errors.ts'
-import type { Stage } from '../core/pipeline.ts'
+import { type Stage, silenceLimits } from '../core/pipeline.ts'
 import type { CallEvent } from '../core/policy.ts'
 import { checkWakes, initialOf, stepOf } from '../core/policy-calls.ts'
 import { SentenceScanner } from '../core/sentence.ts'
@@ -37,6 +38,7 @@ export class CallWatch {
   readonly #listener: CallWatchListener
   readonly #sentences = new SentenceScanner()
   readonly #timers = new Map<string, Alarm>()
+  readonly #limits: CallTimeouts
   #sentenceCount = 0
   #triggerState: unknown
   /** How often the trigger was woken for an instant that was over. */
@@ -51,6 +53,7 @@ export class CallWatch {
     this.#transcript = transcript
     this.#stage = stage
     this.#listener = listener
+    this.#limits = silenceLimits(stage)
     const { name, parameter } = stage.policy.trigger
     if (transcript.triggered) return
     try {
@@ -62,7 +65,7 @@ export class CallWatch {
 
   started(at: Nanoseconds): void {
     this.#startedAt = at
-    const { firstTokenMs, totalMs } = this.#stage.timeouts
+    const { firstTokenMs, totalMs } = this.#limits
     if (firstTokenMs !== undefined) this.#limit('first token', 'CAESURA_E_TIMEOUT_FIRST_TOKEN', firstTokenMs, at)
     if (totalMs !== undefined) this.#limit('end', 'CAESURA_E_TIMEOUT_TOTAL', totalMs, at)
     if (isFirstCall(this.#transcript.request)) {
@@ -79,7 +82,7 @@ export class CallWatch {
   /** A piece of text has come from the server. */
   arrived(at: Nanoseconds): void {
     if (this.#transcript.pieces === 1) this.#timers.get('first token')?.clear()
-    const { stallMs } = this.#stage.timeouts
+    const { stallMs } = this.#limits
     if (stallMs !== undefined) this.#limit('next token', 'CAESURA_E_TIMEOUT_STALL', stallMs, at)
   }
 
@@ -111,12 +114,23 @@ export class CallWatch {
     this.#step({ type: 'ended', at })
   }
 
-  /** A piece of thinking came: a sign of life, and no token. */
-  thinking(at: Nanoseconds): void {
+  /** A piece of thinking came: a sign of life, and no token. `again` as for `token`. */
+  thinking(at: Nanoseconds, again = false): void {
+    this.#lives({ type: 'thinking', at }, again)
+  }
+
+  /** A tool call came, whole: a sign of life, and no token. `again` as for `token`. */
+  toolCall(at: Nanoseconds, again = false): void {
+    this.#lives({ type: 'tool-call', at }, again)
+  }
+
+  #lives(event: CallEvent, again: boolean): void {
+    this.#again = again
     this.#timers.get('first token')?.clear()
-    const { stallMs } = this.#stage.timeouts
-    if (stallMs !== undefined) this.#limit('next token', 'CAESURA_E_TIMEOUT_STALL', stallMs, at)
-    this.#step({ type: 'thinking', at })
+    const { stallMs } = this.#limits
+    if (stallMs !== undefined) this.#limit('next token', 'CAESURA_E_TIMEOUT_STALL', stallMs, event.at)
+    this.#step(event)
+    this.#again = false
   }
 
   /** Nothing is told any more. */

@@ -4,12 +4,14 @@ import type { Nanoseconds } from '../core/clock.ts'
 import { CallCancelled, summarize } from '../core/errors.ts'
 import type { Transcript } from '../core/transcript.ts'
 import { WellFormedPieces, wellFormed } from '../core/well-formed.ts'
+import { checkAnswer, tellValue } from './answer-check.ts'
+import { BesideNews } from './beside-news.ts'
 import { CallWatch } from './call-watch.ts'
 import { deliver } from './delivery.ts'
 import { environmentOf } from './environment.ts'
 import { Speech } from './speech.ts'
 import { warmingOf } from './warm.ts'
-import { executorOf } from './work.ts'
+import { executorOf, sentRequest } from './work.ts'
 
 /** From the stage to its call. */
 export type CallOrder = { readonly type: 'cancel'; readonly reason: string }
@@ -68,6 +70,7 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
 
     const warming = warmingOf(environment, stage, transcript)
     const pieces = new WellFormedPieces()
+    const beside = new BesideNews(journal, transcript)
     let told = 0
     /** Tells the readers of a piece's text. False where the owner before has told it. */
     const tell = (text: string): boolean => {
@@ -111,7 +114,9 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
       watch.stop()
       speeches.delete(input.callId)
       transcript.end = judged(transcript, transcript.end!)
-      news({ type: 'call.settled', end: transcript.end, pieces: transcript.pieces })
+      // A tool call that readers were told of is as much of an answer as a text.
+      const pieces = transcript.pieces + transcript.toolCalls.length
+      news({ type: 'call.settled', end: transcript.end, pieces })
     }
     const finish = () => {
       if (speech === undefined) return settle()
@@ -137,8 +142,8 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
         speech?.close()
       }
     }
-    const settled = executorOf(environment, request)
-      .execute(request, {
+    const settled = sent(() =>
+      executorOf(environment, request).execute(sentRequest(environment, stage, transcript), {
         clock,
         signal: controller.signal,
         observer: {
@@ -159,13 +164,21 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
             if (speech === undefined) utter(text, at, !tell(text))
             else speech.say(text, at)
           },
-          thinking: (text, when) => {
-            const excess = journal.allowance.take(text)
+          thinking: (piece, when) => {
+            const excess = journal.allowance.take(piece)
             if (excess !== undefined) return fail(excess, true)
             const at = when === undefined ? journal.now() : journal.fromClock(when)
-            transcript.think(at)
             ledger.set('first-piece', at)
-            watch.thinking(at)
+            const isNew = beside.thought(piece, at)
+            watch.thinking(at, !isNew)
+          },
+          toolCall: (call, when) => {
+            const excess = journal.allowance.take(JSON.stringify(call))
+            if (excess !== undefined) return fail(excess, true)
+            const at = when === undefined ? journal.now() : journal.fromClock(when)
+            ledger.set('first-piece', at)
+            const isNew = beside.toolCall(call, at)
+            watch.toolCall(at, !isNew)
           },
           load: (load) => {
             transcript.atStart = load
@@ -174,7 +187,8 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
             transcript.lateNs = ns
           },
         },
-      })
+      }),
+    )
       .catch((error: unknown): CallEnd => ({ end: 'failed', error: summarize(error) }))
       .then((end) => {
         warming.stop()
@@ -185,9 +199,12 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
           if (speech === undefined) tell(left)
           else speech.say(left, journal.now())
         }
+        beside.end()
         if (transcript.lastTokenAt !== undefined) ledger.set('last-token', transcript.lastTokenAt)
         ledger.set('settled', journal.now())
-        transcript.end = judged(transcript, end)
+        const found = judged(transcript, end)
+        transcript.end = found === end ? checkAnswer(readable(end), transcript) : found
+        tellValue(journal, transcript)
         finish()
       })
     inFlight.set(settled, (reason) => controller.abort(reason))
@@ -203,11 +220,20 @@ export const callLogic = fromCallback<CallOrder, { readonly callId: string }>(
 )
 
 /** How a call has ended: one that was stopped because it had passed a limit, or because its policy is at fault, has failed. */
-const judged = ({ passed, pieces }: Transcript, end: CallEnd): CallEnd =>
+const judged = ({ passed, pieces, toolCalls }: Transcript, end: CallEnd): CallEnd =>
   passed !== undefined && (passed.lost || end.end !== 'completed')
-    ? { ...end, end: 'failed', error: passed.error, retryable: !passed.lost && pieces === 0 }
-    : readable(end)
+    ? { ...end, end: 'failed', error: passed.error, retryable: !passed.lost && pieces + toolCalls.length === 0 }
+    : end
 
 /** A worker or a backend may quote what it cut in the middle of a character. */
 const readable = (end: CallEnd): CallEnd =>
   end.error === undefined ? end : { ...end, error: { ...end.error, message: wellFormed(end.error.message) } }
+
+/** What is wrong with a call that is about to be sent is the end of that call. */
+function sent(send: () => Promise<CallEnd>): Promise<CallEnd> {
+  try {
+    return send()
+  } catch (error) {
+    return Promise.reject(error)
+  }
+}

@@ -96,7 +96,10 @@ export const responseOf = ({ catalogue }: RunEnvironment, name: string): Respons
 
 /** What a carry keeps of a call's output as it is now. Throws `CAESURA_E_POLICY`. */
 export function keptOf({ catalogue, journal }: RunEnvironment, call: Transcript, carry: string): string {
-  const { callId } = call.request
+  const { callId, format } = call.request
+  const isComplete = call.end?.end === 'completed'
+  // A document that was cut is none, whatever the policy of an experiment's arm says.
+  if (format !== undefined && !isComplete) return ''
   return keptBy(definitionOf('carry', catalogue.carries, carry), {
     text: call.text,
     // A carry that does not look at it does not pay for it.
@@ -107,6 +110,6 @@ export function keptOf({ catalogue, journal }: RunEnvironment, call: Transcript,
       const { text } = journal.log.deliveredText(callId)
       return text.slice(0, heardOf(journal.calls, call, text.length))
     },
-    complete: call.end?.end === 'completed',
+    complete: isComplete,
   })
 }

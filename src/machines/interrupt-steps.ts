@@ -171,7 +171,8 @@ function fire(draft: RunDraft, handling: Handling, entry: InterruptEntry): void 
   const isSpoken = !call.isCut && call.spokenText.length === call.text.length
   const isGiven = call.end?.end === 'completed' && call.held === undefined && isSpoken
   commit(draft, callId, isGiven ? call.text : kept)
-  draft.update({ outputs: { ...draft.context.outputs, [id]: kept } })
+  const isWhole = call.end?.end === 'completed' && kept === call.text && stage.policy.carry !== 'none'
+  draft.handOn(id, kept, { callId, whole: isWhole })
   const target = targetOf(draft, stage, entry)
   if (target === undefined) {
     draft.end({ outcome: 'completed', answerCall: callId })

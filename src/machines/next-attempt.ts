@@ -28,6 +28,9 @@ const everywhere: ReadonlySet<ErrorCode> = new Set([
   'CAESURA_E_INTERNAL',
 ] satisfies ErrorCode[])
 
+/** An answer that came whole and is not what was asked for: that shows at its end alone, so its text is withdrawn in any case. */
+const isUnfit = ({ error }: CallEnd): boolean => error?.code === 'CAESURA_E_FORMAT'
+
 /** A call that has seen so many workers die may be what they died of. */
 const MOST_WORKERS = 10
 
@@ -49,14 +52,14 @@ export function mayTryAgain({ end, pieces, attempts }: FailedAttempt, retry: Ret
   if (end.elsewhere === true && attempts < MOST_WORKERS) return true
   if (attempts >= retry.attempts) return false
   if ((end.retryAfterMs ?? 0) > LONGEST_RETRY_AFTER_MS) return false
-  if (pieces === 0) return end.retryable === true
+  if (pieces === 0 || isUnfit(end)) return end.retryable === true
   return retry.afterFirstToken === 'restart' && end.error !== undefined && passing.has(end.error.code)
 }
 
 /** Whether another model or node may do better. After the first token only where the stage may start again. */
 export function mayFallBack({ end, pieces }: FailedAttempt, retry: Retry): boolean {
   if (end.end !== 'failed' || end.error === undefined || everywhere.has(end.error.code)) return false
-  return pieces === 0 || retry.afterFirstToken === 'restart'
+  return pieces === 0 || isUnfit(end) || retry.afterFirstToken === 'restart'
 }
 
 /** The pause after so many attempts, ms: exponential backoff with full jitter, and at least what the server asked for. */

@@ -6,6 +6,7 @@ import type { RunRecord } from '../core/record.ts'
 import type { RunEnvironment } from './environment.ts'
 import type { InterruptInput, InterruptNews } from './interrupt.ts'
 import type { StageInput, StageOrder } from './stage.ts'
+import type { HandedOn } from './work.ts'
 
 /** A stage that the run has entered: the stage actor and its newest call. */
 export interface Entry {
@@ -45,6 +46,8 @@ export interface RunContext {
   readonly pending: PendingSignal | null
   /** What each stage hands on, after carry. */
   readonly outputs: Readonly<Record<string, string>>
+  /** Whose answer that is. Absent in what older versions kept. */
+  readonly answers?: Readonly<Record<string, HandedOn>>
   /** The newest interrupt, for prompts. `at` in ms. */
   readonly lastInterrupt: { readonly input?: string; readonly at: number } | null
   readonly end: {
@@ -107,6 +110,12 @@ export class RunDraft {
 
   stage(id: string): Stage {
     return this.environment.pipeline.stages.find((stage) => stage.id === id)!
+  }
+
+  /** The stage hands this much of a call's answer on; `whole`: all of it, and its value. */
+  handOn(stage: string, output: string, from: HandedOn): void {
+    const { outputs, answers } = this.context
+    this.update({ outputs: { ...outputs, [stage]: output }, answers: { ...answers, [stage]: from } })
   }
 
   /** The stage after this one in the pipeline. */

@@ -76,7 +76,7 @@ export function commit({ environment: { journal } }: RunDraft, callId: string, k
 export function passBoundary(draft: RunDraft, { stage: id, callId }: Entry): void {
   const call = draft.environment.journal.call(callId)
   commit(draft, callId, call.text)
-  draft.update({ outputs: { ...draft.context.outputs, [id]: call.text } })
+  draft.handOn(id, call.text, { callId, whole: true })
   const next = draft.stageAfter(id)
   if (next === undefined) draft.end({ outcome: 'completed', answerCall: callId })
   else enter(draft, next, { from: draft.stage(id), origin: 'order', ...placedOf(draft.environment.journal, call) })

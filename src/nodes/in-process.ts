@@ -45,6 +45,7 @@ const tellingOf = (observer: CallObserver): CallObserver => ({
   mark: (mark, at) => observer.mark(mark, at),
   token: (text, at) => observer.token(text, at),
   thinking: (text, at) => observer.thinking(text, at),
+  toolCall: (call, at) => observer.toolCall?.(call, at),
   late: (ns) => observer.late?.(ns),
 })
 

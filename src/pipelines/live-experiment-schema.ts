@@ -8,6 +8,7 @@ import { policyName } from '../core/policy.ts'
 import { present } from '../core/present.ts'
 import { isRecord, orList, type Problem } from '../core/problems.ts'
 import { policySchema } from '../policies/reading/policy-schema.ts'
+import { policyOf } from './document-carry.ts'
 import { loopProblems, thenProblems } from './pipeline-checks.ts'
 
 const ARMS = 'a list of 2 to 20 arms'
@@ -128,7 +129,7 @@ export function toLiveExperiment(parsed: Parsed, stages: readonly Stage[]): Live
   const arms = parsed.arms.map(({ name, weight, policy, stage = first }): LiveArm => {
     // Written out for those that keep the stage's own policy too: what an arm is then does not change with the stage unseen.
     const policies = Object.fromEntries(
-      touched.map(({ id, policy: own }) => [id, id === stage ? (policy ?? own) : own]),
+      touched.map(({ id, asks, policy: own }) => [id, id === stage && policy ? policyOf(asks, policy) : own]),
     )
     const shown = policies[stage] ?? stages.find(({ id }) => id === stage)!.policy
     return { name, policy: policyName(shown), weight, policies }

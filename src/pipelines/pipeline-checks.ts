@@ -2,7 +2,8 @@ import type { Catalogue } from '../core/catalogue.ts'
 import type { Stage } from '../core/pipeline.ts'
 import { isRecord, orList, type Path, type Problem, placeOf, type Source, type Warning } from '../core/problems.ts'
 import type { StepKind, TemplatePlace, WrittenAround } from '../core/step.ts'
-import { codeIn, MOST_CODE, templateProblems } from './template.ts'
+import { carryProblems } from './document-carry.ts'
+import { codeIn, type KnownNames, MOST_CODE, templateProblems } from './template.ts'
 
 const ID = /^[A-Za-z][A-Za-z0-9_-]*$/
 /** Names that templates and `then` use for something else. */
@@ -20,6 +21,17 @@ interface Written {
   readonly stage: Record<string, unknown>
 }
 
+/** The arms of an experiment whose policies would cut a document of their stage. */
+export function armCarryProblems(catalogue: Catalogue, value: Record<string, unknown>): Problem[] {
+  const stages = writtenStages(value)
+  const { arms } = Object(value.experiment) as { readonly arms?: unknown }
+  return (Array.isArray(arms) ? (arms as unknown[]).slice(0, MOST_CHECKED) : []).flatMap((arm, index) => {
+    if (!isRecord(arm)) return []
+    const found = arm.stage === undefined ? stages[0] : stages.find(({ stage }) => stage.id === arm.stage)
+    return carryProblems(catalogue, found?.stage, arm.policy, ['experiment', 'arms', index, 'policy'])
+  })
+}
+
 /** The ids of a pipeline as it was written. */
 export const writtenIds = (value: unknown): string[] => [...new Set(idsOf(writtenStages(value)))]
 
@@ -31,15 +43,21 @@ const writtenStages = (value: unknown): Written[] => {
 const idsOf = (stages: readonly Written[]): string[] =>
   stages.flatMap(({ stage }) => (typeof stage.id === 'string' && stage.id !== '' ? [stage.id] : []))
 
+/** The ids of those that give JSON: a document, or calls of tools. */
+const valuedIn = (stages: readonly Written[]): string[] =>
+  idsOf(stages.filter(({ stage }) => stage.format !== undefined || stage.tools !== undefined))
+
 const thenOf = (stage: Record<string, unknown>): unknown => (isRecord(stage.policy) ? stage.policy.then : undefined)
 
 /**
  * What one value's type cannot tell: ids that stand twice or are no ids, `then` to nowhere, prompts without text,
  * templates that do not hold. Works on what was written, so that these are found beside wrong types elsewhere.
  */
-export function pipelineProblems({ steps }: Catalogue, value: unknown): Problem[] {
+export function pipelineProblems(catalogue: Catalogue, value: unknown): Problem[] {
+  const { steps } = catalogue
   const stages = writtenStages(value)
   const ids = writtenIds(value)
+  const names = { stages: ids, valued: valuedIn(stages) }
   const seen = new Map<string, number>()
   const allowance = { code: MOST_CODE_OF_ALL }
   const around = { hasHistory: isRecord(value) && value.history !== undefined }
@@ -47,9 +65,10 @@ export function pipelineProblems({ steps }: Catalogue, value: unknown): Problem[
     ...idProblems(stage.id, index, seen),
     ...steps
       .flatMap((kind) => kind.templates(stage))
-      .flatMap((place) => templateProblemsAt(place, ['stages', index, ...place.path], ids, allowance)),
+      .flatMap((place) => templateProblemsAt(place, ['stages', index, ...place.path], names, allowance)),
     ...stepProblems(steps, { stage, index }, around),
     ...thenProblems(thenOf(stage), ['stages', index, 'policy', 'then'], ids),
+    ...carryProblems(catalogue, stage, stage.policy, ['stages', index, 'policy']),
   ])
 }
 
@@ -71,18 +90,18 @@ function stepProblems(steps: readonly StepKind[], { stage, index }: Written, aro
   const named = steps.filter(({ name }) => Object.hasOwn(stage, name))
   return (named.length === 0 ? steps.slice(0, 1) : named)
     .flatMap((kind) => kind.problems?.(stage, around) ?? [])
-    .map(({ path, message, expected, received }) => ({
+    .map(({ path, message, received, ...params }) => ({
       path: ['stages', index, ...path],
       message,
       ...(received !== undefined && { input: received }),
-      params: { expected },
+      params,
     }))
 }
 
 function templateProblemsAt(
   { source, emptyHint }: TemplatePlace,
   path: Path,
-  ids: readonly string[],
+  names: KnownNames,
   allowance: { code: number },
 ): Problem[] {
   if (typeof source !== 'string') return []
@@ -95,7 +114,7 @@ function templateProblemsAt(
     const expected = `at most ${MOST_CODE_OF_ALL.toLocaleString('en-US')} characters between {{ }} and {% %} in all templates together`
     return [{ path, message: 'is one template too many', params: { code: 'CAESURA_E_TEMPLATE', expected } }]
   }
-  return templateProblems(source, { stages: ids }).map(({ message, received, expected, offset, allowed }) => ({
+  return templateProblems(source, names).map(({ message, received, expected, offset, allowed }) => ({
     path,
     input: received,
     message,

@@ -6,6 +6,7 @@ import { present } from '../core/present.ts'
 import { isRecord, oneOrMany, type Problem, parseWith, type Reading, type Source, toErrors } from '../core/problems.ts'
 import type { StepKind } from '../core/step.ts'
 import { policySchema } from '../policies/reading/policy-schema.ts'
+import { policyOf } from './document-carry.ts'
 import { historySchema } from './history-schema.ts'
 import {
   liveExperimentProblems,
@@ -13,7 +14,8 @@ import {
   liveLoopProblems,
   toLiveExperiment,
 } from './live-experiment-schema.ts'
-import { loopProblems, pipelineProblems, pipelineWarnings, writtenIds } from './pipeline-checks.ts'
+import { withPictures } from './pictures.ts'
+import { armCarryProblems, loopProblems, pipelineProblems, pipelineWarnings, writtenIds } from './pipeline-checks.ts'
 import { readSpeaking, speakingShape, type WrittenSpeaking } from './speaking.ts'
 import { limitsShape, readLimits, type WrittenLimits } from './stage-limits.ts'
 
@@ -83,12 +85,18 @@ export function pipelineSchema(catalogue: Catalogue): ReturnType<typeof makeSche
 
 /**
  * Checks a pipeline and reports everything at once. Errors: `CAESURA_E_PIPELINE`, `CAESURA_E_TEMPLATE`,
- * `CAESURA_E_PROMPT_EMPTY`, `CAESURA_E_EXPERIMENT`. The pipeline is frozen.
+ * `CAESURA_E_PROMPT_EMPTY`, `CAESURA_E_IMAGE`, `CAESURA_E_EXPERIMENT`. Pictures that the pipeline names are read where it is a file of this
+ * host (`source`). The pipeline is frozen.
  */
-export function readPipeline(catalogue: Catalogue, value: unknown, source: Source = {}): Reading<Pipeline> {
+export function readPipeline(catalogue: Catalogue, written: unknown, source: Source = {}): Reading<Pipeline> {
+  const { value, problems: ofPictures } = withPictures(written, source)
   const parsed = parseWith(pipelineSchema(catalogue), value)
-  const problems = [...('problems' in parsed ? parsed.problems : []), ...pipelineProblems(catalogue, value)]
-  if (isRecord(value)) problems.push(...liveExperimentProblems(value.experiment, writtenIds(value)))
+  const ofValues = 'problems' in parsed ? parsed.problems : []
+  const problems = [...ofPictures, ...ofValues, ...pipelineProblems(catalogue, value)]
+  if (isRecord(value)) {
+    problems.push(...liveExperimentProblems(value.experiment, writtenIds(value)))
+    problems.push(...armCarryProblems(catalogue, value))
+  }
   const stages = 'value' in parsed ? parsed.value.stages.map((stage) => inPipeline(stage, parsed.value)) : []
   if ('value' in parsed && problems.length === 0) {
     const { experiment } = parsed.value
@@ -128,14 +136,17 @@ type ParsedStage = Pick<Stage, 'id' | 'policy'> & {
 /** A stage, with what it says of speaking as it was written: its pipeline says the rest. */
 type StageAlone = Omit<Stage, 'speaking'> & { readonly speaking: WrittenSpeaking }
 
-const toStage = (kind: StepKind, parsed: ParsedStage): StageAlone => ({
-  id: parsed.id,
-  ...kind.read(parsed),
-  ...readLimits(parsed),
-  speaking: parsed,
-  ...present({ deliver: parsed.deliver, remember: parsed.remember }),
-  policy: parsed.policy,
-})
+function toStage(kind: StepKind, parsed: ParsedStage): StageAlone {
+  const read = kind.read(parsed)
+  return {
+    id: parsed.id,
+    ...read,
+    ...readLimits(parsed),
+    speaking: parsed,
+    ...present({ deliver: parsed.deliver, remember: parsed.remember }),
+    policy: policyOf(read.asks, parsed.policy),
+  }
+}
 
 const inPipeline = ({ speaking, ...stage }: StageAlone, ofPipeline: WrittenSpeaking): Stage => ({
   ...stage,

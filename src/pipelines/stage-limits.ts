@@ -31,11 +31,12 @@ export const limitsShape = {
     .strictObject({
       firstToken: timeoutSchema.optional(),
       stall: timeoutSchema.optional(),
+      toolCall: timeoutSchema.optional(),
       total: timeoutSchema.optional(),
     })
     .optional()
     .describe(
-      'Limits of one call: from its start to the first token, between two tokens, to its end. Passing one is a failure.',
+      'Limits of one call: from its start to the first token, between two tokens, to its end. Passing one is a failure. With tools a silence may be a call that the model writes: toolCall is the longest silence then.',
     ),
   retry: retrySchema.optional().describe('Without it a call is made once.'),
   fallback: z
@@ -57,9 +58,9 @@ export function readLimits({
   retry,
   fallback = [],
 }: WrittenLimits): Pick<Stage, 'timeouts' | 'retry' | 'fallback'> {
-  const { firstToken: firstTokenMs, stall: stallMs, total: totalMs } = timeout
+  const { firstToken: firstTokenMs, stall: stallMs, toolCall: toolCallMs, total: totalMs } = timeout
   return {
-    timeouts: present({ firstTokenMs, stallMs, totalMs }),
+    timeouts: present({ firstTokenMs, stallMs, toolCallMs, totalMs }),
     retry:
       retry === undefined
         ? ONCE

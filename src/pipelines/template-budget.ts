@@ -136,11 +136,19 @@ export const budgetOf = (context: Context): Budget => context.memoryLimit as unk
 /** A value as liquid prints it. */
 export function printed(value: unknown, budget: Budget): string {
   if (typeof value === 'string') return value
-  if (Array.isArray(value)) {
-    budget.keep(budget.measure(value).characters)
+  if (typeof value === 'object' && value !== null) {
+    const { characters, entries } = budget.measure(value)
+    budget.spend(characters * 2 + entries * prices.look)
+    budget.keep(characters + entries * 8)
     return flat(value)
   }
   return String(value ?? '')
 }
 
-const flat = (value: unknown): string => (Array.isArray(value) ? value.map(flat).join('') : String(value ?? ''))
+/** The entries of a list one after the other; a mapping, which liquid has no text for, as JSON. */
+const flat = (value: unknown): string =>
+  Array.isArray(value)
+    ? value.map(flat).join('')
+    : typeof value === 'object' && value !== null
+      ? JSON.stringify(value)
+      : String(value ?? '')

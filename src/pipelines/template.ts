@@ -9,13 +9,15 @@ import { eachTemplate, type NameUse, namesOf, operandsOf } from './template-tree
 
 /** What a template can name, beside `input`, `interrupt.input`, `interrupt.at`, `session` and `vars.*`. */
 export interface KnownNames {
-  /** The stages' ids: `<stage>.output`. */
+  /** The stages' ids: `<stage>.output`, `<stage>.thinking`. */
   readonly stages: readonly string[]
+  /** Those of stages that give JSON: `<stage>.value`, and what is in it; absent: all of them. */
+  readonly valued?: readonly string[]
 }
 
 /**
- * What a template sees, in its own words: `input` (text), `<stage>: { output }` for every stage of the pipeline (after
- * *carry*; the empty text where there is none yet), `interrupt: { input?, at? }` (ms from the run's start), `vars`.
+ * What a template sees, in its own words: `input` (text), `<stage>: { output, thinking, value }` for every stage of the pipeline (after
+ * *carry*; the empty text, and `null` for the value, where there is none yet), `interrupt: { input?, at? }` (ms from the run's start), `vars`.
  * Texts are put in as they are: nothing in them is read as a template.
  */
 export type TemplateScope = Readonly<Record<string, unknown>>
@@ -191,7 +193,7 @@ const templateError = ({ message, received, expected }: TemplateProblem, cause?:
   })
 
 /**
- * The beginning of what a checked template renders to: up to the first place where it asks for the output of the stage
+ * The beginning of what a checked template renders to: up to the first place where it asks for anything of the stage
  * `unknown`, or for anything of the interrupt. A condition, a loop or a filter that asks ends it as well. `isCut`: there was such
  * a place. Throws as `renderTemplate` does.
  */
@@ -210,6 +212,12 @@ export function renderKnownStart(
     get output() {
       return stop()
     },
+    get thinking() {
+      return stop()
+    },
+    get value() {
+      return stop()
+    },
   }
   const interrupt = {
     get input() {
@@ -225,22 +233,26 @@ export function renderKnownStart(
   return { text: text.toWellFormed(), isCut }
 }
 
-const allowedNames = ({ stages }: KnownNames): string[] => [
+const allowedNames = ({ stages, valued = stages }: KnownNames): string[] => [
   'input',
   ...stages.map((id) => `${id}.output`),
+  ...valued.map((id) => `${id}.value`),
+  ...stages.map((id) => `${id}.thinking`),
   'interrupt.input',
   'interrupt.at',
   'session',
 ]
 
-function isKnown({ segments: [root, leaf, ...rest] }: NameUse, { stages }: KnownNames): boolean {
+function isKnown({ segments: [root, leaf, ...rest] }: NameUse, { stages, valued = stages }: KnownNames): boolean {
   // `size`, `first` and `last` are liquid's own, for every text and list.
   const ends = (names: (typeof leaf)[]) => rest.length === 0 || (rest.length === 1 && names.includes(rest[0]))
   if (root === 'vars') return true
   if (root === 'input') return leaf === undefined || (leaf === 'size' && rest.length === 0)
   if (root === 'session') return leaf === undefined
   if (root === 'interrupt') return (leaf === 'input' && ends(['size'])) || (leaf === 'at' && ends([]))
-  return typeof root === 'string' && stages.includes(root) && leaf === 'output' && ends(['size'])
+  if (typeof root !== 'string' || !stages.includes(root)) return false
+  if (leaf === 'value') return valued.includes(root)
+  return (leaf === 'output' || leaf === 'thinking') && ends(['size'])
 }
 
 function syntaxProblem(error: unknown, source: string): TemplateProblem {

@@ -5,6 +5,7 @@ import { delivered } from './carries/delivered.ts'
 import { heard } from './carries/heard.ts'
 import { none } from './carries/none.ts'
 import { sentences } from './carries/sentences.ts'
+import { valid } from './carries/valid.ts'
 import { placements, thens, warms } from './choices.ts'
 import { presets } from './presets.ts'
 import { abort } from './responses/abort.ts'
@@ -22,9 +23,10 @@ import { never } from './triggers/never.ts'
 import { sentence } from './triggers/sentence.ts'
 import { signal } from './triggers/signal.ts'
 import { stall } from './triggers/stall.ts'
+import { thinking } from './triggers/thinking.ts'
 import { tokens } from './triggers/tokens.ts'
 
-const triggers: TriggerDefinition[] = [signal, after, tokens, firstToken, sentence, stall]
+const triggers: TriggerDefinition[] = [signal, after, tokens, firstToken, sentence, stall, thinking]
 triggers.push(
   anyOf((name) => triggers.find((trigger) => trigger.name === name)!),
   never,
@@ -34,7 +36,7 @@ triggers.push(
 export const policies: Omit<Catalogue, 'steps' | 'backends'> = {
   triggers,
   responses: [drain, abort, overlap, race, grace, boundary, hold, adaptive],
-  carries: [none, all, sentences, delivered, heard],
+  carries: [none, all, sentences, delivered, heard, valid],
   warms,
   placements,
   thens,

@@ -8,12 +8,16 @@ import { orList } from '../core/problems.ts'
 import { type Step, type StepProblem, stepKind } from '../core/step.ts'
 import { BETWEEN } from '../core/turn.ts'
 import { mentionsInterruptInput } from '../pipelines/template.ts'
-
-/** A message of a prompt: its text is a Liquid template. */
-export interface MessageTemplate {
-  readonly role: ChatMessage['role']
-  readonly content: string
-}
+import { formatSchema, jsonOf, limitsToolCalls, toolsOf, toolsSchema } from './asking.ts'
+import {
+  checkTogether,
+  filledIn,
+  type MessageTemplate,
+  messageProblems,
+  messageSchema,
+  messageTemplates,
+  saysAnything,
+} from './message.ts'
 
 /** The place of the conversation's turns among the messages: `{ history: }` in a file. */
 export interface HistoryPlace {
@@ -33,7 +37,8 @@ export interface ModelStep extends Step {
   readonly messages?: readonly MessagePart[]
 }
 
-const MESSAGES = 'a list of 1 to 100 messages'
+const MOST_MESSAGES = 100
+const MESSAGES = `a list of 1 to ${MOST_MESSAGES} messages`
 const THINK = `true, false, ${orList(thinkLevels)}`
 /** Longer parameters of a server are hardly meant. */
 const MOST_PARAMETERS = 10_000
@@ -48,29 +53,13 @@ const ownParameters = [
   'think',
   'keep_alive',
   'format',
+  'response_format',
   'tools',
 ]
-
-const messageSchema = z.strictObject({
-  role: z.enum(['system', 'user', 'assistant'], 'system, user or assistant'),
-  content: z.string('a text').describe('A Liquid template.'),
-})
 
 const historySchema = z.strictObject({
   history: z.null('nothing').describe('The turns before this one, as `history` of the pipeline says.'),
 })
-
-/** Its JSON Schema would be a recursive one, whose definitions have no place inside of other schemas. */
-const json = z.json()
-
-/** Undefined for what is no JSON, or contains itself. */
-function jsonOf(value: unknown): string | undefined {
-  try {
-    return json.safeParse(value).success ? JSON.stringify(value) : undefined
-  } catch {
-    return undefined
-  }
-}
 
 const parametersSchema = z.record(z.string(), z.any()).check(({ value, issues }) => {
   const own = Object.keys(value).find((name) => ownParameters.includes(name))
@@ -113,7 +102,7 @@ export const modelShape = {
   messages: z
     .array(z.union([messageSchema, historySchema]), MESSAGES)
     .min(1, MESSAGES)
-    .max(100, MESSAGES)
+    .max(MOST_MESSAGES, MESSAGES)
     .optional()
     .describe('In place of `system` and `prompt`: what the model is shown, in order. An empty one is left out.'),
   options: optionsSchema.optional().describe("What steers sampling; what is left out is the server's default."),
@@ -123,6 +112,10 @@ export const modelShape = {
     .describe(
       'Whether, and how hard, the model thinks before it answers; as the server does by itself where it is left out.',
     ),
+  format: formatSchema
+    .optional()
+    .describe('`json` or a JSON Schema: what the answer has to be. It is checked, and is STAGE.value.'),
+  tools: toolsSchema.optional().describe('What the model may call. Its calls are told; nothing is run.'),
   keepAlive: z
     .union([z.literal(FOR_EVER), durationSchema], 'a duration such as 30m, 0, or -1 for ever')
     .optional()
@@ -140,31 +133,28 @@ export const model = stepKind<z.output<z.ZodObject<typeof modelShape>>, ModelSte
   shape: modelShape,
   takesTime: true,
   jsonSchema: { oneOf: [{ required: ['prompt'] }, { required: ['messages'] }] },
-  read: ({ model, system, prompt, messages, options, think, keepAlive, parameters }) => ({
-    step: { kind: 'model', ...present({ system, prompt, messages }) },
-    asks: { model, options: present(options ?? {}), ...present({ think, keepAliveMs: keepAlive, parameters }) },
+  read: ({ model, system, prompt, messages, options, think, format, tools, keepAlive, parameters }) => ({
+    step: { kind: 'model', ...present({ system, prompt, messages: messages?.map(present) }) } as ModelStep,
+    asks: {
+      model,
+      options: present(options ?? {}),
+      ...present({ think, format, tools: toolsOf(tools), keepAliveMs: keepAlive, parameters }),
+    },
   }),
   templates: ({ system, prompt, messages }) => [
     { path: ['system'], source: system },
     { path: ['prompt'], source: prompt, emptyHint: 'Write `prompt: "{{ input }}"`.' },
-    ...(Array.isArray(messages) ? messages : []).slice(0, 100).map((message: unknown, index) => ({
-      path: ['messages', index, 'content'],
-      source: Object(message).content as unknown,
-      emptyHint: 'Write the text of the message, such as "{{ input }}".',
-    })),
+    ...writtenMessages(messages).flatMap((message, index) => messageTemplates(message, ['messages', index])),
   ],
-  problems({ system, prompt, messages }, { hasHistory }) {
-    if (messages === undefined)
-      return prompt === undefined ? [{ path: ['prompt'], message: 'is missing', expected: 'a text, or messages' }] : []
-    const misplaced = historyProblems(messages, hasHistory)
-    if (misplaced.length > 0) return misplaced
-    const beside = prompt !== undefined ? 'prompt' : system !== undefined ? 'system' : undefined
-    if (beside === undefined) return []
-    const expected = 'messages alone, or system and prompt'
-    return [{ path: ['messages'], message: `stands beside ${beside}`, expected, received: 'both' }]
-  },
+  problems: (written, { hasHistory }) => [
+    ...promptProblems(written, hasHistory),
+    ...writtenMessages(written.messages).flatMap((message, index) =>
+      Object.hasOwn(Object(message), 'history') ? [] : messageProblems(message, ['messages', index]),
+    ),
+    ...toolProblems(written),
+  ],
   warnings: (step, policy) =>
-    policy.then !== 'again' || templatesIn(step).some(({ content }) => mentionsInterruptInput(content))
+    policy.then !== 'again' || templatesIn(step).some(({ content = '' }) => mentionsInterruptInput(content))
       ? []
       : [
           {
@@ -175,16 +165,22 @@ export const model = stepKind<z.output<z.ZodObject<typeof modelShape>>, ModelSte
         ],
   open(step, { stage, render, emptyOutputs, history }) {
     const parts = messagesIn(step, history !== undefined)
-    const messages = parts.map((part) => (isHistory(part) ? part : { role: part.role, content: render(part.content) }))
+    const messages = parts.map((part) => (isHistory(part) ? part : filledIn(part, { stage, render })))
     const asked = messages.findLast((message) => !isHistory(message) && message.role !== 'system')
-    if (asked === undefined || isHistory(asked) || asked.content.trim() === '') {
+    const hasText =
+      asked !== undefined &&
+      !isHistory(asked) &&
+      (asked.content.trim() !== '' || saysAnything({ ...asked, content: '' }))
+    if (!hasText) {
       const message = `the prompt of stage ${stage} is empty after its template was filled in`
       const why = templatesIn(step)
-        .flatMap(({ content }) => emptyOutputs(content))
+        .flatMap(({ content = '' }) => emptyOutputs(content))
         .join('; ')
       throw new CaesuraError('CAESURA_E_PROMPT_EMPTY', why === '' ? message : `${message}: ${why}`)
     }
-    return { messages: withHistory(messages, history).filter(({ content }) => content !== '') }
+    const all = withHistory(messages, history).filter(saysAnything)
+    checkTogether(all, stage)
+    return { messages: all }
   },
   openAhead(step, known, history) {
     const parts: (ChatMessage | HistoryPlace)[] = []
@@ -194,14 +190,52 @@ export const model = stepKind<z.output<z.ZodObject<typeof modelShape>>, ModelSte
         if (history !== undefined && history.length > 0) parts.push(part)
         continue
       }
-      const { text, isCut } = known(part.content)
-      if (text !== '' || (isCut && parts.length > 0 && part.role !== 'system'))
-        parts.push({ role: part.role, content: text })
+      const { role, content = '', ...more } = part
+      // What servers make of pictures and of calls is no text that goes on.
+      if (Object.keys(more).length > 0) return opened(true)
+      const { text, isCut } = known(content)
+      if (text !== '' || (isCut && parts.length > 0 && role !== 'system')) parts.push({ role, content: text })
       if (isCut) return opened(isCut)
     }
     return opened(false)
   },
 })
+
+const writtenMessages = (messages: unknown): unknown[] =>
+  Array.isArray(messages) ? (messages as unknown[]).slice(0, MOST_MESSAGES) : []
+
+/** Of a stage as it was written. */
+type Written = Readonly<Record<string, unknown>>
+
+function promptProblems({ system, prompt, messages }: Written, hasHistory: boolean): StepProblem[] {
+  if (messages === undefined)
+    return prompt === undefined ? [{ path: ['prompt'], message: 'is missing', expected: 'a text, or messages' }] : []
+  const misplaced = historyProblems(messages, hasHistory)
+  if (misplaced.length > 0) return misplaced
+  const beside = prompt !== undefined ? 'prompt' : system !== undefined ? 'system' : undefined
+  if (beside === undefined) return []
+  const expected = 'messages alone, or system and prompt'
+  return [{ path: ['messages'], message: `stands beside ${beside}`, expected, received: 'both' }]
+}
+
+function toolProblems({ format, tools, timeout }: Written): StepProblem[] {
+  const problems: StepProblem[] = []
+  if (format !== undefined && tools !== undefined) {
+    const hint = 'Servers hold the answer to its format, and no call is seen.'
+    problems.push({
+      path: ['tools'],
+      message: 'stands beside format',
+      expected: 'one of the two',
+      received: 'both',
+      hint,
+    })
+  }
+  if (tools === undefined && limitsToolCalls(timeout)) {
+    const expected = 'a limit of a stage with tools'
+    problems.push({ path: ['timeout', 'toolCall'], message: 'limits calls of tools, and the stage has none', expected })
+  }
+  return problems
+}
 
 /** The parts of a step's messages, however they were written. `hasHistory`: the turns stand between `system` and `prompt`. */
 const messagesIn = ({ system, prompt, messages }: ModelStep, hasHistory: boolean): readonly MessagePart[] =>

@@ -59,7 +59,7 @@ export class NewsWriter {
     }
     this.#items.push(item)
     this.#characters += sizeOf(item)
-    const isPiece = item[0] === 'token' || item[0] === 'thinking'
+    const isPiece = item[0] === 'token' || item[0] === 'thinking' || item[0] === 'tool-call'
     if (ends || (isPiece && !this.#hasPiece)) this.#send()
     else if (this.#writing === undefined) {
       const sinceMs = performance.now() - this.#sentAt
@@ -127,5 +127,7 @@ export class NewsWriter {
   }
 }
 
-const sizeOf = (item: NewsItem): number =>
-  ITEM_CHARACTERS + (item[0] === 'token' || item[0] === 'thinking' ? item[2].length : 0)
+function sizeOf(item: NewsItem): number {
+  if (item[0] === 'token' || item[0] === 'thinking') return ITEM_CHARACTERS + item[2].length
+  return ITEM_CHARACTERS + (item[0] === 'tool-call' ? JSON.stringify(item[2]).length : 0)
+}

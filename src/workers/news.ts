@@ -1,4 +1,4 @@
-import type { CallEnd } from '../core/call.ts'
+import type { CallEnd, ToolCallSeen } from '../core/call.ts'
 import type { MarkName } from '../core/ledger.ts'
 import type { CallPlace } from '../core/ports.ts'
 
@@ -8,6 +8,7 @@ export type NewsItem =
   | readonly ['mark', MarkName, number]
   | readonly ['token', number, string]
   | readonly ['thinking', number, string]
+  | readonly ['tool-call', number, ToolCallSeen]
   /** ns. */
   | readonly ['late', number]
   | readonly ['end', CallEnd]

@@ -88,6 +88,9 @@ export class RemoteCall {
         case 'thinking':
           this.#observer.thinking(item[2], this.#at(item[1]))
           break
+        case 'tool-call':
+          this.#observer.toolCall?.(item[2], this.#at(item[1]))
+          break
         case 'late':
           this.#observer.late?.(item[1])
           break

@@ -130,7 +130,7 @@ export class RunSession {
   bind(run: SessionRun): void {
     this.#run = run
     run.journal.log.listener = (event) => {
-      if (event.type === 'token') this.#schedule()
+      if (isPiece(event)) this.#schedule()
       else this.touch()
     }
   }
@@ -277,15 +277,19 @@ export class RunSession {
   }
 }
 
+/** Such events come by the thousand, and the state knows nothing of them. */
+const isPiece = (event: RunEvent): event is Extract<RunEvent, { type: 'token' | 'thinking' }> =>
+  event.type === 'token' || event.type === 'thinking'
+
 /**
- * How many tokens come first among more events than one write takes; 0 where all go in one write. Tokens may be written without the state,
- * which knows nothing of them: whoever takes the run over reads them again. What follows the tokens goes with the state.
+ * How many pieces come first among more events than one write takes; 0 where all go in one write. Pieces may be written without the state,
+ * which knows nothing of them: whoever takes the run over reads them again. What follows the pieces goes with the state.
  */
 function leadingTokens(events: readonly RunEvent[]): number {
   let [count, characters] = [0, 0]
   for (const event of events) {
     if (count === MOST_EVENTS || characters > MOST_CHARACTERS) return count
-    if (event.type !== 'token') break
+    if (!isPiece(event)) break
     count += 1
     characters += event.text.length
   }

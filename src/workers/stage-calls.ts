@@ -186,6 +186,10 @@ export class StageCalls {
           this.#note(live)
           writer.tell(['thinking', at(ns), text])
         },
+        toolCall: (call, ns) => {
+          this.#note(live)
+          writer.tell(['tool-call', at(ns), call])
+        },
         late: (ns) => writer.tell(['late', ns]),
       })
     } catch (error) {

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import { type CallRequest, finishReasons, thinkLevels } from '../core/call.ts'
+import { type CallRequest, chatRoles, finishReasons, thinkLevels } from '../core/call.ts'
 import { CaesuraError } from '../core/errors.ts'
 import { type RunEvent, runEventSchema } from '../core/event.ts'
 import { markNames } from '../core/ledger.ts'
@@ -39,6 +39,12 @@ export const signalSchema = z.union([
 ])
 export type SignalPayload = z.infer<typeof signalSchema>
 
+const toolCallSchema = z.object({
+  id: text.optional(),
+  name: text,
+  arguments: z.record(text, z.unknown()).optional(),
+})
+
 const callEndSchema = z.looseObject({
   end: z.enum(['completed', 'cancelled', 'failed']),
   error: z.object({ code: text, message: text, received: text.optional() }).optional(),
@@ -47,7 +53,7 @@ const callEndSchema = z.looseObject({
   ofAnswer: z.boolean().optional(),
   finishReason: z.enum(finishReasons).optional(),
   finishSaid: text.optional(),
-  toolCalls: z.array(z.object({ id: text.optional(), name: text })).optional(),
+  toolCalls: z.array(toolCallSchema).optional(),
   promptTokens: count.optional(),
   cachedTokens: count.optional(),
   generatedTokens: count.optional(),
@@ -76,6 +82,8 @@ function isNewsItem(item: unknown): item is NewsItem {
     case 'token':
     case 'thinking':
       return item.length === 3 && Number.isFinite(first) && isText(second) && second !== ''
+    case 'tool-call':
+      return item.length === 3 && Number.isFinite(first) && toolCallSchema.safeParse(second).success
     case 'mark':
       return item.length === 3 && marks.has(first) && Number.isFinite(second)
     case 'placed':
@@ -93,7 +101,15 @@ function isNewsItem(item: unknown): item is NewsItem {
 export const asNews = (value: unknown): NewsBatch | undefined =>
   Array.isArray(value) && value.every(isNewsItem) ? value : undefined
 
-const messageSchema = z.object({ role: z.enum(['system', 'user', 'assistant']), content: text })
+const messageSchema = z.object({
+  role: z.enum(chatRoles),
+  content: text,
+  images: z.array(text).optional(),
+  toolCalls: z.array(toolCallSchema).optional(),
+  toolCallId: text.optional(),
+  toolName: text.optional(),
+})
+const schemaSchema = z.record(text, z.unknown())
 
 /** The request of a call. Only what is named here goes on to a model server: of its trace, the three headers of the W3C. */
 const callRequestSchema = z.object({
@@ -115,6 +131,8 @@ const callRequestSchema = z.object({
   }),
   think: z.union([z.boolean(), z.enum(thinkLevels)]).optional(),
   keepAliveMs: ms.optional(),
+  format: z.union([z.literal('json'), schemaSchema]).optional(),
+  tools: z.array(z.object({ name: text, description: text.optional(), parameters: schemaSchema })).optional(),
   parameters: z.record(text, z.json()).optional(),
   placement: z.enum(['any', 'same', 'other']),
   otherwise: z.literal('any').optional(),
@@ -159,6 +177,8 @@ const textSchema = z.looseObject({
   ends: z.array(count),
   times: z.array(ms),
   thoughts: count.optional(),
+  thinking: text.optional(),
+  toolCalls: z.array(toolCallSchema).optional(),
   lastPieceAt: ms.optional(),
 })
 
@@ -180,12 +200,12 @@ export async function readStream({ client, refusals }: FleetRedis, key: string, 
   }
 }
 
-/** An event of a run; undefined where it is none. Tokens come by the thousand, so they are looked at by hand. */
+/** An event of a run; undefined where it is none. Tokens and thinking come by the thousand, so they are looked at by hand. */
 export function asEvent(value: unknown): RunEvent | undefined {
   const event = value as RunEvent | null | undefined
-  if (event?.type !== 'token') return runEventSchema.safeParse(value).data
-  const isToken = [event.runId, event.stage, event.callId, event.text].every((each) => typeof each === 'string')
-  return isToken && Number.isFinite(event.seq) && Number.isFinite(event.ms) ? event : undefined
+  if (event?.type !== 'token' && event?.type !== 'thinking') return runEventSchema.safeParse(value).data
+  const isPiece = [event.runId, event.stage, event.callId, event.text].every((each) => typeof each === 'string')
+  return isPiece && Number.isFinite(event.seq) && Number.isFinite(event.ms) ? event : undefined
 }
 
 /** The error for something else in Redis than what belongs there. */

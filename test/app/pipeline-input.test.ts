@@ -19,6 +19,7 @@ describe('the types of a pipeline', () => {
   it('have the names of the catalogue', () => {
     const triggers: Record<keyof TriggerParameters | 'any', true> = {
       ...{ signal: true, after: true, tokens: true, 'first-token': true, sentence: true, stall: true },
+      thinking: true,
       ...{ any: true, never: true },
     }
     const responses: Record<keyof ResponseParameters, true> = {
@@ -32,9 +33,8 @@ describe('the types of a pipeline', () => {
     }
     expect(keysOf(triggers)).toEqual(sorted(catalogue.triggers))
     expect(keysOf(responses)).toEqual(sorted(catalogue.responses))
-    expect(keysOf<CarryName>({ none: true, all: true, sentences: true, delivered: true, heard: true })).toEqual(
-      sorted(catalogue.carries),
-    )
+    const carries = { none: true, all: true, sentences: true, delivered: true, heard: true, valid: true } as const
+    expect(keysOf<CarryName>(carries)).toEqual(sorted(catalogue.carries))
     expect(keysOf<WarmName>({ off: true, load: true, prefix: true })).toEqual(sorted(catalogue.warms))
     expect(keysOf<keyof PlacementParameters>({ any: true, same: true, other: true })).toEqual(
       sorted(catalogue.placements),

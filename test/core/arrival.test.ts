@@ -15,7 +15,7 @@ describe('how an answer came', () => {
     call.ledger.set('first-piece', 100)
     expect(arrivalOf(call)).toEqual({ pieces: 5, thoughts: 0, firstAt: 100, lastAt: 580, steadyNs: 80 })
     const thinking = new Transcript(request)
-    thinking.think(50)
+    thinking.think('t', 50)
     thinking.ledger.set('first-piece', 50)
     thinking.append('x', 90)
     expect(arrivalOf(thinking)).toEqual({ pieces: 2, thoughts: 1, firstAt: 50, lastAt: 90, steadyNs: 40 })

@@ -102,7 +102,7 @@ describe('what is expected of a call', () => {
   it('takes thinking for time that a model takes, and not for text', () => {
     const estimates = new Estimates()
     const thinker = call({ tokens: 0 })
-    for (let i = 0; i < 11; i++) thinker.think(msToNs(50 + 10 * i))
+    for (let i = 0; i < 11; i++) thinker.think('t', msToNs(50 + 10 * i))
     thinker.ledger.set('first-piece', msToNs(50))
     for (let i = 0; i < 5; i++) thinker.append('x', msToNs(160 + 10 * i))
     thinker.ledger.set('first-token', msToNs(160))
@@ -110,6 +110,42 @@ describe('what is expected of a call', () => {
     // Five pieces of text, one each 10 ms, the first of which comes 160 ms after the slot.
     const fresh = inFlight(0)
     expect(estimates.expect(fresh, 0).restMs).toBeCloseTo(160 + 5 * 10, 6)
+  })
+
+  /** A call that thinks for so many pieces from 50 ms on, one each 10 ms, and then says so many. */
+  function thinker(thoughts: number, tokens: number, think?: boolean) {
+    const blank = call({})
+    const whole = new Transcript({ ...blank.request, ...(think !== undefined && { think }) })
+    whole.place = { name: 'n', backend: 'scripted' }
+    whole.ledger.set('slot-acquired', 0)
+    for (let i = 0; i < thoughts; i++) whole.think('t', msToNs(50 + 10 * i))
+    for (let i = 0; i < tokens; i++) whole.append('x', msToNs(50 + 10 * (thoughts + i)))
+    if (thoughts + tokens > 0) whole.ledger.set('first-piece', msToNs(50))
+    if (tokens > 0) whole.ledger.set('first-token', msToNs(50 + 10 * thoughts))
+    whole.end = { end: 'completed' }
+    whole.settlement = 'completed'
+    return whole
+  }
+
+  it('learns lengths of thinking apart: the rest of it, and then the text', () => {
+    const estimates = new Estimates()
+    for (const thoughts of [10, 30, 50]) estimates.observe(thinker(thoughts, 5))
+    const rest = (thoughts: number, tokens = 0, think?: boolean) =>
+      estimates.expect(thinker(thoughts, tokens, think), msToNs(50))
+    // Before its first piece: 30 of thinking on average, and 5 of text.
+    expect(rest(0).restMs).toBeCloseTo(10 * (30 + 5), 6)
+    expect(rest(20)).toMatchObject({
+      restMs: expect.closeTo(10 * (40 - 20 + 5), 6),
+      basis: '3 answers longer than 0 tokens observed; it thinks: 2 longer than 20 tokens observed',
+    })
+    // Its first text ends it.
+    expect(rest(20, 1).restMs).toBeCloseTo(10 * 4, 6)
+    expect(rest(0, 0, false).restMs).toBeCloseTo(10 * 5, 6)
+    expect(rest(60).restMs).toBeCloseTo(10 * (defaultPriors.answerTokens - 60 + 5), 6)
+    expect(rest(60).basis).toContain('no longer thinking was observed')
+    // A call that was told not to think says nothing of those that may.
+    for (let i = 0; i < 9; i++) estimates.observe(thinker(0, 5, false))
+    expect(rest(0).restMs).toBeCloseTo(10 * (30 + 5), 6)
   })
 
   it('learns how many tokens a piece is, from whole answers that the server counted', () => {

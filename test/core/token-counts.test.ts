@@ -22,7 +22,7 @@ function callOf({
 }): Transcript {
   const request = { callId: 'a.1', runId: 'r', stage: 'a', attempt: 1, model: 'm', messages: [], options: {} }
   const call = new Transcript({ ...request, placement: 'any' })
-  for (let i = 0; i < thoughts; i++) call.think(i)
+  for (let i = 0; i < thoughts; i++) call.think('t', i)
   for (let i = 0; i < pieces; i++) call.append('x', thoughts + i)
   if (end !== undefined) call.end = end
   if (perPiece !== undefined) call.perPiece = perPiece

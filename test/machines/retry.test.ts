@@ -305,7 +305,7 @@ describe('what is worth another attempt', () => {
   const codes = Object.keys(errorCodes) as ErrorCode[]
 
   it('before the first token what the backend says, after it what may pass', () => {
-    const asked = codes.filter((code) => code !== 'CAESURA_E_WORKER_LOST')
+    const asked = codes.filter((code) => code !== 'CAESURA_E_WORKER_LOST' && code !== 'CAESURA_E_FORMAT')
     for (const code of asked) {
       expect(mayTryAgain({ end: end(code, { retryable: true }), pieces: 0, attempts: 1 }, retry)).toBe(true)
       expect(mayTryAgain({ end: end(code), pieces: 0, attempts: 1 }, restart)).toBe(false)
@@ -319,6 +319,12 @@ describe('what is worth another attempt', () => {
       'CAESURA_E_MODEL_ERROR',
       'CAESURA_E_TIMEOUT_STALL',
     ])
+  })
+
+  it('an answer that came whole and is not what was asked for, also after its first token', () => {
+    const unfit = { end: end('CAESURA_E_FORMAT', { retryable: true }), pieces: 9 }
+    expect([1, 4, 5].map((attempts) => mayTryAgain({ ...unfit, attempts }, retry))).toEqual([true, true, false])
+    expect(mayFallBack({ ...unfit, attempts: 5 }, retry)).toBe(true)
   })
 
   it('a call whose worker died is made again unasked, up to ten times, whatever had come', () => {

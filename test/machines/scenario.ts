@@ -165,7 +165,7 @@ export function scenarioOf(combination: Combination): fc.Arbitrary<Scenario> {
         cancelAtMs: oneIn(5, upTo(200)),
         prefillMs: upTo(60),
         reader: fc.constantFrom('prompt' as const, 'slow' as const, 'late' as const),
-        pace: oneIn(4, fc.constantFrom(20, 60, 200)),
+        pace: oneIn(4, fc.constantFrom(20, 50, 200)),
       })
       .map((drawn): Scenario => JSON.parse(JSON.stringify(drawn)))
   })

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import type { CallRequest } from '../../src/core/call.ts'
 import { Journal } from '../../src/core/journal.ts'
 import { VirtualClock } from '../../src/lab/simulation/virtual-clock.ts'
 import type { CallScript } from '../../src/nodes/backends/scripted.ts'
@@ -90,12 +91,82 @@ describe('thinking', () => {
     expect(long.error?.message).toContain('5 pieces of thinking and 1 piece of text had come')
   })
 
-  it('does not make a first token, and no event of the run has its text', async () => {
+  it('does not make a first token, and is told in events of its own, never as a token', async () => {
     const policy = { trigger: 'first-token', response: 'drain', then: 'end' }
-    const { finish, events } = scriptedRun(pipelineOf(stageOf({ policy })), { script: thinker(5) })
+    const { finish, events } = scriptedRun(pipelineOf(stageOf({ policy })), { script: thinker(3) })
     const record = await finish()
-    expect(record.interrupts).toMatchObject([{ trigger: 'first-token', at: 70 }])
-    expect(JSON.stringify(events)).not.toContain('hm ')
+    expect(record.interrupts).toMatchObject([{ trigger: 'first-token', at: 50 }])
+    expect(events.filter(({ type }) => type === 'thinking' || type === 'token')).toMatchObject([
+      ...[20, 30, 40].map((ms) => ({ type: 'thinking', stage: 'a', callId: 'a.1', ms, text: 'hm ' })),
+      ...[50, 60].map((ms) => ({ type: 'token', ms })),
+    ])
+    expect(record).toMatchObject({ output: 'Yes.', stages: [{ thinking: 'hm hm hm ', text: 'Yes.' }] })
+  })
+
+  it('is well-formed, wherever it was cut', async () => {
+    const script = thinker(0, { thinking: ['a\ud83d', '\ude00b', '\ud83d'] })
+    const { finish, events } = scriptedRun(pipelineOf(), { script })
+    expect((await finish()).stages[0]!.thinking).toBe('a😀b\ufffd')
+    const told = events.flatMap((event) => (event.type === 'thinking' ? [event.text] : []))
+    expect(told).toEqual(['a', '😀b', '\ufffd'])
+  })
+
+  it('is seen by later prompts as STAGE.thinking, also of a call that was cut, and is no part of its output', async () => {
+    const asked: string[] = []
+    const script = (request: CallRequest) => {
+      asked.push(request.messages.at(-1)!.content)
+      return thinker(3)
+    }
+    const stages = (policy: object) => [
+      stageOf({ policy }),
+      { id: 'b', model: 'm', prompt: '[{{ a.output }}|{{ a.thinking }}|{{ b.thinking }}]' },
+    ]
+    await scriptedRun(pipelineOf(...stages({ trigger: 'never' })), { script }).finish()
+    await scriptedRun(pipelineOf(...stages({ trigger: { thinking: 15 }, response: 'abort' })), { script }).finish()
+    expect(asked.filter((text) => text.startsWith('['))).toEqual(['[Yes.|hm hm hm |]', '[|hm hm |]'])
+  })
+
+  it('that takes too long is what the trigger thinking interrupts', async () => {
+    const stages = (most: number) => [
+      stageOf({ policy: { trigger: { thinking: most }, response: 'abort' } }),
+      { id: 'b', model: 'm', prompt: 'y' },
+    ]
+    const script = ({ stage }: CallRequest) => thinker(stage === 'a' ? 9 : 2)
+    const cut = await scriptedRun(pipelineOf(...stages(50)), { script }).finish()
+    expect(cut.interrupts).toMatchObject([{ trigger: 'thinking', at: 70, toFirstTokenMs: 40 }])
+    expect(cut.interrupts[0]!.phases.at(-1)).toEqual({ name: 'thinking', ms: 20, source: 'observed' })
+    expect(cut.stages[0]).toMatchObject({ settlement: 'aborted', tokens: { generated: 5, thinking: 5, wasted: 5 } })
+    const free = await scriptedRun(pipelineOf(...stages(91)), { script }).finish()
+    expect(free.interrupts).toEqual([])
+  })
+
+  it.each([
+    // Between two sentences boundary is abort: nothing is spoken yet.
+    ['boundary', { decision: 'boundary', at: 40 }, 'aborted', 40],
+    ['abort', { decision: 'abort' }, 'aborted', 40],
+    [{ grace: 20 }, { decision: 'grace' }, 'aborted', 60],
+    ['drain', { decision: 'drain' }, 'drained', 110],
+    [{ hold: { confirm: 30 } }, { decision: 'resume' }, 'completed', 110],
+  ] as const)('answers %j as ever', async (response, interrupt, settlement, settledMs) => {
+    const stages = [stageOf({ policy: { trigger: 'signal', response } }), { id: 'b', model: 'm', prompt: 'y' }]
+    const record = await scriptedRun(pipelineOf(...stages), {
+      script: thinker(8),
+      signals: [{ afterMs: 40, input: 'x' }],
+    }).finish()
+    expect(record.interrupts).toMatchObject([interrupt])
+    expect(record.stages[0]).toMatchObject({ settlement, settledMs })
+  })
+
+  it('is told while delivery is paused: what is held is the answer', async () => {
+    const stages = [stageOf({ policy: { response: { hold: { confirm: 60 } } } }), { id: 'b', model: 'm', prompt: 'y' }]
+    const { finish, events } = scriptedRun(pipelineOf(...stages), {
+      script: thinker(4),
+      signals: [{ afterMs: 30, input: 'x' }],
+    })
+    await finish()
+    const told = events.filter((event) => 'callId' in event && event.callId === 'a.1')
+    expect(told.flatMap(({ type, ms }) => (type === 'thinking' ? [ms] : []))).toEqual([20, 30, 40, 50])
+    expect(told.flatMap(({ type, ms }) => (type === 'token' ? [ms] : []))).toEqual([90, 90])
   })
 
   it('counts towards the limit of what a run may generate', async () => {
@@ -112,13 +183,13 @@ describe('thinking', () => {
     const before = new Journal(identity, clock)
     const request = { callId: 'a.1', runId: 'r', stage: 'a', attempt: 1, model: 'm', messages: [], options: {} }
     const call = before.openCall({ ...request, placement: 'any' })
-    call.think(5)
-    call.think(7)
+    call.think('hm ', 5)
+    call.think('so', 7)
     call.perPiece = 2.5
     const texts = new Map([['a.1', JSON.parse(JSON.stringify(call.generated))]])
     const state = JSON.parse(JSON.stringify(before.state))
     const after = new Journal(identity, clock, undefined, { state, events: [], texts }).call('a.1')
-    expect(after).toMatchObject({ thoughts: 2, lastPieceAt: 7, perPiece: 2.5 })
+    expect(after).toMatchObject({ thoughts: 2, thinking: 'hm so', lastPieceAt: 7, perPiece: 2.5 })
   })
 })
 

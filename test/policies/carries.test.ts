@@ -35,6 +35,10 @@ describe('carry', () => {
     ['', ''],
   ])('sentences of %j', (text, kept) => expect(keep('sentences', text)).toBe(kept))
 
+  it('valid: all of a whole answer, and nothing of one that was cut', () => {
+    expect([keep('valid', '{"a":1}', '', true), keep('valid', '{"a":1')]).toEqual(['{"a":1}', ''])
+  })
+
   it('sentences: a call that ended by itself keeps its whole text', () => {
     expect(keep('sentences', 'no end', 'no', true)).toBe('no end')
   })

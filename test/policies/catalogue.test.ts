@@ -8,9 +8,9 @@ const names = (factors: readonly { name: string }[]) => factors.map(({ name }) =
 
 describe('the catalogue', () => {
   it('has these names', () => {
-    expect(names(catalogue.triggers)).toBe('signal after tokens first-token sentence stall any never')
+    expect(names(catalogue.triggers)).toBe('signal after tokens first-token sentence stall thinking any never')
     expect(names(catalogue.responses)).toBe('drain abort overlap race grace boundary hold adaptive')
-    expect(names(catalogue.carries)).toBe('none all sentences delivered heard')
+    expect(names(catalogue.carries)).toBe('none all sentences delivered heard valid')
     expect(names(catalogue.warms)).toBe('off load prefix')
     expect(names(catalogue.placements)).toBe('any same other')
     expect(names(catalogue.thens)).toBe('next again start stage end')
@@ -19,6 +19,7 @@ describe('the catalogue', () => {
   it.each<[Kind, string, [written: unknown, parsed: unknown][], refused: unknown[]]>([
     ['triggers', 'after', [['1s', 1000]], [undefined, -1]],
     ['triggers', 'stall', [['1s', 1000]], [undefined, -1]],
+    ['triggers', 'thinking', [['2s', 2000]], [undefined, -1]],
     ['triggers', 'tokens', [[3, 3]], [undefined, 0, 1.5]],
     ['triggers', 'sentence', [[3, 3]], [undefined, 0, 1.5]],
     ['responses', 'grace', [['300ms', 300]], [undefined, '300']],

@@ -7,6 +7,8 @@ import { anyOf } from '../../src/policies/triggers/any.ts'
 const started: CallEvent = { type: 'started', at: 0 }
 const token = (count: number, ms = count): CallEvent => ({ type: 'token', at: msToNs(ms), count, text: 'x' })
 const sentenceEnd = (count: number): CallEvent => ({ type: 'sentence-end', at: msToNs(count), count })
+const thought = (ms: number): CallEvent => ({ type: 'thinking', at: msToNs(ms) })
+const toolCall = (ms: number): CallEvent => ({ type: 'tool-call', at: msToNs(ms) })
 const wake = (ms: number): CallEvent => ({ type: 'wake', at: msToNs(ms) })
 
 /** What a trigger answers to each event, until it fires. */
@@ -46,6 +48,15 @@ describe('triggers', () => {
       [msToNs(20), msToNs(50), null, null, 'stall'],
     ],
     ['stall', 20, [wake(60), token(1, 70)], [null, msToNs(90)]],
+    ['stall', 20, [started, toolCall(15), wake(20), wake(35)], [msToNs(20), msToNs(35), null, 'stall']],
+    // From the first piece of thinking, however many follow.
+    ['thinking', 20, [started, thought(30), thought(45), wake(50)], [null, msToNs(50), null, 'thinking']],
+    ['thinking', 20, [started, thought(30), thought(60)], [null, msToNs(50), 'thinking']],
+    ['thinking', 20, [started, wake(90), token(1, 95), thought(96), wake(200)], [null, null, null, null, null]],
+    // Text or a tool call ends it, also where the model thinks again; but not when it came too late.
+    ['thinking', 20, [started, thought(30), token(1, 49), wake(50)], [null, msToNs(50), null, null]],
+    ['thinking', 20, [started, thought(30), toolCall(49), thought(51), wake(90)], [null, msToNs(50), null, null, null]],
+    ['thinking', 20, [started, thought(30), token(1, 51)], [null, msToNs(50), 'thinking']],
   ])('%s %s', (name, parameter, events, answers) => expect(play(name, parameter, events)).toEqual(answers))
 
   it('any fires with the name of the first that does, and asks for the earliest wake', () => {

@@ -97,7 +97,7 @@ describe('a stage’s messages', () => {
     [
       'of a role that is none',
       { messages: [{ role: 'bot', content: 'x' }] },
-      ['stages[0].messages[0].role', expect.any(String), 'system, user or assistant'],
+      ['stages[0].messages[0].role', expect.any(String), 'system, user, assistant or tool'],
     ],
     ['that are none', { messages: [] }, ['stages[0].messages', expect.any(String), 'a list of 1 to 100 messages']],
     [

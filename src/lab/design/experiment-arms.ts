@@ -5,6 +5,7 @@ import type { Pipeline } from '../../core/pipeline.ts'
 import type { Factor, Policy } from '../../core/policy.ts'
 import { present } from '../../core/present.ts'
 import { isRecord, type Path, type Problem, pathText, type Source, type Warning } from '../../core/problems.ts'
+import { documentCarryProblems, policyOf } from '../../pipelines/document-carry.ts'
 import { loopProblems, thenProblems } from '../../pipelines/pipeline-checks.ts'
 import { readPipeline } from '../../pipelines/pipeline-schema.ts'
 import { readPolicy } from '../../policies/reading/policy-schema.ts'
@@ -70,7 +71,10 @@ function policyIn(catalogue: Catalogue, written: unknown): Policy | undefined {
 }
 
 function withPolicy({ stages, ...pipeline }: Pipeline, policy: Policy): Pipeline {
-  return { ...pipeline, stages: stages.map((stage, index) => (index === 0 ? { ...stage, policy } : stage)) }
+  return {
+    ...pipeline,
+    stages: stages.map((stage, index) => (index === 0 ? { ...stage, policy: policyOf(stage.asks, policy) } : stage)),
+  }
 }
 
 /** What of a policy depends on the stages around it. */
@@ -78,6 +82,7 @@ function policyProblems({ stages }: Pipeline, path: Path): Problem[] {
   const then = stages[0]?.policy.then
   const ofFirst = loopProblems(stages).filter((problem) => problem.path[1] === 0)
   return [
+    ...(stages[0] === undefined ? [] : documentCarryProblems(stages[0], path)),
     ...thenProblems(
       then,
       [...path, 'then'],

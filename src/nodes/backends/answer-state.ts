@@ -1,6 +1,7 @@
-import type { CallEnd, CallRequest, GenerateContext, ServerDurations, ToolCallSeen } from '../../core/call.ts'
+import type { CallEnd, CallRequest, GenerateContext, ServerDurations } from '../../core/call.ts'
 import { CaesuraError } from '../../core/errors.ts'
 import type { Said } from './answer-parts.ts'
+import { AnswerTools } from './answer-tools.ts'
 import { type Finish, finishOf } from './finish-reasons.ts'
 import { quote } from './http-errors.ts'
 import { generatedCount } from './reported.ts'
@@ -33,33 +34,27 @@ export interface Reported {
 
 type Fields = Readonly<Record<string, unknown>>
 
-/** The longest name or id of a tool call that is kept, in characters. */
-const LONGEST_NAME = 128
-/** Tool calls of one answer that are kept. */
-const MOST_TOOL_CALLS = 128
-
 /** What was said of one answer so far: passes its pieces on, and makes its end of what the server says of it. */
 export class AnswerState {
   readonly #call: AnswerCall
-  /** By index where they have one; a call may come in fragments. */
-  readonly #tools: { id: string; name: string; readonly index: number | undefined }[] = []
-  #askedForTools = false
+  readonly #tools: AnswerTools
   #isRefusal = false
   #text = 0
   #thinking = 0
 
   constructor(call: AnswerCall) {
     this.#call = call
+    this.#tools = new AnswerTools(call.context)
   }
 
-  /** Pieces of text and thinking that came. */
+  /** Pieces of text and thinking, and tool calls, that came. */
   get pieces(): number {
-    return this.#text + this.#thinking
+    return this.#text + this.#thinking + this.#tools.told
   }
 
   /** Whether anything of an answer came. */
   get hasBegun(): boolean {
-    return this.pieces > 0 || this.#askedForTools
+    return this.pieces > 0 || this.#tools.isAsked
   }
 
   /** Passes on what was said, thinking first. Throws the reason of an abort that comes in between. */
@@ -76,32 +71,12 @@ export class AnswerState {
     context.token(text)
   }
 
-  /** Notes the tool calls of a message or a delta, whole or in fragments. Their arguments are not kept. */
-  noteTools({ tool_calls: calls, function_call: legacy }: Fields): void {
-    if (Array.isArray(calls)) for (const call of calls) this.#noteTool(call)
-    if (typeof legacy === 'object' && legacy !== null) this.#noteTool({ index: 0, function: legacy })
-  }
-
-  #noteTool(call: unknown): void {
-    if (typeof call !== 'object' || call === null) return
-    this.#askedForTools = true
-    const { id: givenId, index: givenIndex, function: called, name: ownName } = call as Fields
-    const inner = typeof called === 'object' && called !== null ? (called as Fields) : {}
-    const id = nameOf(givenId)
-    const name = nameOf(inner.name ?? ownName)
-    const index = [givenIndex, inner.index].find((value): value is number => typeof value === 'number')
-    const last = this.#tools.at(-1)
-    // A fragment has the index of its call, or the id, or neither; some give every call of an answer the index 0.
-    const known =
-      index === undefined
-        ? id === '' && name === ''
-          ? last
-          : this.#tools.find((tool) => id !== '' && tool.id === id)
-        : this.#tools.findLast((tool) => tool.index === index && (id === '' || tool.id === '' || tool.id === id))
-    if (known !== undefined) {
-      known.id ||= id
-      known.name ||= name
-    } else if (this.#tools.length < MOST_TOOL_CALLS) this.#tools.push({ id, name, index })
+  /**
+   * Takes in the tool calls of a message or a delta, whole or in fragments (`areWhole`: never in fragments), and tells of those that are
+   * whole.
+   */
+  noteTools(message: Fields, areWhole: boolean): void {
+    this.#tools.take(message, areWhole)
   }
 
   /** A finish reason that is none throws its fault: a server that gave the answer up has not ended it. */
@@ -118,16 +93,15 @@ export class AnswerState {
   ): CallEnd {
     const { context, maxTokens } = this.#call
     context.signal.throwIfAborted()
+    this.#tools.end(finish?.reason === 'length')
     context.mark('done')
     // What a model thought without showing it is in no piece.
     const generated = generatedCount(generatedTokens, this.pieces + (thinkingTokens ?? 0), maxTokens)
-    const toolCalls = this.#tools
-      .filter(({ name }) => name !== '')
-      .map(({ id, name }): ToolCallSeen => ({ ...(id !== '' && { id }), name }))
+    const toolCalls = this.#tools.names
     const ended = finish?.reason
     const byItself = ended === undefined || ended === 'stop'
     const reason =
-      byItself && this.#askedForTools ? 'tool-calls' : byItself && this.#isRefusal ? 'content-filter' : ended
+      byItself && this.#tools.isAsked ? 'tool-calls' : byItself && this.#isRefusal ? 'content-filter' : ended
     return {
       end: 'completed',
       ...(reason !== undefined && { finishReason: reason }),
@@ -141,8 +115,6 @@ export class AnswerState {
     }
   }
 }
-
-const nameOf = (value: unknown): string => (typeof value === 'string' ? value.slice(0, LONGEST_NAME) : '')
 
 /** A line or an event that is no part of an answer. What it says is kept apart from the message: it may be text of a model. */
 export const oddPiece = (what: string, received: string, cause?: unknown): CaesuraError =>

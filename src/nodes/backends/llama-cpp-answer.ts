@@ -1,9 +1,10 @@
 import { randomInt } from 'node:crypto'
-import type { LlamaContextSequence, SequenceEvaluateOptions, Token } from 'node-llama-cpp'
-import type { CallEnd, GenerationOptions } from '../../core/call.ts'
+import type { LlamaContextSequence, LlamaGrammarEvaluationState, SequenceEvaluateOptions, Token } from 'node-llama-cpp'
+import type { CallEnd, GenerateContext, GenerationOptions } from '../../core/call.ts'
 import { StopFilter, TokenText } from './answer-text.ts'
 import type { LlamaEngine } from './llama-cpp-engine.ts'
 import { commonPrefix } from './llama-cpp-slots.ts'
+import { type SplitPiece, type ThoughtMarks, ThoughtSplitter } from './thought-splitter.ts'
 
 const SEED_LIMIT = 2 ** 32
 
@@ -35,42 +36,69 @@ export async function prefill(
   return !signal.aborted
 }
 
+/** What an answer is generated from, and how. */
+export interface Asked {
+  readonly prompt: readonly Token[]
+  readonly windowTokens: number
+  readonly options: GenerationOptions
+  /** How thinking is marked, of a model that is asked to think. */
+  readonly thoughts?: ThoughtMarks
+  /** What holds its text to a format; thinking is free. */
+  readonly grammar?: LlamaGrammarEvaluationState
+}
+
+/** Who hears of an answer. */
+export interface Hearer extends Pick<GenerateContext, 'token' | 'thinking'> {
+  readonly signal: AbortSignal
+  readonly progress: Progress
+}
+
 /**
  * Generates after a prefill. The signal is looked at after each token. Without `maxTokens` (or with 0, as for Ollama) the
  * answer may fill the window; the window is never shifted.
  */
 export async function decode(
-  { model }: LlamaEngine,
+  { model }: Pick<LlamaEngine, 'model'>,
   sequence: LlamaContextSequence,
-  prompt: readonly Token[],
-  windowTokens: number,
-  options: GenerationOptions,
-  signal: AbortSignal,
-  token: (text: string) => void,
-  progress: Progress,
+  { prompt, windowTokens, options, thoughts, grammar }: Asked,
+  { signal, token, thinking, progress }: Hearer,
 ): Promise<CallEnd> {
-  const text = new TokenText<Token>((tokens, before) => model.detokenize(tokens, false, before), prompt)
+  // The marks of thinking are special tokens of some models.
+  const showsSpecial = thoughts !== undefined
+  const written = new TokenText<Token>((tokens, before) => model.detokenize(tokens, showsSpecial, before), prompt)
+  const splitter = thoughts && new ThoughtSplitter(thoughts)
   const filter = new StopFilter(options.stop)
   const limit = Math.min(options.maxTokens || Number.POSITIVE_INFINITY, windowTokens - prompt.length)
-  const emit = (piece: string) => {
-    if (piece !== '' && !signal.aborted) token(piece)
+  const tell = (piece: string, hear: (text: string) => void) => {
+    if (piece !== '' && !signal.aborted) hear(piece)
+  }
+  /** Whether a stop sequence ends the answer with this piece. */
+  const take = ({ thinking: thought, text }: SplitPiece): boolean => {
+    tell(thought, thinking)
+    const { text: safe, stopped } = filter.push(text)
+    tell(safe, token)
+    return stopped
+  }
+  const evaluation = {
+    ...evaluateOptions(options),
+    ...(grammar && { grammarEvaluationState: () => (splitter === undefined || splitter.isText ? grammar : undefined) }),
   }
   let count = 0
   let finishReason: 'stop' | 'length' = 'stop'
-  for await (const id of sequence.evaluate(prompt.slice(-1), evaluateOptions(options))) {
+  for await (const id of sequence.evaluate(prompt.slice(-1), evaluation)) {
     if (model.isEogToken(id)) break
     count += 1
     progress.generatedTokens = count
     if (signal.aborted) break
-    const { text: piece, stopped } = filter.push(text.push(id))
-    emit(piece)
-    if (stopped) return finish()
+    const piece = written.push(id)
+    if (take(splitter?.push(piece) ?? { thinking: '', text: piece })) return finish()
     if (count >= limit) {
       finishReason = 'length'
       break
     }
   }
-  emit(filter.end())
+  if (splitter !== undefined && take(splitter.end())) return finish()
+  tell(filter.end(), token)
   return finish()
 
   function finish(): CallEnd {

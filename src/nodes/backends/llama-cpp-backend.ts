@@ -83,7 +83,10 @@ export function backendOn(settings: LlamaCppSettings, importLibrary?: ImportLibr
     if (!waits) context.mark('prefill-start')
     const windowTokens = Math.min(request.options.contextTokens ?? Number.POSITIVE_INFINITY, loaded.contextTokens)
     refuseLong(request.messages, windowTokens)
-    const prompt = loaded.render(request.messages)
+    const thinks = request.think !== undefined && request.think !== false
+    const thoughts = thinks ? loaded.thoughts() : undefined
+    if (thinks && thoughts === undefined) throw notHere('think')
+    const prompt = loaded.render(request.messages, thinks)
     if (prompt.length === 0) throw new CaesuraError('CAESURA_E_PROMPT_EMPTY', 'the messages make up no prompt')
     if (prompt.length >= windowTokens) throw contextFull(prompt.length, windowTokens)
     const sequence = await loaded.slots.take(prompt, signal)
@@ -93,8 +96,11 @@ export function backendOn(settings: LlamaCppSettings, importLibrary?: ImportLibr
       progress.promptTokens = prompt.length
       if (!(await prefill(sequence, prompt, batchTokens, signal))) return cut()
       context.mark('prefill-end')
+      const grammar = request.format && (await loaded.grammarState(request.format))
+      const asked = { prompt, windowTokens, options: request.options, ...present({ thoughts, grammar }) }
       const token = (text: string) => context.token(text)
-      const end = await decode(loaded, sequence, prompt, windowTokens, request.options, signal, token, progress)
+      const thinking = (text: string) => context.thinking(text)
+      const end = await decode(loaded, sequence, asked, { signal, token, thinking, progress })
       if (end.end === 'cancelled') return cut()
       context.mark('done')
       return end
@@ -136,7 +142,7 @@ export function backendOn(settings: LlamaCppSettings, importLibrary?: ImportLibr
     controller: AbortController,
   ): Promise<CallEnd> {
     if (context.signal.aborted) return { end: 'cancelled' }
-    const refused = notHere(request)
+    const refused = refusalOf(request)
     if (refused !== undefined) return { end: 'failed', error: summarize(refused), retryable: false }
     const progress: Progress = {}
     const abort = () => controller.abort(context.signal.reason)
@@ -263,11 +269,18 @@ const modelError = (cause: unknown) =>
   )
 
 /** What only a server can do: a call that asks for it must not be answered as if it had not. */
-function notHere({ think, parameters }: CallRequest): CaesuraError | undefined {
-  const asked = think !== undefined && think !== false ? 'think' : parameters !== undefined ? 'parameters' : undefined
-  if (asked === undefined) return undefined
-  return new CaesuraError('CAESURA_E_REQUEST', `a model in this process knows no \`${asked}\``, {
+function refusalOf({ tools, parameters, messages }: CallRequest): CaesuraError | undefined {
+  if (tools !== undefined) return notHere('tools')
+  if (parameters !== undefined) return notHere('parameters')
+  if (messages.some(({ role, toolCalls }) => role === 'tool' || toolCalls !== undefined)) return notHere('toolCalls')
+  if (!messages.some(({ images = [] }) => images.length > 0)) return undefined
+  return new CaesuraError('CAESURA_E_IMAGE', 'a model in this process takes no pictures', {
+    expected: 'a model server with a model that can see',
+  })
+}
+
+const notHere = (asked: string): CaesuraError =>
+  new CaesuraError('CAESURA_E_REQUEST', `a model in this process knows no \`${asked}\``, {
     received: asked,
     expected: 'a stage without it, or a model server',
   })
-}

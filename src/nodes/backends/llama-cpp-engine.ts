@@ -1,19 +1,20 @@
 import { stat } from 'node:fs/promises'
-import type { LlamaModel } from 'node-llama-cpp'
+import type { LlamaGrammar, LlamaGrammarEvaluationState, LlamaModel } from 'node-llama-cpp'
+import type { DocumentFormat } from '../../core/call.ts'
 import { CaesuraError } from '../../core/errors.ts'
 import { checkGgufHeader } from './gguf-header.ts'
 import type { Binding } from './llama-cpp-binding.ts'
-import { type PromptRenderer, promptRenderer } from './llama-cpp-prompt.ts'
+import { type ChatTemplate, chatTemplate } from './llama-cpp-prompt.ts'
 import { SequenceSlots } from './llama-cpp-slots.ts'
 
 /** A model in memory with one context. */
-export interface LlamaEngine {
+export interface LlamaEngine extends ChatTemplate {
   readonly model: LlamaModel
-  /** Messages → tokens. */
-  readonly render: PromptRenderer
   readonly slots: SequenceSlots
   /** Tokens that one sequence holds. */
   readonly contextTokens: number
+  /** What holds an answer to a format while it is sampled. Throws `CAESURA_E_REQUEST`. */
+  grammarState(format: DocumentFormat): Promise<LlamaGrammarEvaluationState>
   /** Frees the memory. No call may be left. */
   dispose(): Promise<void>
 }
@@ -53,7 +54,9 @@ export async function loadEngine(binding: Binding, settings: EngineSettings): Pr
     const loaded = model
     return {
       model,
-      render: promptRenderer(binding, model),
+      ...chatTemplate(binding, model),
+      grammarState: async (format) =>
+        new binding.library.LlamaGrammarEvaluationState({ model: loaded, grammar: await grammarFor(binding, format) }),
       slots: new SequenceSlots(sequences),
       contextTokens: context.contextSize,
       // Disposes the context and its sequences too.
@@ -66,6 +69,21 @@ export async function loadEngine(binding: Binding, settings: EngineSettings): Pr
     await new Promise(setImmediate)
     const detail = binding.takeError() ?? reason
     throw new CaesuraError('CAESURA_E_NO_MODEL', `llama.cpp cannot load the model ${file}: ${detail}`, { file, cause })
+  }
+}
+
+/**
+ * The package knows a part of JSON Schema, and lets the rest pass: the answer is checked against all of it when it is there.
+ */
+async function grammarFor({ llama }: Binding, format: DocumentFormat): Promise<LlamaGrammar> {
+  try {
+    if (format === 'json') return await llama.getGrammarFor('json')
+    // Its types would have the schema written out.
+    const make = llama.createGrammarForJsonSchema as (schema: unknown) => Promise<LlamaGrammar>
+    return await make.call(llama, format)
+  } catch (cause) {
+    const reason = cause instanceof Error ? cause.message : String(cause)
+    throw new CaesuraError('CAESURA_E_REQUEST', `llama.cpp makes no grammar of the format: ${reason}`, { cause })
   }
 }
 

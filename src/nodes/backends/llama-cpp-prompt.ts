@@ -1,40 +1,60 @@
-import type { ChatHistoryItem, LlamaModel, Token } from 'node-llama-cpp'
+import type { ChatHistoryItem, ChatWrapperSettings, LlamaModel, Token } from 'node-llama-cpp'
 import type { ChatMessage } from '../../core/call.ts'
 import { CaesuraError } from '../../core/errors.ts'
 import type { Binding } from './llama-cpp-binding.ts'
 import { commonPrefix } from './llama-cpp-slots.ts'
+import type { ThoughtMarks } from './thought-splitter.ts'
 
 /** For a model file without a chat template of its own. */
 const CHATML =
   "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n' }}{% endfor %}" +
   "{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
 
-/** Renders messages to the tokens of a prompt. Throws `CAESURA_E_REQUEST` when the model's template refuses them. */
-export type PromptRenderer = (messages: readonly ChatMessage[]) => Token[]
+/**
+ * Renders messages to the tokens of a prompt. `thinks`: the model is asked to think before it answers. Throws `CAESURA_E_REQUEST` when the
+ * model's template refuses them.
+ */
+export type PromptRenderer = (messages: readonly ChatMessage[], thinks?: boolean) => Token[]
+
+/** What a model's chat template says. */
+export interface ChatTemplate {
+  readonly render: PromptRenderer
+  /** How the model marks its thinking; undefined where the template tells of none. Read once, when it is asked for. */
+  thoughts(): ThoughtMarks | undefined
+}
 
 /**
  * Renders with the chat template of the model's file, ChatML where it has none. The template's own special tokens become
  * special tokens; the same characters in a message stay text, so that a message cannot end its turn. Templates that can
- * think are asked not to.
+ * think are asked not to, unless a call says so.
  */
-export function promptRenderer({ library }: Binding, model: LlamaModel): PromptRenderer {
+export function chatTemplate({ library }: Binding, model: LlamaModel): ChatTemplate {
   const template = model.fileInfo.metadata.tokenizer?.chat_template ?? CHATML
   // Not `resolveChatWrapper`: for ChatML it takes a wrapper that puts a begin-of-text token first, whatever the file says.
-  const wrapper = new library.JinjaTemplateChatWrapper({
-    template,
-    tokenizer: model.tokenizer,
-    reasoning: false,
-    functionCallMessageTemplate: 'noJinja',
-    joinAdjacentMessagesOfTheSameType: false,
-    trimLeadingWhitespaceInResponses: false,
-  })
+  const wrapperFor = (reasoning: boolean) =>
+    new library.JinjaTemplateChatWrapper({
+      template,
+      tokenizer: model.tokenizer,
+      reasoning,
+      functionCallMessageTemplate: 'noJinja',
+      joinAdjacentMessagesOfTheSameType: false,
+      trimLeadingWhitespaceInResponses: false,
+    })
+  const wrapper = wrapperFor(false)
+  let thinker: ReturnType<typeof wrapperFor> | undefined
+  const thinking = () => {
+    thinker ??= wrapperFor(true)
+    return thinker
+  }
   const { bos, shouldPrependBosToken } = model.tokens
 
-  return (messages) => {
+  const render: PromptRenderer = (messages, thinks = false) => {
     const chatHistory = [...messages.map(historyItem), { type: 'model' as const, response: [] }]
     let tokens: Token[]
     try {
-      tokens = wrapper.generateContextState({ chatHistory }).contextText.tokenize(model.tokenizer)
+      tokens = (thinks ? thinking() : wrapper)
+        .generateContextState({ chatHistory })
+        .contextText.tokenize(model.tokenizer)
     } catch (cause) {
       const reason = cause instanceof Error ? cause.message : String(cause)
       throw new CaesuraError('CAESURA_E_REQUEST', `the chat template of the model refuses these messages: ${reason}`, {
@@ -44,6 +64,17 @@ export function promptRenderer({ library }: Binding, model: LlamaModel): PromptR
     }
     return shouldPrependBosToken && bos !== null && tokens[0] !== bos ? [bos, ...tokens] : tokens
   }
+  return { render, thoughts: () => marksOf(thinking().settings) }
+}
+
+/** The blanks around marks differ from what models write. */
+function marksOf({ segments }: ChatWrapperSettings): ThoughtMarks | undefined {
+  const { prefix, suffix, openOnResponseStart = false } = segments?.thought ?? {}
+  if (prefix === undefined || suffix === undefined) return undefined
+  const end = suffix.toString().trim()
+  const opens = typeof prefix === 'object' && 'type' in prefix && prefix.type === 'openedOnStart'
+  const start = opens ? '' : prefix.toString().trim()
+  return end === '' ? undefined : { prefix: start, suffix: end, isOpen: opens || openOnResponseStart }
 }
 
 /** The tokens that a prompt begins with whatever text its last message goes on with. */
@@ -56,7 +87,8 @@ export function openTokens(render: PromptRenderer, messages: readonly ChatMessag
   return one.slice(0, commonPrefix(one, other))
 }
 
+/** A call that has results of tools among its messages is refused before (`notHere`). */
 function historyItem({ role, content }: ChatMessage): ChatHistoryItem {
   if (role === 'assistant') return { type: 'model', response: [content] }
-  return { type: role, text: content }
+  return { type: role === 'system' ? 'system' : 'user', text: content }
 }

@@ -22,8 +22,8 @@ export function streamedAnswer(call: AnswerCall): AnswerReader<CallEnd> {
 
   const takeLine = (line: AnswerLine): CallEnd | undefined => {
     call.begun()
-    answer.noteTools(line.message)
     answer.say(line.said)
+    answer.noteTools(line.message, true)
     repeated.see((line.said.text || line.said.thinking).trim())
     if (line.error !== undefined) throw faultInAnswer(line.error, answer.hasBegun)
     if (!line.isLast) return undefined

@@ -1,6 +1,6 @@
 import { type ChatRequest, Ollama } from 'ollama'
 import { z } from 'zod'
-import type { Asking, CallRequest, GenerationOptions } from '../../core/call.ts'
+import type { CallRequest } from '../../core/call.ts'
 import { systemClock } from '../../core/clock.ts'
 import { CaesuraError } from '../../core/errors.ts'
 import type { Backend, ModelInfo, ServerInfo } from '../../core/ports.ts'
@@ -15,6 +15,7 @@ import { isGood, send } from './http-send.ts'
 import { streamedAnswer } from './ollama-answer.ts'
 import { noServer, pullCommand } from './ollama-errors.ts'
 import { fetchFor, type OllamaCall, refused } from './ollama-fetch.ts'
+import { chatRequest } from './ollama-request.ts'
 import { unloadWith } from './ollama-unload.ts'
 import { ollamaUrl } from './ollama-url.ts'
 
@@ -75,6 +76,29 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
     }
   }
 
+  /** By model; undefined where the server does not say. */
+  const capabilities = new Map<string, Promise<readonly string[] | undefined>>()
+  const showSchema = z.object({ capabilities: z.array(z.string()).optional() })
+
+  /** Ollama hands pictures to a model that cannot see, which takes them for nothing: such a call is refused here. Throws `CAESURA_E_IMAGE`. */
+  async function refuseBlind(model: string, signal: AbortSignal): Promise<void> {
+    const asked =
+      capabilities.get(model) ??
+      ask(signal, model, showSchema, (client) => client.show({ model })).then((shown) => shown.capabilities)
+    capabilities.set(model, asked)
+    const known = await asked.catch((error: unknown) => {
+      capabilities.delete(model)
+      if (signal.aborted) throw error
+      // The call itself will tell what is wrong.
+      return undefined
+    })
+    if (known === undefined || known.includes('vision')) return
+    throw new CaesuraError('CAESURA_E_IMAGE', `the model ${model} takes no pictures`, {
+      received: `what ${address} says that it can: ${known.join(', ')}`,
+      expected: 'a model with the capability vision',
+    })
+  }
+
   /** A chat that nobody reads: it loads the model, and reads the prompt into the runner's cache. Throws. */
   async function ahead(request: ChatRequest, signal: AbortSignal): Promise<void> {
     const { controller, dispose } = follow(signal, agent)
@@ -103,11 +127,13 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
         ({ begun, heartbeat, signal, openExchange }) => {
           const call: OllamaCall = { agent, address, signal, openExchange, model: request.model }
           const body = JSON.stringify(chatRequest(request))
-          return send(call, { ...chat, headers: { ...chat.headers, ...request.trace }, body }, (status, headers) =>
-            isGood(status)
-              ? streamedAnswer({ address, context, begun, heartbeat, ...mostOf(request) })
-              : refused(call, status, headers),
-          )
+          const sent = () =>
+            send(call, { ...chat, headers: { ...chat.headers, ...request.trace }, body }, (status, headers) =>
+              isGood(status)
+                ? streamedAnswer({ address, context, begun, heartbeat, ...mostOf(request) })
+                : refused(call, status, headers),
+            )
+          return hasPictures(request) ? refuseBlind(request.model, signal).then(sent) : sent()
         },
       ),
 
@@ -143,48 +169,12 @@ export function ollamaBackend(settings: OllamaSettings): Backend {
         throw unreachable(error, notThere(signal))
       }),
 
-    // A token is the least that it makes: `num_predict: 0` means no limit to some versions.
-    prefill: (request, signal) =>
+    // A token is the least that it makes: `num_predict: 0` means no limit to some versions. What the answer has to be changes no prompt.
+    prefill: ({ format: _, ...request }, signal) =>
       ahead(chatRequest({ ...request, options: { ...request.options, maxTokens: 1 } }), signal),
 
     close: () => agent.destroy(),
   }
 }
 
-function chatRequest({
-  model,
-  messages,
-  options,
-  think,
-  keepAliveMs,
-  parameters,
-}: Pick<CallRequest, 'model' | 'messages' | 'options'> & Asking): ChatRequest & {
-  stream: true
-  truncate: false
-  shift: false
-} {
-  return {
-    model,
-    messages: messages.map(({ role, content }) => ({ role, content })),
-    options: { ...ollamaOptions(options), ...parameters },
-    // Its types know neither every level nor that a number is taken for seconds.
-    ...(think !== undefined && { think: think as boolean }),
-    ...(keepAliveMs !== undefined && { keep_alive: keepAliveMs < 0 ? -1 : keepAliveMs / 1000 }),
-    // Without these a prompt beyond the context loses its oldest part in silence, and so does an answer that outgrows it.
-    truncate: false,
-    shift: false,
-    stream: true,
-  }
-}
-
-function ollamaOptions(options: GenerationOptions): NonNullable<ChatRequest['options']> {
-  return {
-    ...(options.temperature !== undefined && { temperature: options.temperature }),
-    ...(options.maxTokens !== undefined && { num_predict: options.maxTokens }),
-    ...(options.seed !== undefined && { seed: options.seed }),
-    ...(options.topK !== undefined && { top_k: options.topK }),
-    ...(options.topP !== undefined && { top_p: options.topP }),
-    ...(options.stop !== undefined && { stop: [...options.stop] }),
-    ...(options.contextTokens !== undefined && { num_ctx: options.contextTokens }),
-  }
-}
+const hasPictures = ({ messages }: CallRequest): boolean => messages.some(({ images = [] }) => images.length > 0)

@@ -90,8 +90,8 @@ class Answer {
   #takeChoice({ choice, error, isWhole }: AnswerChunk): void {
     if (choice !== undefined) {
       this.#choices += 1
-      this.#state.noteTools(choice.message)
       this.#state.say(choice.said)
+      this.#state.noteTools(choice.message, isWhole)
     }
     // What came of the text is told before the fault that ends it.
     if (error !== undefined) throw faultInAnswer(error, this.#state.hasBegun)

@@ -1,5 +1,5 @@
 import { z } from 'zod'
-import type { Asking, ChatMessage, GenerateContext, GenerationOptions, Think } from '../../core/call.ts'
+import type { GenerateContext } from '../../core/call.ts'
 import { systemClock } from '../../core/clock.ts'
 import { CaesuraError } from '../../core/errors.ts'
 import type { Backend, ModelInfo, ServerInfo } from '../../core/ports.ts'
@@ -13,6 +13,7 @@ import { Exchange } from './http-marks.ts'
 import { type AnswerHeaders, type HttpCall, type HttpRequest, isGood, send, wholeText } from './http-send.ts'
 import { streamedAnswer } from './openai-answer.ts'
 import { noServer, statusError } from './openai-errors.ts'
+import { chatBody } from './openai-request.ts'
 import { busySlots, untilSlotFree } from './openai-slots.ts'
 import { openaiUrl, serverRoot } from './openai-url.ts'
 
@@ -153,7 +154,7 @@ export function openaiBackend(settings: OpenAiSettings): Backend {
       }
     },
 
-    async prefill(request, signal) {
+    async prefill({ format: _, ...request }, signal) {
       const { model, options } = request
       // A token is the least that every such server agrees to make.
       const body = JSON.stringify(chatBody({ ...request, options: { ...options, maxTokens: 1 } }))
@@ -185,31 +186,3 @@ function noWitness(cause: unknown): never {
     { cause },
   )
 }
-
-interface Chat extends Asking {
-  readonly model: string
-  readonly messages: readonly ChatMessage[]
-  readonly options: GenerationOptions
-}
-
-const chatBody = ({ model, messages, options, think, parameters }: Chat) => ({
-  model,
-  messages: messages.map(({ role, content }) => ({ role, content })),
-  ...(options.temperature !== undefined && { temperature: options.temperature }),
-  ...(options.maxTokens !== undefined && { max_tokens: options.maxTokens }),
-  ...(options.seed !== undefined && { seed: options.seed }),
-  ...(options.topK !== undefined && { top_k: options.topK }),
-  ...(options.topP !== undefined && { top_p: options.topP }),
-  ...(options.stop !== undefined && { stop: [...options.stop] }),
-  ...(think !== undefined && thinkingOf(think)),
-  ...parameters,
-})
-
-/**
- * Servers know two ways to be told: `reasoning_effort` (OpenAI, Ollama's /v1, OpenRouter) and an argument of the chat template (vLLM, llama.cpp,
- * SGLang). Both are sent, for the API does not say whose it is.
- */
-const thinkingOf = (think: Think) => ({
-  reasoning_effort: think === false ? 'none' : think === true ? 'medium' : think === 'max' ? 'high' : think,
-  chat_template_kwargs: { enable_thinking: think !== false },
-})

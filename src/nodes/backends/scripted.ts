@@ -9,6 +9,8 @@ export interface CallScript {
   readonly tokens: readonly string[]
   /** The pieces of thinking that come before them; none by default. */
   readonly thinking?: readonly string[]
+  /** A document in place of `tokens`: it is said as JSON, a few characters a piece. */
+  readonly value?: unknown
   /** From the request to the first piece: prefill. 0 by default. */
   readonly firstTokenMs?: number
   /** Between two pieces. 0 by default: all come at once. */
@@ -19,7 +21,7 @@ export interface CallScript {
   readonly abortMs?: number
   /** Why the model stops; `stop` by default. */
   readonly finishReason?: FinishReason
-  /** The tools that the model asks for; none by default. */
+  /** The tools that the model calls, a piece each, after its text; none by default. One without `arguments` has none. */
   readonly toolCalls?: readonly ToolCallSeen[]
   /**
    * The server's count of text and thinking, told at the end of a whole answer only, as servers do. Without it each piece is a token,
@@ -59,13 +61,23 @@ export function scriptedBackend(script: Script, models: readonly string[] = ['sc
   }
 }
 
-function play(script: CallScript, { clock, signal, mark, token, thinking: think }: GenerateContext): Promise<CallEnd> {
+/** Characters of a document in one piece. */
+const PIECE = 6
+
+const piecesOf = (value: unknown): string[] => JSON.stringify(value).match(new RegExp(`[^]{1,${PIECE}}`, 'gu')) ?? []
+
+function play(
+  script: CallScript,
+  { clock, signal, mark, token, thinking: think, toolCall: callTool }: GenerateContext,
+): Promise<CallEnd> {
   if (signal.aborted) return Promise.resolve({ end: 'cancelled' })
   return new Promise((resolve) => {
-    const { tokens, thinking = [], firstTokenMs = 0, tokenMs = 0, endMs = 0, abortMs = 0, fail, hang = false } = script
-    const { finishReason = 'stop', toolCalls, generatedTokens: count } = script
-    const last = thinking.length + tokens.length
-    let [thought, said] = [0, 0]
+    const { thinking = [], firstTokenMs = 0, tokenMs = 0, endMs = 0, abortMs = 0, fail, hang = false } = script
+    const { toolCalls = [], generatedTokens: count } = script
+    const { finishReason = toolCalls.length > 0 ? 'tool-calls' : 'stop' } = script
+    const tokens = script.value === undefined ? script.tokens : piecesOf(script.value)
+    const last = thinking.length + tokens.length + toolCalls.length
+    let [thought, said, called] = [0, 0, 0]
     let due: Nanoseconds = clock.now()
     let withdraw: () => void = () => undefined
     const wait = (ms: number, next: () => void) => {
@@ -79,7 +91,8 @@ function play(script: CallScript, { clock, signal, mark, token, thinking: think 
     }
     const abort = () => {
       withdraw()
-      const cut = () => finish({ end: 'cancelled', ...(count === undefined && { generatedTokens: thought + said }) })
+      const cut = () =>
+        finish({ end: 'cancelled', ...(count === undefined && { generatedTokens: thought + said + called }) })
       if (abortMs === 0) cut()
       else clock.schedule(clock.now() + msToNs(abortMs), cut)
     }
@@ -89,26 +102,30 @@ function play(script: CallScript, { clock, signal, mark, token, thinking: think 
         const asked = retryAfterMs !== undefined && { retryAfterMs }
         return finish({ end: 'failed', error: { code, message }, retryable, ...asked })
       }
-      if (thought + said === 0) mark('prefill-end')
+      if (thought + said + called === 0) mark('prefill-end')
       const idea = thinking[thought]
       const text = tokens[said]
+      const call = toolCalls[called]
       if (idea !== undefined) {
         thought += 1
         think(idea)
       } else if (text !== undefined) {
         said += 1
         token(text)
+      } else if (call !== undefined) {
+        called += 1
+        callTool?.({ ...call, arguments: call.arguments ?? {} })
       } else return hang ? undefined : wait(endMs, complete)
       // The piece may have led to an abort, which has withdrawn or finished already.
-      if (!signal.aborted) wait(thought + said < last ? tokenMs : 0, say)
+      if (!signal.aborted) wait(thought + said + called < last ? tokenMs : 0, say)
     }
     const complete = () => {
       mark('done')
       finish({
         end: 'completed',
         finishReason,
-        ...(toolCalls !== undefined && { toolCalls }),
-        ...(count !== 'none' && { generatedTokens: count ?? thought + said }),
+        ...(toolCalls.length > 0 && { toolCalls }),
+        ...(count !== 'none' && { generatedTokens: count ?? thought + said + called }),
       })
     }
     signal.addEventListener('abort', abort, { once: true })

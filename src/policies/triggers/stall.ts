@@ -3,8 +3,8 @@ import { durationSchema } from '../../core/duration.ts'
 import type { TriggerDefinition } from '../../core/policy.ts'
 
 /**
- * Interrupts after `silence` ms without a piece of text or thinking, the wait for the first one included. A call that has ended is not
- * silent, however long its text is handed out. State: when the silence is too long.
+ * Interrupts after `silence` ms without a piece of text or thinking, or a tool call, the wait for the first one included. A call that has
+ * ended is not silent, however long its text is handed out. State: when the silence is too long.
  */
 export const stall: TriggerDefinition<number, { readonly due: Nanoseconds | null }> = {
   name: 'stall',
@@ -13,7 +13,7 @@ export const stall: TriggerDefinition<number, { readonly due: Nanoseconds | null
   parameterHint: 'D: the longest silence, from the start of the call or its last piece',
   initial: () => ({ due: null }),
   step(state, event, silence) {
-    if (event.type === 'started' || event.type === 'token' || event.type === 'thinking') {
+    if (event.type === 'started' || event.type === 'token' || event.type === 'thinking' || event.type === 'tool-call') {
       const due = event.at + msToNs(silence)
       return { state: { due }, wakeAt: due }
     }

@@ -1,5 +1,6 @@
 import { z } from 'zod'
-import { runEventSchema } from '../../core/event.ts'
+import { type RunEvent, runEventSchema } from '../../core/event.ts'
+import { textFields } from '../../core/event-text.ts'
 import { present } from '../../core/present.ts'
 import { recordSchema } from '../../core/record.ts'
 import { LONGEST_SESSION } from '../../core/session.ts'
@@ -68,11 +69,12 @@ const components = (): Record<string, JsonSchema> => ({
   Text: { type: 'string' },
 })
 
-/** To a token that may only read, tokens are told without their text where texts are not kept. */
+/** To a token that may only read, events are told without their texts where texts are not kept. */
 function eventSchema(): JsonSchema {
   const schema = jsonSchema(runEventSchema, 'output') as { oneOf?: Variant[]; anyOf?: Variant[] }
   for (const variant of schema.oneOf ?? schema.anyOf ?? []) {
-    if (variant.properties?.type?.const === 'token') variant.required = variant.required.filter((key) => key !== 'text')
+    const text = textFields[variant.properties?.type?.const as RunEvent['type']]
+    if (text !== undefined) variant.required = variant.required.filter((key) => key !== text)
   }
   return schema
 }

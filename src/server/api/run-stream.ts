@@ -1,6 +1,7 @@
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { CaesuraError } from '../../core/errors.ts'
 import type { RunEvent } from '../../core/event.ts'
+import { withoutEventText } from '../../core/event-text.ts'
 import { present } from '../../core/present.ts'
 import type { RunHost } from '../../core/run-host.ts'
 import { type StreamFormat, streamEvents } from './event-stream.ts'
@@ -64,15 +65,7 @@ async function hasMore(runs: RunHost, runId: string, lastSeq: number): Promise<b
 
 /** The same events, numbers and instants, without what people wrote and models answered. */
 async function* withoutTexts(events: AsyncIterable<RunEvent>): AsyncGenerator<RunEvent, void, undefined> {
-  for await (const event of events) {
-    if (event.type === 'token') {
-      const { text: _, ...rest } = event
-      yield rest as RunEvent
-    } else if (event.type === 'interrupt-signal') {
-      const { input: _, ...rest } = event
-      yield rest
-    } else yield event
-  }
+  for await (const event of events) yield withoutEventText(event)
 }
 
 /** Throws a `Refusal` (406). */

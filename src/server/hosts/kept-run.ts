@@ -1,6 +1,7 @@
 import { endedAnswer, endedHearing, type Signal, type SignalAnswer } from '../../core/engine.ts'
 import type { RunEvent } from '../../core/event.ts'
 import type { EventLog } from '../../core/event-log.ts'
+import { eventTextLength } from '../../core/event-text.ts'
 import { lineOf, unknownRun } from '../../core/fleet.ts'
 import type { EngineRun, PreparedRun, RunNote } from '../../core/hosting.ts'
 import { present } from '../../core/present.ts'
@@ -59,7 +60,7 @@ export class KeptRun {
   /** Roughly what its events take in memory, characters. */
   get size(): number {
     let size = 0
-    for (const event of this.#log?.since(0) ?? []) size += 200 + (event.type === 'token' ? event.text.length : 0)
+    for (const event of this.#log?.since(0) ?? []) size += 200 + eventTextLength(event)
     return size
   }
 

@@ -183,10 +183,11 @@ describe('thinking', () => {
 describe('a tool call that nobody asked for', () => {
   it('of Ollama is told by its name', async () => {
     const tools = [{ function: { name: 'weather', arguments: { city: 'Paris' } } }, { id: 7, function: null }]
-    const { end, text } = await ollama(
+    const { end, text, calls } = await ollama(
       line('').replace('"content":""', `"content":"","tool_calls":${JSON.stringify(tools)}`) + lastLine,
     )
     expect(text).toBe('')
+    expect(calls).toEqual([{ name: 'weather', arguments: { city: 'Paris' } }])
     expect(end).toMatchObject({ end: 'completed', finishReason: 'tool-calls', toolCalls: [{ name: 'weather' }] })
     expect(JSON.stringify(end)).not.toContain('Paris')
   })
@@ -228,6 +229,58 @@ describe('a tool call that nobody asked for', () => {
         { id: 'c2', name: 'refund' },
       ],
     })
+  })
+
+  const whole = (id: string, name: string, given: object) => ({ id, name, arguments: given })
+  it.each<[string, string[], object[]]>([
+    [
+      'cut anywhere, as soon as it is whole',
+      [
+        fragment({ index: 0, id: 'c1', function: { name: 'search', arguments: '' } }),
+        ...['{', '"q":', '"a', '}b"', ',"n":{', '"x":1}', '}'].map((text) =>
+          fragment({ index: 0, function: { arguments: text } }),
+        ),
+        fragment({ index: 0, function: { arguments: ' ' } }),
+        fragment({ index: 1, id: 'c2', function: { name: 'refund', arguments: '{"cents":5}' } }),
+      ],
+      [whole('c1', 'search', { q: 'a}b', n: { x: 1 } }), whole('c2', 'refund', { cents: 5 })],
+    ],
+    [
+      'with the same id each time',
+      ['{"q"', ':1}'].map((text) => fragment({ index: 0, id: 'c1', function: { name: 'search', arguments: text } })),
+      [whole('c1', 'search', { q: 1 })],
+    ],
+    [
+      'two of one index and no id',
+      [1, 2].map((q) => fragment({ index: 0, function: { name: 'search', arguments: `{"q":${q}}` } })),
+      [
+        { name: 'search', arguments: { q: 1 } },
+        { name: 'search', arguments: { q: 2 } },
+      ],
+    ],
+    [
+      'without arguments',
+      [fragment({ index: 0, id: 'c1', function: { name: 'search' } })],
+      [whole('c1', 'search', {})],
+    ],
+    ['whose arguments are a list', [fragment({ index: 0, id: 'c1', function: { name: 'f', arguments: '[1]' } })], []],
+    ['whose arguments are no JSON', [fragment({ index: 0, id: 'c1', function: { name: 'f', arguments: '{q}' } })], []],
+  ])('is put together: %s', async (_name, events, calls) => {
+    expect((await openai(events.join('') + finish('tool_calls') + done)).calls).toEqual(calls)
+  })
+
+  it('that the limit of tokens cuts is never handed on as whole', async () => {
+    for (const text of ['', '{', '{"q":"a']) {
+      const cut = fragment({ index: 0, id: 'c1', function: { name: 'search', arguments: text } })
+      const { end, calls } = await openai(cut + finish('length') + done)
+      expect(calls).toEqual([])
+      expect(end).toMatchObject({ end: 'completed', finishReason: 'length', toolCalls: [{ id: 'c1', name: 'search' }] })
+    }
+  })
+
+  it('without an end fails', async () => {
+    const endless = Array(20).fill(fragment({ index: 0, function: { name: 'f', arguments: 'x'.repeat(60_000) } }))
+    expect((await openai(endless.join(''))).end.error?.code).toBe('CAESURA_E_PROTOCOL')
   })
 
   it('of a real server, with its text', async () => {

@@ -12,6 +12,7 @@ describe('an aborted call', () => {
       text: '',
       pieces: [],
       thoughts: [],
+      calls: [],
       marks: [],
       names: [],
     })

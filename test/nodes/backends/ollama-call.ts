@@ -1,6 +1,6 @@
 import type { ServerResponse } from 'node:http'
 import { afterEach } from 'vitest'
-import type { CallEnd, CallRequest } from '../../../src/core/call.ts'
+import type { CallEnd, CallRequest, ToolCallSeen } from '../../../src/core/call.ts'
 import { systemClock } from '../../../src/core/clock.ts'
 import type { Mark, MarkName } from '../../../src/core/ledger.ts'
 import type { Backend } from '../../../src/core/ports.ts'
@@ -41,6 +41,8 @@ export interface Told {
   readonly pieces: readonly string[]
   /** Pieces of thinking. */
   readonly thoughts: readonly string[]
+  /** Tool calls, whole. */
+  readonly calls: readonly ToolCallSeen[]
   readonly marks: readonly Mark[]
   readonly names: readonly MarkName[]
 }
@@ -53,6 +55,7 @@ export async function call(
 ): Promise<Told> {
   const pieces: string[] = []
   const thoughts: string[] = []
+  const calls: ToolCallSeen[] = []
   const marks: Mark[] = []
   const end = await backend.generate(
     {
@@ -76,13 +79,16 @@ export async function call(
       thinking(text) {
         thoughts.push(text)
       },
+      toolCall(made) {
+        calls.push(made)
+      },
       token(text) {
         pieces.push(text)
         watch.token?.(pieces.length)
       },
     },
   )
-  return { end, pieces, thoughts, text: pieces.join(''), marks, names: marks.map(({ name }) => name) }
+  return { end, pieces, thoughts, calls, text: pieces.join(''), marks, names: marks.map(({ name }) => name) }
 }
 
 /** A line of an answer. */

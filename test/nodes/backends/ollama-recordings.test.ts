@@ -35,6 +35,7 @@ interface Told {
   readonly end: CallEnd
   readonly text: string
   readonly thoughts: string
+  readonly calls: readonly unknown[]
   readonly names: readonly MarkName[]
 }
 
@@ -42,6 +43,7 @@ async function call(backend: Backend, signal: AbortSignal, token: (count: number
   const pieces: string[] = []
   const names: MarkName[] = []
   let thoughts = ''
+  const calls: unknown[] = []
   const end = await backend.generate(
     {
       callId: 'c',
@@ -60,13 +62,16 @@ async function call(backend: Backend, signal: AbortSignal, token: (count: number
       thinking(text) {
         thoughts += text
       },
+      toolCall(made) {
+        calls.push(made)
+      },
       token(text) {
         pieces.push(text)
         token(pieces.length)
       },
     },
   )
-  return { end, text: pieces.join(''), thoughts, names }
+  return { end, text: pieces.join(''), thoughts, calls, names }
 }
 
 /** Every recorded case that does not end in a complete answer, by what its README says of it. */
@@ -130,10 +135,11 @@ const thoughtsOf = (from: Recording): string =>
   linesOf(from)
     .map(({ message, thinking }) => String((message as { thinking?: string } | undefined)?.thinking ?? thinking ?? ''))
     .join('')
-/** Tool calls without their arguments. */
-const toolsOf = ({ message }: Record<string, unknown>): { id: string; name: string }[] => {
-  const { tool_calls = [] } = (message ?? {}) as { tool_calls?: { id: string; function: { name: string } }[] }
-  return tool_calls.map(({ id, function: { name } }) => ({ id, name }))
+const callsOf = ({ message }: Record<string, unknown>): { id: string; name: string; arguments: object }[] => {
+  const { tool_calls = [] } = (message ?? {}) as {
+    tool_calls?: { id: string; function: { name: string; arguments: object } }[]
+  }
+  return tool_calls.map(({ id, function: { name, arguments: given } }) => ({ id, name, arguments: given }))
 }
 const textOf = (from: Recording): string => linesOf(from).map(contentOf).join('')
 
@@ -153,7 +159,9 @@ describe.each(generations)('%s, recorded', (generation) => {
     const last = linesOf(from).at(-1)!
     expect(told.text).toBe(textOf(from))
     expect(told.thoughts).toBe(thoughtsOf(from))
-    const toolCalls = linesOf(from).flatMap(toolsOf)
+    const calls = linesOf(from).flatMap(callsOf)
+    expect(told.calls).toEqual(calls)
+    const toolCalls = calls.map(({ id, name }) => ({ id, name }))
     // Undefined stands for absent here and must be absent there.
     const reported = {
       finishReason: toolCalls.length > 0 && last.done_reason === 'stop' ? 'tool-calls' : last.done_reason,
