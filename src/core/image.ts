@@ -36,7 +36,8 @@ const DATA = /^data:([\w.+-]+\/[\w.+-]+)?(?:;[\w=.-]+)*;base64,/i
 export const imageBase64 = (url: string): string => url.slice(url.indexOf(',') + 1)
 
 /** An input as records keep it: a picture is in none. */
-export const withoutPicture = (text: string): string => (DATA.test(text.trimStart().slice(0, 200)) ? '(a picture)' : text)
+export const withoutPicture = (text: string): string =>
+  DATA.test(text.trimStart().slice(0, 200)) ? '(a picture)' : text
 
 /** How many bytes the picture of a checked URL has. */
 export const imageBytes = (url: string): number => Math.floor((imageBase64(url).replace(/=+$/, '').length * 3) / 4)
