@@ -32,7 +32,7 @@ export async function serveModel({ model, script, ...settings }: Serving): Promi
   return { server: await startModelServer({ ...settings, ...served }), model: served.names[0] }
 }
 
-type What = Pick<ModelServerSettings, 'backend' | 'names' | 'info' | 'modifiedAt'>
+type What = Pick<ModelServerSettings, 'backend' | 'names' | 'info' | 'modifiedAt' | 'capabilities'>
 
 function embeddedModel(model: string | undefined, slots = 1): What {
   const file =
@@ -55,5 +55,6 @@ function embeddedModel(model: string | undefined, slots = 1): What {
 
 function scriptedModel(name = 'scripted', times: ScriptTimes): What {
   const node = scripted({ name, script: timedScript(times) })
-  return { backend: () => node.backend, names: [name], info: { name } }
+  const capabilities = ['tools', 'thinking', 'vision']
+  return { backend: () => node.backend, names: [name], info: { name }, capabilities }
 }

@@ -64,7 +64,9 @@ export function scriptedBackend(script: Script, models: readonly string[] = ['sc
 /** Characters of a document in one piece. */
 const PIECE = 6
 
-const piecesOf = (value: unknown): string[] => JSON.stringify(value).match(new RegExp(`[^]{1,${PIECE}}`, 'gu')) ?? []
+/** A document as it is said. */
+export const documentPieces = (value: unknown): string[] =>
+  JSON.stringify(value).match(new RegExp(`[^]{1,${PIECE}}`, 'gu')) ?? []
 
 function play(
   script: CallScript,
@@ -75,7 +77,7 @@ function play(
     const { thinking = [], firstTokenMs = 0, tokenMs = 0, endMs = 0, abortMs = 0, fail, hang = false } = script
     const { toolCalls = [], generatedTokens: count } = script
     const { finishReason = toolCalls.length > 0 ? 'tool-calls' : 'stop' } = script
-    const tokens = script.value === undefined ? script.tokens : piecesOf(script.value)
+    const tokens = script.value === undefined ? script.tokens : documentPieces(script.value)
     const last = thinking.length + tokens.length + toolCalls.length
     let [thought, said, called] = [0, 0, 0]
     let due: Nanoseconds = clock.now()

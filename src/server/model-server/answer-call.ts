@@ -1,13 +1,13 @@
 import { randomUUID } from 'node:crypto'
 import type { ServerResponse } from 'node:http'
-import type { CallEnd, CallRequest } from '../../core/call.ts'
+import type { CallEnd, CallRequest, ToolCallSeen } from '../../core/call.ts'
 import { type Clock, type Nanoseconds, nsToMs, systemClock } from '../../core/clock.ts'
 import { CallCancelled } from '../../core/errors.ts'
 import type { Figures } from '../../core/figures.ts'
 import type { MarkName } from '../../core/ledger.ts'
 import type { Log } from '../../core/log.ts'
 import type { Backend } from '../../core/ports.ts'
-import { answerLine, type CallTimes, lastFields, loadLine, type Route } from './answer-lines.ts'
+import { answerLine, type CallTimes, lastFields, loadLine, type Route, type Said } from './answer-lines.ts'
 import { sendJson, writeLine } from './answer-stream.ts'
 import type { CallSlots } from './call-slots.ts'
 import { refusalOf } from './refusal.ts'
@@ -68,8 +68,8 @@ export async function answerCall(
       if (request.messages.length === 0) return sendJson(response, 200, loadLine(route, request.model, false))
       if (!(await slots.take(signal))) return
       note('slot-acquired')
-      const tell = (piece: string) => {
-        if (request.stream) writeLine(response, answerLine(route, request.model, piece))
+      const tell = (said: Said) => {
+        if (request.stream) writeLine(response, answerLine(route, request.model, said))
       }
       const call = callOf(model.name, request, options)
       const spoken = await speak(backend, call, { signal, tell, note }).finally(() => {
@@ -97,7 +97,8 @@ export async function answerCall(
 
 interface Spoken extends Pick<CallTimes, 'marks' | 'firstToken'> {
   readonly end: CallEnd
-  readonly text: string
+  /** All of it. */
+  readonly said: Said
 }
 
 async function speak(
@@ -109,13 +110,18 @@ async function speak(
     note,
   }: {
     readonly signal: AbortSignal
-    readonly tell: (piece: string) => void
+    readonly tell: (said: Said) => void
     readonly note: (name: MarkName, at?: Nanoseconds) => void
   },
 ): Promise<Spoken> {
   const marks = new Map<MarkName, Nanoseconds>()
-  let text = ''
+  const whole = { text: '', thinking: '', toolCalls: [] as ToolCallSeen[] }
   let firstToken: Nanoseconds | undefined
+  const begun = () => {
+    if (firstToken !== undefined) return
+    firstToken = clock.now()
+    note('first-token', firstToken)
+  }
   const end = await backend.generate(call, {
     clock,
     signal,
@@ -123,18 +129,23 @@ async function speak(
       marks.set(name, at)
       note(name, at)
     },
-    token(piece) {
-      if (firstToken === undefined) {
-        firstToken = clock.now()
-        note('first-token', firstToken)
-      }
-      text += piece
-      tell(piece)
+    token(text) {
+      begun()
+      whole.text += text
+      tell({ text })
     },
-    // The embedded model does not think.
-    thinking() {},
+    thinking(thinking) {
+      begun()
+      whole.thinking += thinking
+      tell({ thinking })
+    },
+    toolCall(call) {
+      begun()
+      whole.toolCalls.push(call)
+      tell({ toolCalls: [call] })
+    },
   })
-  return { end, text, marks, ...(firstToken !== undefined && { firstToken }) }
+  return { end, said: whole, marks, ...(firstToken !== undefined && { firstToken }) }
 }
 
 /** Writes what comes after the tokens. Throws a `Refusal` for a call that failed before the first. */
@@ -142,11 +153,11 @@ function finish(
   route: Route,
   { model, stream }: AnswerRequest,
   response: ServerResponse,
-  { end, text, ...observed }: Spoken,
+  { end, said, ...observed }: Spoken,
   times: Pick<CallTimes, 'start' | 'loaded' | 'end'>,
 ): void {
   if (end.error !== undefined && !response.headersSent) throw refusalOf(end.error)
-  const last = () => answerLine(route, model, stream ? '' : text, lastFields(end, { ...observed, ...times }))
+  const last = () => answerLine(route, model, stream ? {} : said, lastFields(end, { ...observed, ...times }))
   if (!stream) sendJson(response, 200, last())
   else {
     writeLine(response, end.error === undefined ? last() : { error: end.error.message })
@@ -154,12 +165,13 @@ function finish(
   }
 }
 
-function callOf(model: string, { messages }: AnswerRequest, options: CallRequest['options']): CallRequest {
+function callOf(model: string, { messages, asks }: AnswerRequest, options: CallRequest['options']): CallRequest {
   const id = randomUUID()
   return {
     ...{ callId: id, runId: id, stage: 'call', attempt: 1, placement: 'any' },
     model,
     messages,
     options,
+    ...asks,
   }
 }

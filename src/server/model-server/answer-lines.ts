@@ -1,4 +1,4 @@
-import type { CallEnd } from '../../core/call.ts'
+import type { CallEnd, ToolCallSeen } from '../../core/call.ts'
 import type { Nanoseconds } from '../../core/clock.ts'
 import type { MarkName } from '../../core/ledger.ts'
 
@@ -7,15 +7,33 @@ export type Route = 'chat' | 'generate'
 
 type Line = Readonly<Record<string, unknown>>
 
-/** A line of an answer, or the whole answer where it is not streamed. */
-export function answerLine(route: Route, model: string, text: string, rest: Line = { done: false }): Line {
-  const said = route === 'chat' ? { message: { role: 'assistant', content: text } } : { response: text }
+/** What a line says: text, what the model thought, the tools that it calls. */
+export interface Said {
+  readonly text?: string
+  readonly thinking?: string
+  readonly toolCalls?: readonly ToolCallSeen[]
+}
+
+/** A line of an answer, or the whole answer where it is not streamed. Tools are called on the route `chat` alone. */
+export function answerLine(route: Route, model: string, words: Said, rest: Line = { done: false }): Line {
+  const { text = '', thinking = '', toolCalls = [] } = words
+  const thought = thinking === '' ? {} : { thinking }
+  const calls = toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(callOf) }
+  const said =
+    route === 'chat'
+      ? { message: { role: 'assistant', content: text, ...thought, ...calls } }
+      : { response: text, ...thought }
   return { model, created_at: new Date().toISOString(), ...said, ...rest }
 }
 
+const callOf = ({ id, name, arguments: given = {} }: ToolCallSeen) => ({
+  ...(id !== undefined && { id }),
+  function: { name, arguments: given },
+})
+
 /** The answer to a request without a prompt. */
 export const loadLine = (route: Route, model: string, unload: boolean): Line =>
-  answerLine(route, model, '', { done: true, done_reason: unload ? 'unload' : 'load' })
+  answerLine(route, model, {}, { done: true, done_reason: unload ? 'unload' : 'load' })
 
 /** The instants of one call on the server's clock. */
 export interface CallTimes {
@@ -24,7 +42,7 @@ export interface CallTimes {
   /** The model was in memory. The wait for a slot comes after it and is in no duration but the total, as with Ollama. */
   readonly loaded: Nanoseconds
   readonly marks: ReadonlyMap<MarkName, Nanoseconds>
-  /** Absent when no token came. */
+  /** The first piece of any kind. Absent when none came. */
   readonly firstToken?: Nanoseconds
   readonly end: Nanoseconds
 }
@@ -43,7 +61,8 @@ export function lastFields(end: CallEnd, { start, loaded, marks, firstToken, end
   }
   return {
     done: true,
-    done_reason: end.finishReason ?? 'stop',
+    // A tool call has no end of its own there.
+    done_reason: end.finishReason === undefined || end.finishReason === 'tool-calls' ? 'stop' : end.finishReason,
     ...Object.fromEntries(Object.entries(figures).filter(([, value]) => value !== undefined && value > 0)),
   }
 }

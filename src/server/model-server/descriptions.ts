@@ -11,6 +11,8 @@ export interface Description {
   readonly info: ModelInfo
   /** ms since 1970. */
   readonly modifiedAt: number
+  /** What it can do, in Ollama's words, beside `completion`. */
+  readonly capabilities?: readonly string[]
 }
 
 /** A name as Ollama writes it: `latest` is the tag of a name without one. */
@@ -28,7 +30,7 @@ const details = {
   parameter_size: '',
   quantization_level: '',
 }
-const capabilities = ['completion']
+const capabilitiesOf = ({ capabilities = [] }: Description): string[] => ['completion', ...capabilities]
 
 const modifiedAt = (description: Description): string => new Date(description.modifiedAt).toISOString()
 
@@ -45,7 +47,7 @@ export const tagsOf = (description: Description) => ({
     size: description.info.bytes ?? 0,
     digest: digestOf(description),
     details,
-    capabilities,
+    capabilities: capabilitiesOf(description),
   })),
 })
 
@@ -70,6 +72,6 @@ export const showOf = (description: Description) => ({
   details,
   model_info: {},
   tensors: [],
-  capabilities,
+  capabilities: capabilitiesOf(description),
   modified_at: modifiedAt(description),
 })

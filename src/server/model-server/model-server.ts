@@ -22,6 +22,8 @@ export interface ModelServerSettings {
   readonly info: ModelInfo
   /** When the model's file was changed, ms since 1970; now by default. */
   readonly modifiedAt?: number
+  /** What it can do, in Ollama's words, beside `completion`; nothing by default. */
+  readonly capabilities?: readonly string[]
   /** Calls at once; 1 by default. */
   readonly slots?: number
   /** Calls that wait for a slot at most; one more is answered 503. 512 by default, as `OLLAMA_MAX_QUEUE`. */
@@ -47,7 +49,8 @@ export interface ModelServer {
 /** The version of Ollama whose answers these are like. */
 export const SERVED_VERSION = '0.32.15-caesura'
 
-const BODY_BYTES = 4 * 1024 * 1024
+/** Pictures of 20 MB as base64, and a prompt. */
+const BODY_BYTES = 32 * 1024 * 1024
 /** A request that takes longer to arrive is cut off, ms. */
 const ARRIVAL_MS = 60_000
 const DEFAULT_QUEUE = 512
@@ -63,7 +66,8 @@ export async function startModelServer(settings: ModelServerSettings): Promise<M
   const model = new ServedModel(names[0], settings.backend)
   const callSlots = new CallSlots(slots, queue)
   const serving = { model, slots: callSlots, signal: closing.signal, figures, log }
-  const description = { names: names.map(tagged), info, modifiedAt: settings.modifiedAt ?? Date.now() }
+  const { modifiedAt = Date.now(), capabilities = [] } = settings
+  const description = { names: names.map(tagged), info, modifiedAt, capabilities }
   const running = new Set<Promise<void>>()
 
   const check = (name: string): void => {

@@ -1,6 +1,16 @@
 import { z } from 'zod'
-import type { ChatMessage, GenerationOptions } from '../../core/call.ts'
+import {
+  type Asking,
+  type ChatMessage,
+  chatRoles,
+  type GenerationOptions,
+  type JsonSchema,
+  thinkLevels,
+} from '../../core/call.ts'
+import { CaesuraError } from '../../core/errors.ts'
+import { imageUrl } from '../../core/image.ts'
 import { present } from '../../core/present.ts'
+import { schemaProblem } from '../../core/schema-check.ts'
 import { Refusal } from './refusal.ts'
 
 /** What `/api/chat` and `/api/generate` have in common once they are read. */
@@ -9,6 +19,8 @@ export interface AnswerRequest {
   readonly model: string
   /** Empty: the model is to be loaded, or unloaded, and nothing is to be said. */
   readonly messages: readonly ChatMessage[]
+  /** What is asked for beside that. */
+  readonly asks: Pick<Asking, 'think' | 'format' | 'tools'>
   /** False: the answer comes in one piece. */
   readonly stream: boolean
   /** Whether the model leaves memory after this (`keep_alive` 0). */
@@ -30,23 +42,38 @@ const shared = {
   stream: z.boolean().nullish(),
   options: z.record(z.string(), z.unknown()).nullish(),
   keep_alive: keepAlive,
-  format: unsupported,
-  think: unsupported,
+  format: z.unknown().optional(),
+  think: z.unknown().optional(),
   logprobs: unsupported,
 }
+const images = z.array(z.string()).nullish()
+const argumentsSchema = z.record(z.string(), z.unknown())
+const toolCall = z.object({
+  id: z.string().nullish(),
+  function: z.object({ name: z.string(), arguments: argumentsSchema.nullish() }),
+})
+const tool = z.object({
+  function: z.object({ name: z.string(), description: z.string().nullish(), parameters: argumentsSchema.nullish() }),
+})
+const message = z.object({
+  role: z.string(),
+  content: z.string().nullish(),
+  images,
+  tool_calls: z.array(toolCall).nullish(),
+  tool_name: z.string().nullish(),
+  tool_call_id: z.string().nullish(),
+})
 const chatBody = z.object({
   ...shared,
-  messages: z
-    .array(z.object({ role: z.string(), content: z.string().nullish(), images: unsupported, tool_calls: unsupported }))
-    .nullish(),
-  tools: unsupported,
+  messages: z.array(message).nullish(),
+  tools: z.array(tool).nullish(),
 })
 const generateBody = z.object({
   ...shared,
   prompt: z.string().nullish(),
   system: z.string().nullish(),
   suffix: unsupported,
-  images: unsupported,
+  images,
   template: unsupported,
   raw: unsupported,
   context: unsupported,
@@ -62,21 +89,52 @@ export const MOST_MESSAGES = 512
 /** Throws a `Refusal` (400). */
 export function readChat(text: unknown): AnswerRequest {
   const body = read(chatBody, 'ChatRequest', text)
-  const messages = (body.messages ?? []).map(({ role, content, images, tool_calls: calls }): ChatMessage => {
-    refuseGiven({ images, tool_calls: calls })
-    if (role === 'system' || role === 'user' || role === 'assistant') return { role, content: content ?? '' }
-    throw new Refusal(400, `the role ${JSON.stringify(role)} is not supported by this server`)
-  })
-  refuseGiven({ tools: body.tools, format: body.format, think: body.think, logprobs: body.logprobs })
-  return requestOf(body, messages)
+  refuseGiven({ logprobs: body.logprobs })
+  const tools = (body.tools ?? []).map(({ function: { name, description, parameters } }) => ({
+    name,
+    ...(description ? { description } : {}),
+    parameters: checkedSchema(parameters ?? {}, `parameters of the tool ${name}`),
+  }))
+  return requestOf(body, (body.messages ?? []).map(messageOf), tools.length > 0 ? { tools } : {})
+}
+
+/** Throws a `Refusal` (400). */
+function messageOf({ role, content, images: pictures, ...of }: z.infer<typeof message>): ChatMessage {
+  const known = chatRoles.find((each) => each === role)
+  if (known === undefined) throw new Refusal(400, `the role ${JSON.stringify(role)} is not supported by this server`)
+  const calls = (of.tool_calls ?? []).map(({ id, function: { name, arguments: given } }) => ({
+    ...(id ? { id } : {}),
+    name,
+    arguments: given ?? {},
+  }))
+  return {
+    role: known,
+    content: content ?? '',
+    ...(pictures && pictures.length > 0 && { images: pictures.map(pictureOf) }),
+    ...(calls.length > 0 && { toolCalls: calls }),
+    ...(of.tool_name && { toolName: of.tool_name }),
+    ...(of.tool_call_id && { toolCallId: of.tool_call_id }),
+  }
+}
+
+/** Throws a `Refusal` (400). */
+function pictureOf(base64: string): string {
+  const odd = base64.search(/[^A-Za-z0-9+/=\s]/)
+  if (odd !== -1) throw new Refusal(400, `illegal base64 data at input byte ${odd}`)
+  try {
+    return imageUrl(Buffer.from(base64, 'base64'))
+  } catch (error) {
+    if (!(error instanceof CaesuraError)) throw error
+    throw new Refusal(400, `an image ${error.message}: ${error.place.expected}`)
+  }
 }
 
 /** Throws a `Refusal` (400). */
 export function readGenerate(text: unknown): AnswerRequest {
   const { prompt, system, ...body } = read(generateBody, 'GenerateRequest', text)
-  const { suffix, images, template, raw, context, format, think, logprobs } = body
-  refuseGiven({ suffix, images, template, raw, context, format, think, logprobs })
-  const asked: ChatMessage[] = prompt ? [{ role: 'user', content: prompt }] : []
+  const { suffix, images: pictures, template, raw, context, logprobs } = body
+  refuseGiven({ suffix, template, raw, context, logprobs })
+  const asked: ChatMessage[] = prompt ? [messageOf({ role: 'user', content: prompt, images: pictures })] : []
   return requestOf(body, system && prompt ? [{ role: 'system', content: system }, ...asked] : asked)
 }
 
@@ -86,15 +144,46 @@ export function readShow(text: unknown): string {
   return model || name || ''
 }
 
-type Shared = Pick<z.infer<typeof chatBody>, 'model' | 'stream' | 'options' | 'keep_alive'>
+type Shared = Pick<z.infer<typeof chatBody>, 'model' | 'stream' | 'options' | 'keep_alive' | 'format' | 'think'>
 
-const requestOf = (body: Shared, messages: readonly ChatMessage[]): AnswerRequest => ({
+const requestOf = (
+  body: Shared,
+  messages: readonly ChatMessage[],
+  more: Pick<Asking, 'tools'> = {},
+): AnswerRequest => ({
   model: body.model ?? '',
   messages,
+  asks: { ...more, ...thinkOf(body.think), ...formatOf(body.format) },
   stream: body.stream ?? true,
   unload: body.keep_alive,
   options: () => generationOptions(body.options ?? {}),
 })
+
+/** Throws a `Refusal` (400), in Ollama's words. */
+function thinkOf(think: unknown): Pick<Asking, 'think'> {
+  if (think === undefined || think === null) return {}
+  const known = [true, false, ...thinkLevels].find((each) => each === think)
+  if (known !== undefined) return { think: known }
+  const words = 'must be "high", "medium", "low", "max", true, or false'
+  throw new Refusal(400, `invalid think value: ${JSON.stringify(think)} (${words})`)
+}
+
+/** Throws a `Refusal` (500 for what is no schema at all, in Ollama's words). */
+function formatOf(format: unknown): Pick<Asking, 'format'> {
+  if (format === undefined || format === null || format === '') return {}
+  if (format === 'json') return { format }
+  const parsed = argumentsSchema.safeParse(format)
+  if (parsed.success) return { format: checkedSchema(parsed.data, 'JSON schema in format') }
+  const said = JSON.stringify(JSON.stringify(format))
+  throw new Refusal(500, `invalid format: ${said}; expected "json" or a valid JSON Schema object`)
+}
+
+/** Throws a `Refusal` (400): for a schema that is recursive too, which some backends could not follow. */
+function checkedSchema(schema: JsonSchema, what: string): JsonSchema {
+  const problem = schemaProblem(schema)
+  if (problem === undefined) return schema
+  throw new Refusal(400, `invalid ${what}: it ${problem.message}`)
+}
 
 /** What this server cannot do is refused: an answer that ignored it would be another one than was asked for. */
 function refuseGiven(fields: Readonly<Record<string, unknown>>): void {

@@ -3,7 +3,7 @@ import { backendKind } from '../../../core/backend-kind.ts'
 import { wholeWithin } from '../../../core/number-schema.ts'
 import { present } from '../../../core/present.ts'
 import { type Script, scriptedBackend } from '../scripted.ts'
-import { DEFAULT_TOKENS, timedScript } from '../scripted-pieces.ts'
+import { DEFAULT_TOKENS, scriptSaying, timedScript } from '../scripted-pieces.ts'
 
 const LARGEST = 1_000_000
 const shape = {
@@ -14,10 +14,8 @@ const shape = {
 type ScriptedConfig = z.output<z.ZodObject<typeof shape>>
 
 /** Says the prompt back. */
-const echo = (times: Pick<ScriptedConfig, 'firstTokenMs' | 'tokenMs'>): Script => {
-  const known = present(times)
-  return ({ messages }) => ({ ...known, tokens: messages.at(-1)?.content.match(/\s*\S+/g) ?? [] })
-}
+const echo = (times: Pick<ScriptedConfig, 'firstTokenMs' | 'tokenMs'>): Script =>
+  scriptSaying(({ messages }) => messages.at(-1)?.content.match(/\s*\S+/g) ?? [], present(times))
 
 /** `backend: scripted`. */
 export const scriptedKind = backendKind<ScriptedConfig>({
