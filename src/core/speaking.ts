@@ -75,12 +75,13 @@ export const isAnyAcknowledged = (calls: Calls): boolean => [...calls.values()].
 
 /**
  * How much of a call's text counts as heard, UTF-16 units: what its reader acknowledged. A call that spoke before one that was acknowledged
- * was heard wholly. What a reader who acknowledges has not acknowledged was not heard. Of a reader who never does, all that was delivered
- * counts. `delivered`: how much of the text a reader was handed.
+ * was heard wholly. Of a call of which nothing was acknowledged, all that was delivered counts; but nothing of one that is cut before a word
+ * of it was acknowledged, where its reader is known to acknowledge. `delivered`: how much of the text a reader was handed.
  */
 export function heardOf(calls: Calls, call: Transcript, delivered: number): number {
   if (call.heard !== undefined) return Math.min(call.heard, delivered)
   const after = [...calls.values()].slice([...calls.keys()].indexOf(call.request.callId) + 1)
   if (after.some(isAcknowledged)) return delivered
-  return isAnyAcknowledged(calls) || call.awaitsHearing ? 0 : delivered
+  const isWhole = call.settlement !== undefined && call.end?.end === 'completed' && !call.isCut
+  return !isWhole && (isAnyAcknowledged(calls) || call.awaitsHearing) ? 0 : delivered
 }

@@ -15,7 +15,9 @@ export function hear(
 ): AcknowledgementAnswer {
   const call =
     callId === undefined
-      ? [...journal.calls.values()].findLast(({ spokenText, uttered }) => uttered > 0 && spokenText !== '')
+      ? [...journal.calls.values()].findLast(
+          ({ spokenText, uttered, isSilent }) => uttered > 0 && spokenText !== '' && !isSilent,
+        )
       : journal.calls.get(callId)
   if (call === undefined)
     return {

@@ -71,13 +71,15 @@ export class Speech {
   goOn(): void {
     while (!this.#isOver && this.#transcript.held === undefined) {
       const part = this.#waiting[0]
-      if (part === undefined) break
+      if (part === undefined && !this.#hasAll) return
       const now = this.#clock.now()
       const due = this.#dueOf(now)
       if (due > now) {
         this.#next.set(due)
         return
       }
+      // The last part takes its time as well.
+      if (part === undefined) break
       this.#listener.ahead(part.text)
       if (this.#isOver || this.#transcript.held !== undefined) return
       this.#waiting.shift()

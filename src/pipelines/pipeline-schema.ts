@@ -150,7 +150,8 @@ function toStage(kind: StepKind, parsed: ParsedStage): StageAlone {
 
 const inPipeline = ({ speaking, ...stage }: StageAlone, ofPipeline: WrittenSpeaking): Stage => ({
   ...stage,
-  ...present({ speaking: readSpeaking(speaking, ofPipeline) }),
+  // What nobody reads takes no time to read.
+  ...present({ speaking: stage.deliver === 'off' ? undefined : readSpeaking(speaking, ofPipeline) }),
 })
 
 function freeze<T>(value: T): T {
