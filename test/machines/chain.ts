@@ -170,7 +170,8 @@ function checkPrompt(played: Played, { calls }: Entry, before: CallRecord, inter
   const commit = earlier.at(-1)
   const stands = commit?.type === 'output-commit' ? commit.characters : 0
   must(
-    stands === seen.length || (isWhole && stands === text.length),
+    // An answer that was handed out to its end is given, also while its last word is still being said.
+    stands === seen.length || ((isWhole || told === text) && stands === text.length),
     callId,
     'stands up to',
     stands,
