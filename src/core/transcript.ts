@@ -66,7 +66,7 @@ export class Transcript {
   atStart?: NodeLoad
   /** How much of the text was handed out, UTF-16 units. Absent where text is handed out as it comes. */
   spoken?: number
-  /** It was stopped before all of its text was handed out and acknowledged. */
+  /** Its speech was stopped before it was over. */
   isCut = false
   /** How much of the text its reader acknowledged, UTF-16 units. */
   heard?: number

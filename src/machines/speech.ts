@@ -93,7 +93,7 @@ export class Speech {
   /** Nothing more is handed out. */
   stop(): void {
     if (this.#isOver) return
-    this.#transcript.isCut = !this.#hasAll || this.#waiting.length > 0 || this.#isUnheard
+    this.#transcript.isCut = true
     this.close()
     if (this.#hasAll) this.#listener.over()
   }
