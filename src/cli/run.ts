@@ -32,6 +32,8 @@ interface RunFlags extends NodeFlags, FleetRunFlags, CatalogueFlag {
   readonly interrupt?: readonly string[]
   readonly policy?: string
   readonly session?: string
+  readonly tenant?: string
+  readonly tag?: Readonly<Record<string, string>>
   readonly var?: Readonly<Record<string, string>>
   readonly record: boolean
   readonly keepText?: boolean
@@ -55,8 +57,18 @@ export function runCommand(): Command {
     )
     .option('--policy <policy>', "the first boundary's policy: a name or YAML, such as '{response: drain}'")
     .addOption(catalogueOption())
-    .option('--session <id>', 'who asks: the runs of a session have the same arm of an experiment')
-    .option('--var <key=value>', 'for {{ vars.key }} in prompts (repeatable)', addVariable)
+    .option('--session <id>', 'who talks: the runs of a session share its turns, and an arm of an experiment')
+    .option('--tenant <name>', 'whom the run counts for')
+    .option(
+      '--tag <key=value>',
+      'what else its record is to say of it (repeatable)',
+      pairOf('--tag', /^([^=]+)=(.*)$/s),
+    )
+    .option(
+      '--var <key=value>',
+      'for {{ vars.key }} in prompts (repeatable)',
+      pairOf('--var', /^([A-Za-z_]\w*)=(.*)$/s),
+    )
     .option('--json', 'print the record of the run')
     .option('--events', 'print the events of the run, one JSON object a line')
     .option('--no-record', 'keep no record')
@@ -67,12 +79,14 @@ export function runCommand(): Command {
   return withNodeFlags(command).action(run)
 }
 
-function addVariable(value: string, earlier: Readonly<Record<string, string>> = {}): Record<string, string> {
-  const [, key, content] = /^([A-Za-z_]\w*)=(.*)$/s.exec(value) ?? []
-  if (key === undefined || content === undefined)
-    throw new CaesuraError('CAESURA_E_USAGE', '--var cannot be read', { received: value, expected: 'key=value' })
-  return { ...earlier, [key]: content }
-}
+const pairOf =
+  (flag: string, pattern: RegExp) =>
+  (value: string, earlier: Readonly<Record<string, string>> = {}): Record<string, string> => {
+    const [, key, content] = pattern.exec(value) ?? []
+    if (key === undefined || content === undefined)
+      throw new CaesuraError('CAESURA_E_USAGE', `${flag} cannot be read`, { received: value, expected: 'key=value' })
+    return { ...earlier, [key]: content }
+  }
 
 async function run(file: string, flags: RunFlags): Promise<void> {
   if (flags.json && flags.events)
@@ -89,7 +103,7 @@ async function run(file: string, flags: RunFlags): Promise<void> {
   const trace = await traceOfEnvironment(process.env)
   const start: StartOptions = {
     ...{ input, vars: flags.var ?? {}, signals },
-    ...present({ session: flags.session, trace }),
+    ...present({ session: flags.session, tenant: flags.tenant, tags: flags.tag, trace }),
   }
   const redis = fleetOf(flags, settings)
   const wishes = wishesOf(flags, settings)

@@ -32,7 +32,9 @@ export interface SessionName {
  * it throws is `CAESURA_E_RECORDS`.
  */
 export interface SessionStore {
-  /** Undefined where there is none of this id, or it has expired. */
+  /** Whom a session counts for; undefined where there is none of this id, or it has expired. */
+  tenant(id: string): string | undefined
+  /** Undefined as `tenant` is. */
   read(id: string): KeptSession | undefined
   /**
    * Adds a turn, or takes the place of the one with its run and number; its place among the others stays. The first turn of all makes the

@@ -11,7 +11,8 @@ const ended = (runId: string, number = 1): Turn => ({ ...begun(runId, number), t
 export function describeSessionStore(name: string, open: () => SessionStore): void {
   describe(`a session store: ${name}`, () => {
     it('knows no session that nobody wrote', () => {
-      expect(open().read('s')).toBeUndefined()
+      const store = open()
+      expect([store.read('s'), store.tenant('s')]).toEqual([undefined, undefined])
     })
 
     it('keeps turns in the order in which they began, whoever writes them again', () => {
@@ -59,6 +60,7 @@ export function describeSessionStore(name: string, open: () => SessionStore): vo
       store.write({ id: 's', tenant: 'one' }, begun('a'))
       expect(store.write({ id: 's', tenant: 'two' }, begun('b'))).toBe(false)
       expect(store.read('s')).toEqual({ tenant: 'one', turns: [begun('a')] })
+      expect(store.tenant('s')).toBe('one')
     })
 
     it('takes nothing of a run whose session was deleted meanwhile, and begins anew with the next run', () => {

@@ -203,7 +203,7 @@ describe('sqliteStore', () => {
       store.close()
     }
     const after = new DatabaseSync(file)
-    expect(after.prepare('PRAGMA user_version').get()).toEqual({ user_version: 5 })
+    expect(after.prepare('PRAGMA user_version').get()).toEqual({ user_version: 6 })
     expect(after.prepare('SELECT count(*) AS probes FROM probes').get()).toEqual({ probes: 2 })
     after.close()
   })
