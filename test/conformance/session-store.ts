@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { SessionStore } from '../../src/core/session.ts'
+import { correctTurn, type SessionStore } from '../../src/core/session.ts'
 import { type Turn, turnEnds, withTurn } from '../../src/core/turn.ts'
 
 const session = { id: 's', tenant: '' }
@@ -53,6 +53,19 @@ export function describeSessionStore(name: string, open: () => SessionStore): vo
         expect(store.read('s')?.turns ?? []).toEqual(expected)
       })
       fc.assert(cases, { numRuns: 50 })
+    })
+
+    it('takes back what was not heard of the last answer, until the next turn', () => {
+      const store = open()
+      store.write(session, begun('a'))
+      store.write(session, ended('a'))
+      expect(correctTurn(store, 's', { runId: 'b', text: 'Sa' })).toBe(false)
+      expect(correctTurn(store, 's', { runId: 'a', text: 'So' })).toBe(false)
+      expect(correctTurn(store, 's', { runId: 'a', text: 'Sa' })).toBe(true)
+      expect(store.read('s')?.turns).toEqual([{ ...ended('a'), text: 'Sa', cut: true }])
+      expect(correctTurn(store, 's', { runId: 'a', text: 'Said' })).toBe(false)
+      store.write(session, begun('b'))
+      expect(correctTurn(store, 's', { runId: 'a', text: '' })).toBe(false)
     })
 
     it('takes nothing for another tenant', () => {
