@@ -2,7 +2,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 
-for (const name of ['overhead', 'interrupt', 'memory', 'tokens', 'triggers', 'templates', 'pace']) {
+for (const name of ['overhead', 'interrupt', 'memory', 'tokens', 'triggers', 'templates', 'pace', 'history']) {
   console.log(`\n# ${name}\n`)
   const { status } = spawnSync(process.execPath, [fileURLToPath(new URL(`${name}.ts`, import.meta.url))], {
     stdio: 'inherit',

@@ -26,13 +26,23 @@ export type {
 export type { Catalogue, Catalogue as PolicyCatalogue } from './core/catalogue.ts'
 export { type Clock, type Nanoseconds, systemClock } from './core/clock.ts'
 export { countSchema, durationSchema } from './core/duration.ts'
-export type { Engine, PlannedSignal, RunHandle, SignalAnswer, StartOptions } from './core/engine.ts'
+export type {
+  Became,
+  Engine,
+  PlannedSignal,
+  RunHandle,
+  Said,
+  SayOptions,
+  Session,
+  SignalAnswer,
+  StartOptions,
+} from './core/engine.ts'
 export type { Environment } from './core/environment.ts'
 export { CaesuraError, CaesuraErrors, type ErrorCode, type ErrorPlace, errorCodes } from './core/errors.ts'
 export type { Expectation } from './core/estimates.ts'
 export type { RunEvent } from './core/event.ts'
 export type { ExposingBoundary, LiveArm, LiveExperiment } from './core/live-experiment.ts'
-export type { Pipeline, Retry, Stage } from './core/pipeline.ts'
+export type { Busy, Pipeline, Retry, Stage } from './core/pipeline.ts'
 export {
   type BoundaryEvent,
   type BoundaryView,
@@ -71,6 +81,7 @@ export type {
 } from './core/ports.ts'
 export type { ProbeKey, ProbePriors, ProbeResult } from './core/probe.ts'
 export type { CallRecord, ExperimentArm, InterruptRecord, Phase, ProcessRecord, RunRecord } from './core/record.ts'
+export type { KeptSession, SessionName, SessionStore } from './core/session.ts'
 export {
   type KnownText,
   type ModelWish,
@@ -83,5 +94,6 @@ export {
   type TemplatePlace,
 } from './core/step.ts'
 export type { TraceContext, TraceHeaders } from './core/trace.ts'
+export type { HistoryWish, Turn } from './core/turn.ts'
 export { VirtualClock } from './lab/simulation/virtual-clock.ts'
 export type { CallScript, Script } from './nodes/backends/scripted.ts'

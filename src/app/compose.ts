@@ -213,7 +213,7 @@ export function hostingEngine(settings: EngineSettings): HostingEngine {
     const { session, tenant = '', tags } = options
     const keepsTurns = session !== undefined && (said || pipeline.history !== undefined)
     // A session of somebody else is refused here, before anything begins.
-    if (keepsTurns) turnsBefore({ id: session, tenant })
+    if (keepsTurns && (sessions.tenant(session) ?? tenant) !== tenant) throw unknownSession(session)
     const order: RunOrder = {
       ...{ runId, trace, pipeline, input: options.input, vars: options.vars ?? {}, resolveModel, tenant },
       ...present({ session, tags }),

@@ -25,6 +25,8 @@ export interface HostingSettings {
   /** Runs at once; 500 by default. */
   readonly runs?: number
   readonly retention?: Partial<Retention>
+  /** Whether Redis keeps the texts of ended runs in their records; true by default. Their events have them as long as they are kept. */
+  readonly keepText?: boolean
   /** The policies that the pipelines of its runs may name; those that ship by default. */
   readonly catalogue?: Catalogue
   /** Where the records of the runs that end here go beside Redis, without texts; nowhere by default. Not closed with the worker. */
@@ -40,13 +42,14 @@ export interface HostingSettings {
 }
 
 /** Hosts runs in this process. Throws `CAESURA_E_REDIS`. */
-export async function hostRuns({ store, ...settings }: HostingSettings): Promise<PipelineWorker> {
+export async function hostRuns({ store, keepText = true, ...settings }: HostingSettings): Promise<PipelineWorker> {
   const { startPipelineWorker } = await import('../workers/pipeline-worker.ts')
   const write = store && recordKeeper(store, { isShared: true })
   joinProgramTraces()
   return startPipelineWorker({
     catalogue,
     ...settings,
+    ...(!keepText && { asKept: withoutText }),
     ...(write !== undefined && { keep: (record, pipeline) => write(withoutText(record), pipeline) }),
   })
 }

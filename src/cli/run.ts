@@ -34,6 +34,8 @@ interface RunFlags extends NodeFlags, FleetRunFlags, CatalogueFlag {
   readonly policy?: string
   readonly session?: string
   readonly pace?: number
+  readonly tenant?: string
+  readonly tag?: Readonly<Record<string, string>>
   readonly var?: Readonly<Record<string, string>>
   readonly record: boolean
   readonly keepText?: boolean
@@ -57,8 +59,18 @@ export function runCommand(): Command {
     )
     .option('--policy <policy>', "the first boundary's policy: a name or YAML, such as '{response: drain}'")
     .addOption(catalogueOption())
-    .option('--session <id>', 'who asks: the runs of a session have the same arm of an experiment')
-    .option('--var <key=value>', 'for {{ vars.key }} in prompts (repeatable)', addVariable)
+    .option('--session <id>', 'who talks: the runs of a session share its turns, and an arm of an experiment')
+    .option('--tenant <name>', 'whom the run counts for')
+    .option(
+      '--tag <key=value>',
+      'what else its record is to say of it (repeatable)',
+      pairOf('--tag', /^([^=]+)=(.*)$/s),
+    )
+    .option(
+      '--var <key=value>',
+      'for {{ vars.key }} in prompts (repeatable)',
+      pairOf('--var', /^([A-Za-z_]\w*)=(.*)$/s),
+    )
     .option('--pace <n>', 'tokens a second that are handed to the reader, in place of what the pipeline says', paceOf)
     .option('--json', 'print the record of the run')
     .option('--events', 'print the events of the run, one JSON object a line')
@@ -79,12 +91,14 @@ function paceOf(value: string): number {
   })
 }
 
-function addVariable(value: string, earlier: Readonly<Record<string, string>> = {}): Record<string, string> {
-  const [, key, content] = /^([A-Za-z_]\w*)=(.*)$/s.exec(value) ?? []
-  if (key === undefined || content === undefined)
-    throw new CaesuraError('CAESURA_E_USAGE', '--var cannot be read', { received: value, expected: 'key=value' })
-  return { ...earlier, [key]: content }
-}
+const pairOf =
+  (flag: string, pattern: RegExp) =>
+  (value: string, earlier: Readonly<Record<string, string>> = {}): Record<string, string> => {
+    const [, key, content] = pattern.exec(value) ?? []
+    if (key === undefined || content === undefined)
+      throw new CaesuraError('CAESURA_E_USAGE', `${flag} cannot be read`, { received: value, expected: 'key=value' })
+    return { ...earlier, [key]: content }
+  }
 
 async function run(file: string, flags: RunFlags): Promise<void> {
   if (flags.json && flags.events)
@@ -101,7 +115,7 @@ async function run(file: string, flags: RunFlags): Promise<void> {
   const trace = await traceOfEnvironment(process.env)
   const start: StartOptions = {
     ...{ input, vars: flags.var ?? {}, signals },
-    ...present({ session: flags.session, pace: flags.pace, trace }),
+    ...present({ session: flags.session, tenant: flags.tenant, tags: flags.tag, pace: flags.pace, trace }),
   }
   const redis = fleetOf(flags, settings)
   const wishes = wishesOf(flags, settings)

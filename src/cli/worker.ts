@@ -144,6 +144,7 @@ interface PipelinesFlags extends WorkerFlags, CatalogueFlag {
   readonly keep: number
   readonly keepMost: number
   readonly records?: string
+  readonly keepText: boolean
   readonly drain?: boolean
   /** ms. */
   readonly drainWithin?: number
@@ -159,6 +160,7 @@ function pipelinesCommand(): Command {
         .default(86_400_000, '24h'),
     )
     .option('--records <file>', 'write the records of the runs that end here into this file too, without texts')
+    .option('--no-keep-text', 'leave inputs and outputs out of the records that Redis keeps of ended runs')
     .option('--keep-most <n>', 'how many ended runs are kept', whole('--keep-most', 0, MOST_KEPT), 100_000)
     .option('--drain', 'after SIGTERM: take up no more runs, and end when those that are hosted here have ended')
     .addOption(
@@ -179,13 +181,13 @@ async function pipelines(flags: PipelinesFlags): Promise<void> {
   const settings = await readSettings(flags)
   const { config, catalogue } = settings
   const redis = fleetAddress(flags, config, process.env)
-  const { runs, keep: keepMs, keepMost, records, drainWithin = LONGEST_WAIT_MS } = flags
+  const { runs, keep: keepMs, keepMost, records, keepText, drainWithin = LONGEST_WAIT_MS } = flags
   const place = { name: 'caesura-pipelines', settings, redis, ...(flags.drain && { drainMs: drainWithin }) }
   // Before anything is taken: a file that can't be used is seen now.
   const store = records === undefined ? undefined : sqliteStore(records)
   await workUntilStopped(flags, place, async ({ service, telemetry, log }) => {
     const worker = await hostRuns({
-      ...{ redis, runs, service, catalogue },
+      ...{ redis, runs, service, catalogue, keepText },
       ...present({ store }),
       retention: { keepMs, keepMost },
       log,

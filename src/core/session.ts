@@ -1,5 +1,5 @@
 import { CaesuraError } from './errors.ts'
-import type { Turn } from './turn.ts'
+import { correctedTurn, type Turn } from './turn.ts'
 
 /** The longest id of a session, UTF-16 units. */
 export const LONGEST_SESSION = 200
@@ -32,7 +32,9 @@ export interface SessionName {
  * it throws is `CAESURA_E_RECORDS`.
  */
 export interface SessionStore {
-  /** Undefined where there is none of this id, or it has expired. */
+  /** Whom a session counts for; undefined where there is none of this id, or it has expired. */
+  tenant(id: string): string | undefined
+  /** Undefined as `tenant` is. */
   read(id: string): KeptSession | undefined
   /**
    * Adds a turn, or takes the place of the one with its run and number; its place among the others stays. The first turn of all makes the
@@ -66,3 +68,14 @@ export const busySession = (session: string): CaesuraError =>
     received: session,
     hint: 'Say it again when that run has ended, or write `busy: queue` or `busy: interrupt`.',
   })
+
+/** Corrects the last turn of a session in a store, as `correctedTurn`. False where nothing was to be corrected. Throws `CAESURA_E_RECORDS`. */
+export function correctTurn(
+  store: SessionStore,
+  id: string,
+  heard: { readonly runId: string; readonly text: string },
+): boolean {
+  const kept = store.read(id)
+  const turn = kept && correctedTurn(kept.turns, heard.runId, heard.text)
+  return turn !== undefined && store.write({ id, tenant: kept!.tenant }, turn)
+}

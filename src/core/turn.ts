@@ -70,6 +70,18 @@ export function withTurn(turns: readonly Turn[], turn: Turn): Turn[] {
   return at < 0 ? [...turns, turn] : turns.with(at, turn)
 }
 
+/**
+ * The last turn of a session as it is once it is known that less of its answer was heard than was kept: `text` is the part that was heard. Undefined, where
+ * it is not the last turn of this run, goes on, or has no such beginning: then nothing is to be corrected.
+ */
+export function correctedTurn(turns: readonly Turn[], runId: string, text: string): Turn | undefined {
+  const last = turns.at(-1)
+  if (last?.runId !== runId || last.end === undefined || last.text === undefined) return undefined
+  if (text.length >= last.text.length || !last.text.startsWith(text)) return undefined
+  const { text: _, ...rest } = last
+  return { ...rest, ...(text !== '' && { text }), cut: true }
+}
+
 /** What was answered in a turn, with the mark where it was cut; undefined where nothing was spoken. */
 const answerIn = ({ text = '', cut }: Turn, mark: string): string | undefined =>
   text === '' ? undefined : cut ? text + mark : text

@@ -51,6 +51,10 @@ export const commands = {
     | ['full', waiting: number]
   >('say', { shares: true }),
   nextRun: command<[runId: string, keepMs: number], ['ok', runId: string]>('next-run', { shares: true }),
+  correctTurn: command<[session: string, runId: string, number: number, turn: string], ['ok'] | ['changed']>(
+    'correct-turn',
+    { shares: true },
+  ),
   deleteSession: command<[session: string, tenant: string, anyTenant: '0' | '1'], ['ok', live: string] | ['gone']>(
     'delete-session',
     { shares: true },

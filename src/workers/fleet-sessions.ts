@@ -1,5 +1,5 @@
 import type { KeptSession, RunConversation } from '../core/session.ts'
-import { type Turn, turnSchema } from '../core/turn.ts'
+import { correctedTurn, type Turn, turnSchema } from '../core/turn.ts'
 import type { FleetRedis } from './redis.ts'
 import type { RunSession } from './run-session.ts'
 import type { RunSpec } from './run-spec.ts'
@@ -26,6 +26,20 @@ export async function readSession({ client, keys }: FleetRedis, id: string): Pro
     FIELD.test(field) ? (placedTurn(value) ?? []) : [],
   )
   return { tenant, turns: placed.toSorted((one, other) => one.place - other.place).map(({ turn }) => turn) }
+}
+
+/** Corrects the last turn of a session, as `correctedTurn`. False where nothing was to be corrected, or the session has gone on meanwhile. */
+export async function correctTurn(
+  redis: FleetRedis,
+  id: string,
+  heard: { readonly runId: string; readonly text: string },
+): Promise<boolean> {
+  const turns = (await readSession(redis, id))?.turns ?? []
+  const turn = correctedTurn(turns, heard.runId, heard.text)
+  if (turn === undefined) return false
+  const { runId, number } = turn
+  const [answer] = await redis.call('correctTurn', id, runId, number, JSON.stringify(turn))
+  return answer === 'ok'
 }
 
 /** The turns of a run's session before its own; none where the session counts for another tenant. */

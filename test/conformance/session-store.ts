@@ -1,6 +1,6 @@
 import fc from 'fast-check'
 import { describe, expect, it } from 'vitest'
-import type { SessionStore } from '../../src/core/session.ts'
+import { correctTurn, type SessionStore } from '../../src/core/session.ts'
 import { type Turn, turnEnds, withTurn } from '../../src/core/turn.ts'
 
 const session = { id: 's', tenant: '' }
@@ -11,7 +11,8 @@ const ended = (runId: string, number = 1): Turn => ({ ...begun(runId, number), t
 export function describeSessionStore(name: string, open: () => SessionStore): void {
   describe(`a session store: ${name}`, () => {
     it('knows no session that nobody wrote', () => {
-      expect(open().read('s')).toBeUndefined()
+      const store = open()
+      expect([store.read('s'), store.tenant('s')]).toEqual([undefined, undefined])
     })
 
     it('keeps turns in the order in which they began, whoever writes them again', () => {
@@ -54,11 +55,25 @@ export function describeSessionStore(name: string, open: () => SessionStore): vo
       fc.assert(cases, { numRuns: 50 })
     })
 
+    it('takes back what was not heard of the last answer, until the next turn', () => {
+      const store = open()
+      store.write(session, begun('a'))
+      store.write(session, ended('a'))
+      expect(correctTurn(store, 's', { runId: 'b', text: 'Sa' })).toBe(false)
+      expect(correctTurn(store, 's', { runId: 'a', text: 'So' })).toBe(false)
+      expect(correctTurn(store, 's', { runId: 'a', text: 'Sa' })).toBe(true)
+      expect(store.read('s')?.turns).toEqual([{ ...ended('a'), text: 'Sa', cut: true }])
+      expect(correctTurn(store, 's', { runId: 'a', text: 'Said' })).toBe(false)
+      store.write(session, begun('b'))
+      expect(correctTurn(store, 's', { runId: 'a', text: '' })).toBe(false)
+    })
+
     it('takes nothing for another tenant', () => {
       const store = open()
       store.write({ id: 's', tenant: 'one' }, begun('a'))
       expect(store.write({ id: 's', tenant: 'two' }, begun('b'))).toBe(false)
       expect(store.read('s')).toEqual({ tenant: 'one', turns: [begun('a')] })
+      expect(store.tenant('s')).toBe('one')
     })
 
     it('takes nothing of a run whose session was deleted meanwhile, and begins anew with the next run', () => {

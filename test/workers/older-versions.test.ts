@@ -61,6 +61,11 @@ describe('a run that an older version began', () => {
 
   it.each([{ version: 2 }, { version: 2, journal: 5 }, { version: 2, journal: { calls: [{}], interrupts: [] } }])(
     'is left to the check of what is read where it is broken: %j',
-    (value) => expect(fromOlder(value)).toMatchObject({ version: 3 }),
+    (value) => expect(fromOlder(value)).toMatchObject({ version: FLEET_VERSION }),
   )
+
+  it('is as it was, where version 3 kept it: what came since is optional', () => {
+    const kept = { version: 3, pipeline: { name: 'p' }, journal: { visits: [] } }
+    expect(fromOlder(kept)).toEqual({ ...kept, version: FLEET_VERSION })
+  })
 })

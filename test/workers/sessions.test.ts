@@ -3,6 +3,7 @@ import { createEngine } from '../../src/app/compose.ts'
 import type { TurnTaken } from '../../src/core/fleet.ts'
 import type { Turn } from '../../src/core/turn.ts'
 import type { FleetClient } from '../../src/workers/fleet-client.ts'
+import { correctTurn } from '../../src/workers/fleet-sessions.ts'
 import { withFleet } from '../fixtures/fleet.ts'
 import { pipelineFrom } from '../fixtures/pipeline.ts'
 import { until } from '../fixtures/until.ts'
@@ -187,6 +188,19 @@ describe('a session of a fleet', () => {
     expect(await client.deleteSession('s')).toBe(false)
     const load = await client.redis.client.hgetall(client.redis.keys.tenants)
     expect(load).toEqual({})
+  })
+
+  it('takes back what was not heard of its last answer, until its next turn', async () => {
+    await fleet.node({ name: 'n', script: words(3, 1) })
+    await fleet.pipelines()
+    const client = await fleet.client()
+    const { runId } = await client.say(chat(), { input: 'first', session: 's' })
+    await client.ended(runId)
+    expect(await correctTurn(client.redis, 's', { runId, text: 'w ' })).toBe(true)
+    expect(await turnsOf(client)).toMatchObject([{ input: 'first', text: 'w ', cut: true, end: 'answered' }])
+    expect(await correctTurn(client.redis, 's', { runId, text: 'w w ' })).toBe(false)
+    await client.ended((await client.say(chat(), { input: 'second', session: 's' })).runId)
+    expect(await correctTurn(client.redis, 's', { runId, text: '' })).toBe(false)
   })
 
   it('expires, and its oldest turns go where it has too many bytes', async () => {

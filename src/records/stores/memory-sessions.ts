@@ -32,6 +32,10 @@ export function memorySessions(limits: Partial<SessionLimits> = {}, now: () => n
   }
 
   return {
+    tenant(id) {
+      forget()
+      return sessions.get(id)?.tenant
+    },
     read(id) {
       forget()
       const session = sessions.get(id)

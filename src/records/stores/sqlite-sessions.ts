@@ -20,7 +20,9 @@ export function sqliteSessions(
   { keepMs }: Pick<SessionLimits, 'keepMs'> = defaultSessionLimits,
 ): SessionStore {
   const tenantOf = (id: string): string | undefined => {
-    const row = database.prepare('SELECT tenant FROM sessions WHERE session = ?').get(id)
+    const row = database
+      .prepare('SELECT tenant FROM sessions WHERE session = ? AND written_unix_ms > ?')
+      .get(id, Date.now() - keepMs)
     return row && String(row.tenant)
   }
   const hasRun = (id: string, runId: string): boolean =>
@@ -35,16 +37,14 @@ export function sqliteSessions(
     for (const { session } of rows) forget(String(session))
   }
   return {
+    tenant: (id) => guard(file, () => tenantOf(id)),
     read(id) {
       return guard(file, () => {
-        const from = Date.now() - keepMs
-        const session = database
-          .prepare('SELECT tenant FROM sessions WHERE session = ? AND written_unix_ms > ?')
-          .get(id, from)
-        if (session === undefined) return undefined
+        const tenant = tenantOf(id)
+        if (tenant === undefined) return undefined
         const rows = database.prepare('SELECT turn FROM turns WHERE session = ? ORDER BY sequence').all(id)
         const turns = rows.map(({ turn }) => parseRow<Turn>(file, turnSchema, String(turn)))
-        return { tenant: String(session.tenant), turns }
+        return { tenant, turns }
       })
     },
     write({ id, tenant }, turn) {
@@ -54,6 +54,8 @@ export function sqliteSessions(
           const now = Date.now()
           forgetExpired(now)
           const known = tenantOf(id)
+          // Of one that has expired nothing is left.
+          if (known === undefined) forget(id)
           const isFirst = turn.number === 1 && turn.end === undefined
           if ((known !== undefined && known !== tenant) || (!isFirst && !hasRun(id, turn.runId))) return
           database.prepare(TOUCH).run(id, tenant, now)
