@@ -5,6 +5,7 @@ import { withCapture } from '../../app/logs.ts'
 import { observeCommand } from '../../app/observing.ts'
 import { memorySessions, sqliteStore } from '../../app/stores.ts'
 import { chooseSurroundings, withoutModels } from '../../app/surroundings.ts'
+import type { Catalogue } from '../../core/catalogue.ts'
 import { modelsAsked, type Pipeline } from '../../core/pipeline.ts'
 import { present } from '../../core/present.ts'
 import { type CatalogueFlag, catalogueOf, catalogueOption } from '../catalogue-flag.ts'
@@ -35,7 +36,10 @@ export function chatCommand(): Command {
     .description('a conversation at the terminal: type while it answers, and Enter interrupts')
     .argument('[pipeline]', 'a pipeline file; without one a single stage with a history')
     .option('--session <id>', 'goes on with the conversation of this id; without one it is forgotten at the end')
-    .option('--policy <policy>', "the first boundary's policy: a name or YAML, such as '{response: drain}'")
+    .option(
+      '--policy <policy>',
+      "the first boundary's policy: its name, its response, or YAML such as '{response: drain}'",
+    )
     .addOption(catalogueOption())
     .addOption(paceOption())
     .option('--json', 'print a line of JSON for each turn; each line of stdin is one')
@@ -44,11 +48,19 @@ export function chatCommand(): Command {
   return withNodeFlags(command).action(chat)
 }
 
+/** The name of a response is a policy here: `/policy drain` says what `/policy {response: drain}` does. */
+export function policyOf(asked: string, { presets, responses }: Catalogue): string {
+  const word = asked.trim()
+  const isResponse = responses.some(({ name }) => name === word) && !presets.some(({ name }) => name === word)
+  return isResponse ? `{ response: ${word} }` : asked
+}
+
 async function chat(file: string | undefined, flags: ChatFlags): Promise<void> {
   const catalogue = await catalogueOf(flags)
   const settings = await readSettings(flags)
   let bundled = false
-  const load = async (policy = flags.policy): Promise<Pipeline> => {
+  const load = async (asked = flags.policy): Promise<Pipeline> => {
+    const policy = asked === undefined ? undefined : policyOf(asked, catalogue)
     const pipeline =
       file === undefined ? pipelineOf(builtIn(bundled), policy, catalogue) : await loadPipeline(file, policy, catalogue)
     return heardPipeline(pipeline, flags.pace)

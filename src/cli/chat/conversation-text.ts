@@ -30,7 +30,7 @@ interface Answer {
   /** From where on it is struck through, UTF-16 units. Absent where nothing was cut. */
   cutFrom?: number
   /** The lines that it was drawn as, until something changes. */
-  drawn?: readonly string[]
+  drawn?: { readonly lines: readonly string[]; readonly width: number; readonly isStruck: boolean }
 }
 
 /** An interrupt of which not all is known yet. */
@@ -99,8 +99,7 @@ export class ConversationText {
         return wrapped(PROMPT + block.text, width, { trim: false }).map((line) => paint('heading', line))
       if (block.kind === 'remark')
         return wrapped(block.text, width - INDENT.length).map((line) => INDENT + paint(block.tone, line))
-      block.drawn ??= answerLines(block, { width, paint })
-      return [...block.drawn]
+      return linesOf(block, { width, paint })
     })
   }
 
@@ -110,11 +109,6 @@ export class ConversationText {
     this.#answers.clear()
     this.#committed.clear()
     this.#pending.clear()
-  }
-
-  /** The width has changed. */
-  redraw(): void {
-    for (const answer of this.#answers.values()) delete answer.drawn
   }
 
   #token(call: string, { ms, text, runId }: Extract<RunEvent, { type: 'token' }>): void {
@@ -175,12 +169,24 @@ function wrapped(text: string, width: number, options: { trim: boolean } = { tri
   return wrapAnsi(harmless(text), width, { hard: true, ...options }).split('\n')
 }
 
+/** Those of last time where nothing has changed: an answer that has ended is not wrapped anew for each token of the next. */
+function linesOf(answer: Answer, canvas: Canvas): readonly string[] {
+  const { width, paint } = canvas
+  const isStruck = canStrike(paint)
+  if (answer.drawn?.width !== width || answer.drawn.isStruck !== isStruck)
+    answer.drawn = { lines: answerLines(answer, canvas), width, isStruck }
+  return answer.drawn.lines
+}
+
+/** Whether what is cut looks otherwise than the rest. */
+const canStrike = (paint: Screen['paint']): boolean => paint('cut', 'x') !== 'x'
+
 const blanks = /\s/g
 const lettersIn = (text: string): number => text.replace(blanks, '').length
 
 /** Wrapped at words and indented; what was cut is struck through, or has a mark behind it where nothing can be struck. */
 export function answerLines({ text, cutFrom }: Omit<Answer, 'kind'>, { width, paint }: Canvas): string[] {
-  const isStruck = paint('cut', 'x') !== 'x'
+  const isStruck = canStrike(paint)
   const shown = cutFrom === undefined || isStruck ? text : `${text.trimEnd()} ${CUT}`
   const lines = wrapped(shown.trim(), width - INDENT.length)
   if (cutFrom === undefined || !isStruck) return lines.map((line) => INDENT + line)

@@ -197,7 +197,6 @@ class TerminalChat {
   }
 
   readonly #redraw = (): void => {
-    this.#text.redraw()
     // A terminal wraps lines anew, and nobody knows where the old ones stand then: they are drawn once more, below.
     this.#region.settle()
     this.#draw()
