@@ -1,2 +1,3 @@
-/** Part of the composition root: the store that the command line uses, apart from the model servers, which take longer to load. */
+/** Part of the composition root: the stores that the command line uses, apart from the model servers, which take longer to load. */
+export { memorySessions } from '../records/stores/memory-sessions.ts'
 export { sqliteStore } from '../records/stores/sqlite.ts'

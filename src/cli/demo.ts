@@ -158,6 +158,10 @@ function whatNext(file: string, recorded: boolean, { width, paint }: Screen): st
       paint('quiet', `  # ${what}`),
       ...continued(command, width - 2).map((line) => `  ${line}`),
     ]),
+    '',
+    ...paragraph(`Interrupt it yourself, while it answers: ${asTyped('caesura chat --pace 12')}`, width).map((line) =>
+      paint('quiet', line),
+    ),
   ]
 }
 

@@ -1,6 +1,6 @@
 import { catalogue } from '../app/compose.ts'
 import type { Catalogue } from '../core/catalogue.ts'
-import { readDocument } from '../core/document.ts'
+import { type Document, readDocument } from '../core/document.ts'
 import { CaesuraError, CaesuraErrors } from '../core/errors.ts'
 import type { Pipeline } from '../core/pipeline.ts'
 import { present } from '../core/present.ts'
@@ -15,13 +15,18 @@ import { warningText } from './show-error.ts'
  * boundary's policy, and of an experiment. Warnings go to stderr. Throws every problem at once.
  */
 export async function loadPipeline(file: string, policy?: string, policies: Catalogue = catalogue): Promise<Pipeline> {
-  const document = await readDocumentFile(file)
+  return pipelineOf(await readDocumentFile(file), policy, policies)
+}
+
+/** Checks a pipeline that was read, as `loadPipeline` does. */
+export function pipelineOf(document: Document, policy?: string, policies: Catalogue = catalogue): Pipeline {
+  const { file } = document
   const replaced = policy === undefined ? undefined : readPolicy(policy)
   const value = replaced === undefined ? document.value : withPolicy(document.value, replaced.value)
   const source: Source =
     replaced === undefined
       ? document
-      : { file, place: (path, at) => (isOfPolicy(path) ? undefined : document.place(path, at)) }
+      : { ...present({ file }), place: (path, at) => (isOfPolicy(path) ? undefined : document.place(path, at)) }
   const { value: pipeline, errors, warnings } = readPipeline(policies, value, source)
   if (pipeline === undefined)
     throw oneOrMany(errors.map((error) => (policy === undefined ? error : asUsage(error, policy))))

@@ -13,7 +13,6 @@ import { modelsAsked, type Pipeline } from '../core/pipeline.ts'
 import { present } from '../core/present.ts'
 import { didYouMean } from '../core/problems.ts'
 import type { RunRecord } from '../core/record.ts'
-import { paceSchema } from '../core/speaking.ts'
 import { asTyped } from './as-typed.ts'
 import { type CatalogueFlag, catalogueOf, catalogueOption } from './catalogue-flag.ts'
 import { fleetOption, redisFileOption } from './fleet-address.ts'
@@ -22,6 +21,7 @@ import { parseInterruptSpec } from './interrupt-spec.ts'
 import { LiveText } from './live-text.ts'
 import { loadPipeline } from './load-pipeline.ts'
 import { print, printJson, printLines, remark, stdoutClosed } from './output.ts'
+import { paceOption } from './pace-flag.ts'
 import { endReport, interruptReport, shortId } from './report.ts'
 import { type FleetRunFlags, fleetOf, submitRun } from './run-on-fleet.ts'
 import { screenOn } from './screen.ts'
@@ -71,7 +71,7 @@ export function runCommand(): Command {
       'for {{ vars.key }} in prompts (repeatable)',
       pairOf('--var', /^([A-Za-z_]\w*)=(.*)$/s),
     )
-    .option('--pace <n>', 'tokens a second that are handed to the reader, in place of what the pipeline says', paceOf)
+    .addOption(paceOption())
     .option('--json', 'print the record of the run')
     .option('--events', 'print the events of the run, one JSON object a line')
     .option('--no-record', 'keep no record')
@@ -80,15 +80,6 @@ export function runCommand(): Command {
     .addOption(redisFileOption())
     .option('--detach', 'with --redis: start the run, print its id, and leave')
   return withNodeFlags(command).action(run)
-}
-
-function paceOf(value: string): number {
-  const pace = paceSchema.safeParse(value.trim() === '' ? undefined : Number(value))
-  if (pace.success) return pace.data
-  throw new CaesuraError('CAESURA_E_USAGE', '--pace cannot be read', {
-    received: value,
-    expected: 'tokens a second, a number from 0.1 to 10000',
-  })
 }
 
 const pairOf =

@@ -17,6 +17,7 @@ const FLEET = 'A fleet:'
 export const verbs: Readonly<Record<string, Verb>> = {
   demo: { group: RUN, load: async () => (await import('./demo.ts')).demoCommand() },
   run: { group: RUN, load: async () => (await import('./run.ts')).runCommand() },
+  chat: { group: RUN, load: async () => (await import('./chat/chat.ts')).chatCommand() },
   doctor: { group: RUN, load: async () => (await import('./doctor.ts')).doctorCommand() },
   check: { group: WRITE, load: async () => (await import('./check.ts')).checkCommand() },
   policies: { group: WRITE, load: async () => (await import('./policies.ts')).policiesCommand() },
@@ -41,4 +42,5 @@ export const examples = `
 Examples:
   caesura demo
   caesura run pipeline.yaml --input "How do I descale a kettle?"
+  caesura chat --pace 12
   caesura explain last`

@@ -22,6 +22,7 @@ describe('caesura demo', () => {
       /\n +interrupt → first token +tokens wasted +slot time wasted\nno interrupt .*\nabort .*\ndrain .*\n/,
     )
     expect(stdout).toContain('\n  caesura explain last')
+    expect(stdout.trimEnd().split('\n').at(-1)).toBe('Interrupt it yourself, while it answers: caesura chat --pace 12')
     expect(stdout).not.toContain('\u001b')
     expect(Math.max(...stdout.split('\n').map((line) => line.length))).toBeLessThanOrEqual(80)
     const { stdout: listed } = await caesura(folder, ['runs', '--json'])
