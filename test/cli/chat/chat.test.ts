@@ -13,10 +13,11 @@ beforeEach(() => {
 })
 afterEach(() => rmSync(folder, { recursive: true }))
 
-const config = (tokens: readonly string[], more = '') =>
+/** A model that says what it is asked, a word a piece. */
+const config = (more = '') =>
   writeFileSync(
     join(folder, 'caesura.config.yaml'),
-    `nodes: [{ name: here, backend: scripted, tokens: ${JSON.stringify(tokens)}${more}, models: [m] }]\nmodels: { fast: m }\n`,
+    `nodes: [{ name: here, backend: scripted${more} }]\nmodels: { fast: m }\n`,
   )
 const pipeline = (policy = '') =>
   writeFileSync(
@@ -51,25 +52,26 @@ describe('caesura chat in a pipe', () => {
   })
 
   it('prints a line of JSON a turn with --json, and hands tokens on at --pace', async () => {
-    config(['one', ' two'])
+    config()
     pipeline()
-    const { status, stdout } = await caesura(folder, ['chat', 'p.yaml', '--json', '--pace', '50'], {}, 'x\ny\n')
+    const flags = ['--json', '--pace', '50']
+    const { status, stdout } = await caesura(folder, ['chat', 'p.yaml', ...flags], {}, 'one two\nthree four\n')
     expect(status).toBe(0)
     expect(objects(stdout)).toEqual(
-      ['x', 'y'].map((input) => ({
-        ...{ input, text: 'one two', outcome: 'completed', interrupted: false },
+      ['one two', 'three four'].map((input) => ({
+        ...{ input, text: input, outcome: 'completed', interrupted: false },
         toFirstTokenMs: expect.any(Number),
       })),
     )
   })
 
   it('marks an answer that its policy cut', async () => {
-    config(['one', ' two', ' three'], ', tokenMs: 20')
+    config(', tokenMs: 20')
     pipeline()
     const flags = ['--policy', '{ trigger: { tokens: 1 }, response: abort, then: end }']
-    const { stdout } = await caesura(folder, ['chat', 'p.yaml', ...flags], {}, 'x\n')
+    const { stdout } = await caesura(folder, ['chat', 'p.yaml', ...flags], {}, 'one two three\n')
     expect(stdout).toMatch(/^one.* \[cut\]\n$/)
-    const { stdout: json } = await caesura(folder, ['chat', 'p.yaml', '--json', ...flags], {}, 'x\n')
+    const { stdout: json } = await caesura(folder, ['chat', 'p.yaml', '--json', ...flags], {}, 'one two three\n')
     expect(objects(json)[0]).toMatchObject({ interrupted: true })
   })
 
