@@ -63,17 +63,17 @@ describe('an extended catalogue', () => {
     [
       'a name that is taken',
       () => extendCatalogue({ responses: [{ ...stop, name: 'abort' }] }),
-      { path: 'catalogue.responses[8].name', received: 'abort' },
+      { path: `catalogue.responses[${catalogue.responses.length}].name`, received: 'abort' },
     ],
     [
       'a response that cannot start',
       () => extendCatalogue({ responses: [{ name: 'stop', summary: 's' } as ResponseDefinition] }),
-      { path: 'catalogue.responses[8].start', expected: 'a function' },
+      { path: `catalogue.responses[${catalogue.responses.length}].start`, expected: 'a function' },
     ],
     [
       'a schema that is none',
       () => extendCatalogue({ responses: [{ ...stop, parameter: 'a number' as never }] }),
-      { path: 'catalogue.responses[8].parameter', received: 'a number' },
+      { path: `catalogue.responses[${catalogue.responses.length}].parameter`, received: 'a number' },
     ],
     [
       'a catalogue without its lists',

@@ -117,14 +117,15 @@ describe('a kind of step of one’s own', () => {
   })
 
   it.each<[string, object, string]>([
-    ['has no shape', { shape: undefined }, 'catalogue.steps[2].shape'],
-    ['lacks its key', { shape: { word: z.string() } }, 'catalogue.steps[2].shape'],
-    ['has a key of every stage', { shape: { count: z.int(), policy: z.any() } }, 'catalogue.steps[2].shape.policy'],
-    ['has what is no schema', { shape: { count: 5 } }, 'catalogue.steps[2].shape.count'],
-    ['cannot be opened', { open: undefined }, 'catalogue.steps[2].open'],
-    ['has a name that is taken', { name: 'say' }, 'catalogue.steps[2].name'],
-  ])('is refused where it %s', (_, more, path) => {
+    ['has no shape', { shape: undefined }, 'shape'],
+    ['lacks its key', { shape: { word: z.string() } }, 'shape'],
+    ['has a key of every stage', { shape: { count: z.int(), policy: z.any() } }, 'shape.policy'],
+    ['has what is no schema', { shape: { count: 5 } }, 'shape.count'],
+    ['cannot be opened', { open: undefined }, 'open'],
+    ['has a name that is taken', { name: 'say' }, 'name'],
+  ])('is refused where it %s', (_, more, key) => {
     const error = thrown(() => extendCatalogue({ steps: [{ ...count, ...more } as StepKind] }))
+    const path = `catalogue.steps[${catalogue.steps.length}].${key}`
     expect(error).toMatchObject({ code: 'CAESURA_E_CONFIG', place: { path } })
   })
 
