@@ -125,7 +125,7 @@ describe('a kind of step of one’s own', () => {
     ['has a name that is taken', { name: 'say' }, 'name'],
   ])('is refused where it %s', (_, more, key) => {
     const error = thrown(() => extendCatalogue({ steps: [{ ...count, ...more } as StepKind] }))
-    const path = `catalogue.steps[${catalogue.steps.length}].${key}`
+    const path = `catalogue.steps[${catalogue.steps.length - 1}].${key}`
     expect(error).toMatchObject({ code: 'CAESURA_E_CONFIG', place: { path } })
   })
 
