@@ -24,13 +24,18 @@ export function takeSignal(draft: RunDraft, { input, ...sent }: Omit<PendingSign
   const now = draft.environment.journal.now()
   const refusal = refusalOf(trigger, signal.input, handling === null ? sinceLastMs(draft, now) : undefined)
   if (refusal !== undefined) suppress(draft, from, { ...signal, at: now }, refusal)
-  else if (trigger.debounce === undefined) interrupt(draft, 'signal', signal)
   else {
-    // Signals that follow each other within the debounce are one gesture.
+    // Signals that follow each other within the debounce are one gesture; the newest counts, whatever stage it finds.
     const since = pending === null ? signal.since : (pending.since ?? pending.at)
     if (pending !== null) {
-      suppress(draft, from, pending, `a newer signal came within the debounce of ${trigger.debounce} ms`)
+      const within = trigger.debounce === undefined ? 'its debounce' : `the debounce of ${trigger.debounce} ms`
+      suppress(draft, from, pending, `a newer signal came within ${within}`)
       draft.stop(DEBOUNCE)
+    }
+    if (trigger.debounce === undefined) {
+      draft.update({ pending: null })
+      interrupt(draft, 'signal', { ...signal, ...(since !== undefined && { since }) })
+      return
     }
     draft.update({ pending: { ...signal, at: now, ...(since !== undefined && { since }) } })
     draft.effects.push({ do: 'wake', actor: DEBOUNCE, at: now + msToNs(trigger.debounce) })
